@@ -1,0 +1,2 @@
+//! The `cdpo` command.
+fn main() {}
