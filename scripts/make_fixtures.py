@@ -15,8 +15,10 @@ what torch + transformers (eager attention) + peft compute with them:
     FAMILY/model*.safetensors       f32 weights; `llama-tied` is sharded and has an index
     FAMILY/lora/                    adapter, r 4, alpha 8, all seven projections, B not zero; written by peft
     FAMILY/lora-mlp-rs/             rsLoRA adapter, r 4, alpha 8, gate/up/down only; written by peft
-    FAMILY/reference.safetensors    logits and gradients
-    FAMILY/reference.json           token ids, losses, per-token log-probabilities, training runs
+    FAMILY/reference.safetensors    logits and the SFT loss's gradients
+    FAMILY/reference.json           token ids, losses, per-token log-probabilities, training runs, and of every
+                                    other gradient a summary: norm, probe = sum_i g[i] cos(i) with i the row-major
+                                    index from 0, head = first entries
 
 Precision: everything is computed in float64 from the stored f32 weights. transformers casts to float32 inside
 RMSNorm, rotary embedding and softmax whatever the model's dtype; `Float64Everywhere` lifts those casts, and
@@ -31,9 +33,9 @@ Conventions, as in the formulas of Lin et al. 2025 (arXiv 2411.19943):
   * cDPO = the same with the rejected sum weighted by 1 - s_t;
   * contrast scores: s_t = softmax((1 + ce_beta) * z_p - ce_beta * z_n)[y_t], p = `lora`, n = `lora-mlp-rs`;
   * training runs: AdamW (lr 1e-3, betas 0.9/0.999, eps 1e-8, weight decay 0.01 on every LoRA matrix), gradient
-    norm clipped to 1.0 by torch's clip_grad_norm_, get_cosine_schedule_with_warmup(2, 10): the first step's
-    learning rate is 0. Two examples a step, `batches` lists their indices. Each run starts from the stored
-    adapter. A step's loss, rewards and gradient norm are those before its update; grad_norm before clipping.
+    norm clipped by torch's clip_grad_norm_ to `max_grad_norm` (each run has its own, so that some clip always and
+    some now and then), get_cosine_schedule_with_warmup(2, 10): the first step's learning rate is 0. Two examples
+    a step, `batches` lists their indices. Each run starts from the stored adapter. A step's loss, rewards and gradient norm are those before its update; grad_norm before clipping.
 """
 
 import argparse
@@ -48,7 +50,7 @@ from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
-BOS, EOS, VOCAB = 1, 2, 256
+BOS, EOS = 1, 2
 GAMMA = 0.1
 ALL_PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 MLP_PROJECTIONS = ["gate_proj", "up_proj", "down_proj"]
@@ -56,7 +58,7 @@ BATCHES = [[0, 1], [2, 3], [1, 2], [3, 0], [0, 2], [1, 3], [2, 0], [3, 1], [0, 3
 # (prompt, chosen, rejected) lengths; the rejected response of pair 2 is a single token.
 PAIR_LENGTHS = [(7, 5, 6), (4, 3, 8), (9, 6, 1), (5, 4, 4)]
 
-SHAPE = dict(vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+SHAPE = dict(vocab_size=256, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=512, bos_token_id=BOS, eos_token_id=EOS)
 LLAMA3_ROPE = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                    original_max_position_embeddings=64)
@@ -75,7 +77,8 @@ FAMILIES = {
                                   rope_parameters=dict(rope_type="default", rope_theta=1000000.0)), 3, "1GB"),
     # DeepSeek: linear rope scaling, as many key as query heads. Smaller, and only its logits are kept.
     "llama-linear": (lambda: LlamaConfig(**{**SHAPE, "hidden_size": 32, "intermediate_size": 48,
-                                            "num_key_value_heads": 4, "num_hidden_layers": 1}, rms_norm_eps=1e-6,
+                                            "num_key_value_heads": 4, "num_hidden_layers": 1, "vocab_size": 128},
+                                         rms_norm_eps=1e-6,
                                          rope_parameters=dict(rope_type="linear", factor=4.0, rope_theta=10000.0)),
                      4, "1GB"),
 }
@@ -161,16 +164,19 @@ def load(folder, dtype=torch.float64):
 def write_adapter(base_folder, folder, targets, rslora, seed):
     """Lets peft make and save an adapter with A and B random (peft's own start has B = 0)."""
     config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=targets, lora_dropout=0.0, use_rslora=rslora,
-                             task_type="CAUSAL_LM", base_model_name_or_path="base")
+                             task_type="CAUSAL_LM")
     model = peft.get_peft_model(load(base_folder, torch.float32), config)
     generator = torch.Generator().manual_seed(seed)
     for name, weight in model.named_parameters():
         if "lora_" in name:
             scale = weight.shape[1] ** -0.5 if "lora_A" in name else 0.05
             weight.data = scale * torch.randn(weight.shape, generator=generator)
-    model.peft_config["default"].base_model_name_or_path = "base"
+    model.peft_config["default"].base_model_name_or_path = "base"  # no path of this machine
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    settings["target_modules"].sort()  # peft writes a set, in an order that changes from run to run
+    (folder / "adapter_config.json").write_text(json.dumps(settings, indent=2, sort_keys=True))
 
 
 def load_adapted(base_folder, adapter, trainable=False):
@@ -190,10 +196,10 @@ def token_logps(model, prompt, response):
     return torch.log_softmax(rows, -1)[range(len(response)), response]
 
 
-def make_pairs(seed):
+def make_pairs(seed, vocab):
     """Random token ids; prompts start with the BOS token, chosen responses end with the EOS token."""
     generator = torch.Generator().manual_seed(seed)
-    draw = lambda n: torch.randint(6, VOCAB, (n,), generator=generator).tolist()
+    draw = lambda n: torch.randint(6, vocab, (n,), generator=generator).tolist()
     pairs = [dict(prompt=[BOS] + draw(p - 1), chosen=draw(c - 1) + [EOS], rejected=draw(r))
              for p, c, r in PAIR_LENGTHS]
     # Critical-token scores of the rejected tokens, for cDPO: any numbers in [0, 1], the ends included.
@@ -241,7 +247,7 @@ def gradients(parameters, loss):
     return dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values()))))
 
 
-def train(make_model, pairs, loss_of):
+def train(make_model, pairs, loss_of, max_grad_norm):
     """The ten-step run of the module's description; returns plain numbers."""
     model = make_model()
     parameters = lora_parameters(model)
@@ -252,17 +258,20 @@ def train(make_model, pairs, loss_of):
         loss, details = loss_of(model, [pairs[i] for i in batch])
         optimizer.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_(parameters.values(), max_grad_norm)
         steps.append({"loss": loss.item(), "learning_rate": schedule.get_last_lr()[0], "grad_norm": norm.item(),
                       **details})
         optimizer.step()
         schedule.step()
-    return {"batches": BATCHES, "steps": steps, "final": {name: summary(w) for name, w in parameters.items()}}
+    return {"max_grad_norm": max_grad_norm, "batches": BATCHES, "steps": steps,
+            "final": {name: summary(weight) for name, weight in parameters.items()}}
 
 
 def summary(tensor):
-    """Norm and first entries (row-major) of a tensor too large to keep."""
-    return {"shape": list(tensor.shape), "norm": tensor.norm().item(), "head": tensor.flatten()[:6].tolist()}
+    """What is kept of a tensor too large to keep: a wrong entry moves the norm, a misplaced one the probe."""
+    flat = tensor.detach().flatten()
+    probe = flat @ torch.arange(len(flat), dtype=torch.float64).cos()
+    return {"shape": list(tensor.shape), "norm": flat.norm().item(), "probe": probe.item(), "head": flat[:4].tolist()}
 
 
 def contrast_scores(positive, negative, pair, ce_beta):
@@ -286,11 +295,11 @@ def make_family(folder, name):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_model(folder, config(), seed, shard)
-    pairs = make_pairs(seed=100 + seed)
+    base = load(folder)
+    pairs = make_pairs(100 + seed, base.config.vocab_size)
     first = pairs[0]
     sequences = [first["prompt"] + first["chosen"], first["prompt"] + first["rejected"],
-                 pairs[2]["prompt"]]
-    base = load(folder)
+                 pairs[1]["prompt"]]
     tensors, values = {}, {
         "made_with": {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__,
                       "peft": peft.__version__, "script": "scripts/make_fixtures.py"},
@@ -319,32 +328,30 @@ def make_family(folder, name):
                                          for side in ("chosen", "rejected")) for pair in pairs}
 
         fresh = lambda: load_adapted(folder, folder / "lora", trainable=True)
-        losses = {"sft": sft_loss,
-                  "dpo": lambda model, batch: preference_loss(model, batch, reference, weighted=False),
-                  "cdpo": lambda model, batch: preference_loss(model, batch, reference, weighted=True)}
-        for key, loss_of in losses.items():
+        losses = {"sft": (sft_loss, 1.0),
+                  "dpo": (lambda model, batch: preference_loss(model, batch, reference, weighted=False), 1.0),
+                  "cdpo": (lambda model, batch: preference_loss(model, batch, reference, weighted=True), 1.5)}
+        for key, (loss_of, max_grad_norm) in losses.items():
             model = fresh()
             loss, details = loss_of(model, pairs)
             grads = gradients(lora_parameters(model), loss)
             values[key] = {"loss": loss.item(), **details,
                            "grad_norm": torch.cat([g.flatten() for g in grads.values()]).norm().item(),
-                           "run": train(fresh, pairs, loss_of)}
-            if key == "cdpo":  # its gradients are kept as summaries
-                values[key]["grads"] = {name: summary(g) for name, g in grads.items()}
-            else:
-                tensors.update({f"{key}.grad.{name}": g for name, g in grads.items()})
+                           "grads": {name: summary(g) for name, g in grads.items()},
+                           "run": train(fresh, pairs, loss_of, max_grad_norm)}
+            if key == "sft":
+                tensors.update({f"sft.grad.{name}": g for name, g in grads.items()})
 
         full = load(folder).requires_grad_(True)
         loss, _ = sft_loss(full, pairs)
-        values["full_sft_grads"] = {name: summary(g) for name, g in gradients(dict(full.named_parameters()), loss).items()}
+        grads = gradients(dict(full.named_parameters()), loss)
+        values["full_sft_grads"] = {name: summary(g) for name, g in grads.items()}
 
     save_file({key: t.detach().float().contiguous() for key, t in tensors.items()}, folder / "reference.safetensors")
     write_json(folder / "reference.json", values)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     spread = tensors["logits.0"].std().item()
-    norms = {key: [round(step["grad_norm"], 2) for step in values[key]["run"]["steps"]] for key in ("sft", "dpo", "cdpo")
-             if key in values}
-    print(f"{name}: {size / 1024:.0f} KiB, logits' standard deviation {spread:.2f}, gradient norms {norms}")
+    print(f"{name}: {size / 1024:.0f} KiB, logits' standard deviation {spread:.2f}")
 
 
 def main():
@@ -354,6 +361,7 @@ def main():
     parser.add_argument("--only", choices=FAMILIES, action="append", help="make this family only; may be repeated")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
     for name in options.only or FAMILIES:
         make_family(options.out / name, name)
 
