@@ -1,0 +1,146 @@
+//! Finds the answer in a response. A response goes in; the text of its answer, the rule that found it and its
+//! place come out.
+
+mod anchor;
+mod boxed;
+mod formula;
+mod prose;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::options::Extraction;
+
+/// The rule that found an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// The rest of the line after `####`.
+    HashMarks,
+    /// The last `\boxed{…}` or `\fbox{…}`; neighbouring boxes joined by commas or "and" count as one list.
+    Boxed,
+    /// What follows "the answer is", "Final answer:" and their like.
+    AnswerIs,
+    /// The last formula in `$…$`, `\(…\)`, `\[…\]` or `$$…$$`.
+    LastFormula,
+    /// The last number.
+    LastNumber,
+    /// The whole response.
+    Whole,
+}
+
+impl Rule {
+    /// The name that verdicts carry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::HashMarks => "hash_marks",
+            Rule::Boxed => "boxed",
+            Rule::AnswerIs => "answer_is",
+            Rule::LastFormula => "last_formula",
+            Rule::LastNumber => "last_number",
+            Rule::Whole => "whole",
+        }
+    }
+}
+
+/// An answer found in a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted<'a> {
+    /// The answer as written; borrowed unless it was put together from several boxes.
+    pub text: Cow<'a, str>,
+    /// The rule that found it.
+    pub rule: Rule,
+    /// Where in the response it stands, in bytes.
+    pub span: Range<usize>,
+}
+
+impl<'a> Extracted<'a> {
+    fn slice(response: &'a str, span: Range<usize>, rule: Rule) -> Option<Self> {
+        let text = &response[span.clone()];
+        let start = span.start + (text.len() - text.trim_start().len());
+        let text = text.trim();
+        (!text.is_empty()).then(|| Extracted {
+            text: Cow::Borrowed(text),
+            rule,
+            span: start..start + text.len(),
+        })
+    }
+}
+
+/// Finds the answer of `response` under the given conventions.
+pub(crate) fn extract(response: &str, conventions: Extraction) -> Option<Extracted<'_>> {
+    match conventions {
+        Extraction::Plain => Extracted::slice(response, 0..response.len(), Rule::Whole),
+        Extraction::Gsm8kStrict => anchor::gsm8k_strict(response),
+        Extraction::Gsm8kFlexible => prose::flexible_number(response),
+        Extraction::Math => {
+            let body = body(response);
+            marked(response, body.clone()).or_else(|| formula::last(response, body))
+        }
+        Extraction::Auto => {
+            let body = body(response);
+            marked(response, body.clone())
+                .or_else(|| whole(response, body.clone()))
+                .or_else(|| {
+                    let formula = formula::last(response, body.clone());
+                    let number = prose::last_number(response, body.clone());
+                    match (formula, number) {
+                        (Some(f), Some(n)) => Some(if n.span.start > f.span.end { n } else { f }),
+                        (f, n) => f.or(n),
+                    }
+                })
+                .or_else(|| {
+                    Extracted::slice(response, body, Rule::Whole).filter(|e| e.text.len() <= 200)
+                })
+        }
+    }
+}
+
+/// Answers that the response marks as such.
+fn marked(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let hash = anchor::hash_marks(response, body.clone());
+    if hash.is_some() {
+        return hash;
+    }
+    let boxed = boxed::last(response, body.clone());
+    let start = boxed.as_ref().map_or(body.start, |b| b.span.end);
+    anchor::final_answer(response, start..body.end)
+        .or(boxed)
+        .or_else(|| anchor::answer_is(response, body))
+}
+
+/// The answer in a gold text: a bare answer, a `#### N` line, or a solution with a box.
+pub(crate) fn gold(gold: &str) -> Cow<'_, str> {
+    anchor::hash_marks(gold, 0..gold.len())
+        .or_else(|| boxed::last(gold, 0..gold.len()))
+        .map_or(Cow::Borrowed(gold), |found| found.text)
+}
+
+/// A response that is nothing but an answer.
+fn whole(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let text = &response[body.clone()];
+    (text.len() <= 200 && !prose::is_prose(text))
+        .then(|| Extracted::slice(response, body, Rule::Whole))
+        .flatten()
+}
+
+/// The part of a response that may hold the answer: after the thoughts, before a next question.
+fn body(response: &str) -> Range<usize> {
+    let start = response
+        .rfind("</think>")
+        .map_or(0, |at| at + "</think>".len());
+    let mut end = response.len();
+    for stop in [
+        "\n\nQuestion:",
+        "\n\nProblem:",
+        "\nQ:",
+        "<|im_",
+        "<|eot_id|>",
+        "<|end_of_text|>",
+        "</s>",
+    ] {
+        if let Some(at) = response[start..end].find(stop) {
+            end = start + at;
+        }
+    }
+    start..end
+}

@@ -1,0 +1,137 @@
+//! Answers announced by words: `#### 5`, "The answer is 5.", "Final Answer: The final answer is $5$."
+
+use std::ops::Range;
+
+use super::{Extracted, Rule, formula, prose};
+
+/// The rest of the line after the last `####`.
+pub(super) fn hash_marks(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let start = body.start + response[body.clone()].rfind("####")? + 4;
+    let end = response[start..body.end]
+        .find('\n')
+        .map_or(body.end, |n| start + n);
+    Extracted::slice(response, start..end, Rule::HashMarks)
+}
+
+/// lm-evaluation-harness's strict filters: `#### (-?[0-9.,]+)` and `The answer is (-?[0-9.,]+).`, first match.
+pub(super) fn gsm8k_strict(response: &str) -> Option<Extracted<'_>> {
+    let marks = [
+        ("#### ", Rule::HashMarks, false),
+        ("The answer is ", Rule::AnswerIs, true),
+    ];
+    for (mark, rule, needs_one_more) in marks {
+        for (at, _) in response.match_indices(mark) {
+            let start = at + mark.len();
+            let text = &response[start..];
+            let sign = usize::from(text.starts_with('-'));
+            let digits = text[sign..]
+                .bytes()
+                .take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
+                .count();
+            let mut end = start + sign + digits;
+            // The second filter ends in an unescaped `.`: any one character must follow the number.
+            if needs_one_more && (end == response.len() || response[end..].starts_with('\n')) {
+                end -= 1;
+            }
+            if end > start + sign {
+                let text = response[start..end].trim_end_matches(['.', ',']);
+                return Extracted::slice(response, start..start + text.len(), rule);
+            }
+        }
+    }
+    None
+}
+
+/// What follows the first "final answer is", or the last "final answer:".
+pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let text = &response[body.clone()];
+    let mut found = None;
+    for (at, _) in text.match_indices("nal ") {
+        let Some(rest) = strip_word(&text[at + 4..], "answer") else {
+            continue;
+        };
+        if let Some(tail) = announcement(rest) {
+            let start = body.end - tail.len();
+            let extracted = sentence(response, start..body.end);
+            if extracted.is_some() {
+                if text[at..].contains("I hope it is correct") {
+                    return extracted;
+                }
+                found = extracted;
+            }
+        }
+    }
+    found
+}
+
+/// What follows the last "answer is", "answer:" and their like.
+pub(super) fn answer_is(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let text = &response[body.clone()];
+    for (at, _) in text.rmatch_indices("nswer") {
+        if let Some(tail) = announcement(&text[at + 5..]) {
+            let found = sentence(response, body.end - tail.len()..body.end);
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+    None
+}
+
+fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    text.get(..word.len())
+        .filter(|head| head.eq_ignore_ascii_case(word))
+        .map(|_| &text[word.len()..])
+}
+
+/// What follows ` is`, ` are`, `:` or ` =` in the rest of a sentence that began with "answer".
+fn announcement(rest: &str) -> Option<&str> {
+    let rest = rest.strip_prefix('s').unwrap_or(rest);
+    let rest = rest.trim_start_matches(['*', ' ']);
+    let sentence = &rest[..rest
+        .find(['\n', '.', '?', '$'])
+        .unwrap_or(rest.len())
+        .min(rest.len())];
+    [":", "is ", "is: ", "are ", "="]
+        .iter()
+        .filter_map(|mark| {
+            let at = sentence.find(mark)?;
+            let opens_word = mark.starts_with(|c: char| c.is_alphabetic());
+            let at_word = at == 0 || sentence[..at].ends_with(' ');
+            (at <= 60 && (!opens_word || at_word)).then_some(at + mark.len())
+        })
+        .min()
+        .or_else(|| {
+            ["is\n", "is:\n", "is$"]
+                .iter()
+                .find(|m| rest.starts_with(**m))
+                .map(|m| m.len() - 1)
+        })
+        .map(|at| rest[at..].trim_start_matches([':', '*', ' ', '\n', '"']))
+}
+
+/// The answer at the head of a sentence: its first formula, else its first number, else the words themselves.
+fn sentence(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
+    let text = &response[range.clone()];
+    let end = range.start + prose::sentence_len(text);
+    if let Some(found) = formula::first_run(response, range.start..end) {
+        return Some(Extracted {
+            rule: Rule::AnswerIs,
+            ..found
+        });
+    }
+    let region = response[range.start..end].trim_end_matches(['.', '*', '"', ' ', '\n']);
+    if prose::is_prose(region)
+        && let Some(found) = prose::first_number(response, range.start..range.start + region.len())
+    {
+        return Some(Extracted {
+            rule: Rule::AnswerIs,
+            ..found
+        });
+    }
+    Extracted::slice(
+        response,
+        range.start..range.start + region.len(),
+        Rule::AnswerIs,
+    )
+}

@@ -1,0 +1,80 @@
+//! Formulas between delimiters: `$…$`, `$$…$$`, `\(…\)`, `\[…\]`.
+
+use std::ops::Range;
+
+use super::{Extracted, Rule};
+
+/// The next formula at or after `from`: its content and where its closing delimiter ends.
+pub(super) fn next(response: &str, from: usize, limit: usize) -> Option<(Range<usize>, usize)> {
+    let bytes = response.as_bytes();
+    let mut i = from;
+    while i < limit {
+        let (open, close): (usize, &str) = match bytes[i] {
+            b'$' if bytes.get(i + 1) == Some(&b'$') => (2, "$$"),
+            b'$' => (1, "$"),
+            b'\\' if bytes.get(i + 1) == Some(&b'(') => (2, "\\)"),
+            b'\\' if bytes.get(i + 1) == Some(&b'[') => (2, "\\]"),
+            b'\\' => {
+                i += 2;
+                continue;
+            }
+            _ => {
+                i += 1;
+                continue;
+            }
+        };
+        let start = i + open;
+        if start <= limit
+            && let Some(len) = closing(&response[start..limit], close)
+        {
+            return Some((start..start + len, start + len + close.len()));
+        }
+        i = start;
+    }
+    None
+}
+
+/// Where the delimiter stands in `text`; a single `$` must close on its own line and not behind a backslash.
+fn closing(text: &str, close: &str) -> Option<usize> {
+    if close != "$" {
+        return text.find(close);
+    }
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        match bytes[i] {
+            b'\\' => i += 1,
+            b'\n' => return None,
+            b'$' => return (i > 0).then_some(i),
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
+
+/// The last formula of `response[body]`.
+pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let mut from = body.start;
+    let mut found = None;
+    while let Some((span, after)) = next(response, from, body.end) {
+        from = after;
+        found = Extracted::slice(response, span, Rule::LastFormula).or(found);
+    }
+    found
+}
+
+/// The first formula of `response[range]`, with the formulas that follow it after "and", "or" or a comma.
+pub(super) fn first_run(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
+    let (span, mut after) = next(response, range.start, range.end)?;
+    let mut end = span.end;
+    while let Some((next_span, next_after)) = next(response, after, range.end) {
+        let gap = response[after..next_span.start].trim_matches(['$', ' ', ',', '\\', '(']);
+        if !matches!(gap, "" | "and" | "or" | "and/or") {
+            break;
+        }
+        end = next_span.end;
+        after = next_after;
+    }
+    Extracted::slice(response, span.start..end, Rule::LastFormula)
+}

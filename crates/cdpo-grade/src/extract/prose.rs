@@ -1,0 +1,128 @@
+//! Numbers and sentences in running text.
+
+use std::ops::Range;
+
+use super::{Extracted, Rule};
+
+/// lm-evaluation-harness's flexible filter: the last match of `(-?[$0-9.,]{2,})|(-?[0-9]+)`.
+pub(super) fn flexible_number(response: &str) -> Option<Extracted<'_>> {
+    let bytes = response.as_bytes();
+    let in_class = |b: u8| b.is_ascii_digit() || matches!(b, b'$' | b'.' | b',');
+    let mut end = bytes.len();
+    loop {
+        let stop = (0..end).rev().find(|&i| in_class(bytes[i]))?;
+        let mut start = stop;
+        while start > 0 && in_class(bytes[start - 1]) {
+            start -= 1;
+        }
+        if stop > start || bytes[stop].is_ascii_digit() {
+            let signed = start > 0 && bytes[start - 1] == b'-';
+            let text = &response[start - usize::from(signed)..=stop];
+            let trimmed = text.trim_end_matches(['.', ',']);
+            let from = start - usize::from(signed);
+            return Extracted::slice(response, from..from + trimmed.len(), Rule::LastNumber);
+        }
+        end = start;
+    }
+}
+
+/// The last number of `response[body]` that does not touch a letter on its left.
+pub(super) fn last_number(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    numbers(response, body)
+        .last()
+        .and_then(|span| Extracted::slice(response, span, Rule::LastNumber))
+}
+
+/// The first such number.
+pub(super) fn first_number(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    numbers(response, body)
+        .next()
+        .and_then(|span| Extracted::slice(response, span, Rule::LastNumber))
+}
+
+/// Numbers with their sign, separators, decimals, a simple denominator and a percent sign.
+fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+    let bytes = response.as_bytes();
+    let mut i = body.start;
+    std::iter::from_fn(move || {
+        while i < body.end {
+            let digit = |at: usize| at < body.end && bytes[at].is_ascii_digit();
+            let opens = digit(i) || (bytes[i] == b'.' && digit(i + 1));
+            if !opens {
+                i += 1;
+                continue;
+            }
+            let mut start = i;
+            let mut end = i;
+            while digit(end)
+                || (end < body.end && matches!(bytes[end], b'.' | b',') && digit(end + 1))
+            {
+                end += 1;
+            }
+            if end < body.end && bytes[end] == b'/' && digit(end + 1) {
+                end += 1;
+                while digit(end) {
+                    end += 1;
+                }
+            }
+            i = end;
+            let before = response[body.start..start].chars().next_back();
+            if before.is_some_and(|c| c.is_ascii_alphabetic() || c == '_') {
+                continue;
+            }
+            if start > body.start && bytes[start - 1] == b'$' {
+                start -= 1;
+            }
+            let glued = |at: usize| {
+                at > body.start && (bytes[at - 1].is_ascii_alphanumeric() || bytes[at - 1] == b')')
+            };
+            if start > body.start && bytes[start - 1] == b'-' && !glued(start - 1) {
+                start -= 1;
+            }
+            if end < body.end && bytes[end] == b'%' {
+                end += 1;
+            }
+            return Some(start..end);
+        }
+        None
+    })
+}
+
+/// The length of the first sentence of `text`, with its formulas left whole.
+pub(super) fn sentence_len(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        if let Some((span, after)) =
+            super::formula::next(text, i, text.len()).filter(|(s, _)| s.start <= i + 2)
+            && span.start > i
+            && matches!(bytes[i], b'$' | b'\\')
+        {
+            i = after;
+            continue;
+        }
+        match bytes[i] {
+            b'\n' => return i,
+            b'.' | b';' | b'!' if bytes.get(i + 1).is_none_or(u8::is_ascii_whitespace) => return i,
+            _ => i += 1,
+        }
+    }
+    bytes.len()
+}
+
+/// Whether a text reads as words rather than as an answer: two or more words of three letters outside commands.
+pub(super) fn is_prose(text: &str) -> bool {
+    let mut words = 0;
+    let mut rest = text;
+    while let Some(at) = rest.find(char::is_alphabetic) {
+        let command = rest[..at].ends_with('\\');
+        let len = rest[at..]
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(rest.len() - at);
+        if !command && len >= 3 {
+            words += 1;
+        }
+        rest = &rest[at + len..];
+    }
+    words >= 2
+}

@@ -1,0 +1,163 @@
+//! The grader: extraction, comparison and grouping under one set of options.
+
+use std::collections::HashMap;
+
+use crate::extract::{self, Extracted};
+use crate::number;
+use crate::options::GradeOptions;
+use crate::verdict::{Outcome, Verdict};
+
+/// Grades responses against gold answers.
+#[derive(Debug, Clone, Default)]
+pub struct Grader {
+    options: GradeOptions,
+}
+
+impl Grader {
+    /// A grader with the given options.
+    pub fn new(options: GradeOptions) -> Self {
+        Self { options }
+    }
+
+    /// Grades `response` against `gold`: a bare answer, a `#### N` line, or a worked solution.
+    pub fn grade(&self, response: &str, gold: &str) -> Verdict {
+        let Some(found) = self.extract(response) else {
+            return Verdict {
+                outcome: Outcome::Unparsed,
+                answer: None,
+                key: None,
+                rule: "none".into(),
+                why: "no answer was found in the response".into(),
+            };
+        };
+        let rule = found.rule.name().to_owned();
+        let answer = found.text.into_owned();
+        let Some(key) = self.key(&answer) else {
+            return Verdict {
+                outcome: Outcome::Unparsed,
+                answer: Some(answer),
+                key: None,
+                rule,
+                why: "the answer lies outside the bounds of what is read".into(),
+            };
+        };
+        let gold = extract::gold(gold);
+        let (outcome, why) = if self.equal(&answer, &gold) {
+            (Outcome::Correct, "equal")
+        } else {
+            (Outcome::Wrong, "not shown equal")
+        };
+        Verdict {
+            outcome,
+            answer: Some(answer),
+            key: Some(key),
+            rule,
+            why: why.into(),
+        }
+    }
+
+    /// Whether two answers are equal.
+    pub fn equal(&self, a: &str, b: &str) -> bool {
+        match (self.key(a), self.key(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// The canonical key of an answer: equal keys mean equal answers.
+    pub fn key(&self, answer: &str) -> Option<String> {
+        if answer.trim().is_empty() || answer.len() > 4096 {
+            return None;
+        }
+        if let Some(number) = number::plain(answer) {
+            return Some(number.to_string());
+        }
+        let answer = answer.trim().trim_matches('$').trim_end_matches('.');
+        let answer = answer
+            .replace("\\dfrac", "\\frac")
+            .replace("\\tfrac", "\\frac")
+            .replace("\\left", "");
+        let answer = answer
+            .replace("\\right", "")
+            .replace("\\text", "")
+            .replace("\\!", "");
+        Some(
+            answer
+                .chars()
+                .filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}'))
+                .collect(),
+        )
+    }
+
+    /// Finds the answer of a response.
+    pub fn extract<'a>(&self, response: &'a str) -> Option<Extracted<'a>> {
+        extract::extract(response, self.options.extraction)
+    }
+
+    /// Groups the answers of one question: by key, then by equality with the first answer of each group.
+    /// Returns a group index per answer, numbered by first appearance; an unparsed answer has none.
+    pub fn group_answers(&self, answers: &[Option<&str>]) -> Vec<Option<usize>> {
+        let mut by_key: HashMap<String, usize> = HashMap::new();
+        let mut representatives: Vec<&str> = Vec::new();
+        answers
+            .iter()
+            .map(|answer| {
+                let answer = (*answer)?;
+                let key = self.key(answer)?;
+                if let Some(&group) = by_key.get(&key) {
+                    return Some(group);
+                }
+                let group = representatives
+                    .iter()
+                    .position(|first| self.equal(first, answer))
+                    .unwrap_or_else(|| {
+                        representatives.push(answer);
+                        representatives.len() - 1
+                    });
+                by_key.insert(key, group);
+                Some(group)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(response: &str, gold: &str) -> Outcome {
+        Grader::default().grade(response, gold).outcome
+    }
+
+    #[test]
+    fn a_few_shot_response_is_graded_by_its_last_sentence() {
+        assert_eq!(
+            outcome("She has 5 + 3 = 8 eggs.\nThe answer is 8.", "blah\n#### 8"),
+            Outcome::Correct
+        );
+        assert_eq!(
+            outcome("So $1,234.00 is left. The answer is $1,234.", "1234"),
+            Outcome::Correct
+        );
+        assert_eq!(outcome("The answer is 9.", "#### 8"), Outcome::Wrong);
+        assert_eq!(
+            outcome("Therefore $x = \\boxed{\\frac{1}{2}}$.", "\\dfrac{1}{2}"),
+            Outcome::Correct
+        );
+        assert_eq!(
+            outcome(
+                "Final Answer: The final answer is $2$. I hope it is correct.",
+                "2"
+            ),
+            Outcome::Correct
+        );
+        assert_eq!(outcome("", "2"), Outcome::Unparsed);
+    }
+
+    #[test]
+    fn groups_are_numbered_by_first_appearance() {
+        let groups =
+            Grader::default().group_answers(&[Some("5"), None, Some("5.0"), Some("6"), Some("$5")]);
+        assert_eq!(groups, [Some(0), None, Some(0), Some(1), Some(0)]);
+    }
+}

@@ -1,0 +1,30 @@
+//! What grading one response yields.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a response answers its question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The answer was found and equals the gold answer.
+    Correct,
+    /// The answer was found and could not be shown to equal the gold answer.
+    Wrong,
+    /// No answer was found, or it lies outside the bounds of what is read.
+    Unparsed,
+}
+
+/// The result of grading one response against a gold answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Correct, wrong or unparsed.
+    pub outcome: Outcome,
+    /// The extracted answer, as written in the response.
+    pub answer: Option<String>,
+    /// The canonical key of the answer: equal keys mean equal answers.
+    pub key: Option<String>,
+    /// The extraction rule that fired (see [`crate::Rule`]), or `none`.
+    pub rule: String,
+    /// One line saying how the outcome was reached.
+    pub why: String,
+}
