@@ -1,1 +1,34 @@
-//! cdpo-model
+//! LLaMA-family language models over a token forest: configuration, tokenizer, weights, forward and
+//! hand-written backward, LoRA adapters and log-probability heads.
+//!
+//! Goes in: a model folder, hub name or GGUF file; packed token ids with their forest; targets.
+//! Comes out: per-token log-probabilities (host `f32`), gradients in a flat [`arena::Arena`], and, for
+//! decoding, hidden states and logits whose bits do not depend on how rows were batched.
+//!
+//! The crate knows nothing of sampling strategies, training loops or mathematics questions.
+
+pub mod adapter;
+pub mod arena;
+pub mod block;
+pub mod config;
+pub mod error;
+pub mod forest;
+pub mod keyed;
+pub mod kv;
+pub mod model;
+pub mod ops;
+pub mod peft;
+pub mod source;
+pub mod tokenizer;
+pub mod weight;
+
+pub use adapter::{Adapter, AdapterStack, LoraConfig};
+pub use arena::Arena;
+pub use candle_core::Device;
+pub use config::ModelConfig;
+pub use error::{Error, Result};
+pub use forest::{SegmentId, Target, TokenForest};
+pub use keyed::Key;
+pub use kv::{KvCache, KvPath};
+pub use model::{Contrast, Extend, Model, Pass, TrainOptions};
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,1 @@
+//! One transformer block: its weights, forward and reverse.

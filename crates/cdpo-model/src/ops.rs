@@ -1,0 +1,13 @@
+//! The hot path: a small set of operations, each with its forward and hand-written backward.
+//!
+//! On CPU in `f32` an op takes the tensors' slices and runs its own kernel; everywhere else (other devices, `f64` in
+//! tests) it is composed of tensor-library calls. Both have one signature, and tests hold them to each other.
+
+pub mod attention;
+pub mod gemm;
+pub mod head;
+pub mod linear;
+pub mod rms_norm;
+pub mod rotary;
+pub mod simd;
+pub mod swiglu;
