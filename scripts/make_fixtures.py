@@ -35,7 +35,8 @@ Conventions, as in the formulas of Lin et al. 2025 (arXiv 2411.19943):
   * training runs: AdamW (lr 1e-3, betas 0.9/0.999, eps 1e-8, weight decay 0.01 on every LoRA matrix), gradient
     norm clipped by torch's clip_grad_norm_ to `max_grad_norm` (each run has its own, so that some clip always and
     some now and then), get_cosine_schedule_with_warmup(2, 10): the first step's learning rate is 0. Two examples
-    a step, `batches` lists their indices. Each run starts from the stored adapter. A step's loss, rewards and gradient norm are those before its update; grad_norm before clipping.
+    a step, `batches` lists their indices. Each run starts from the stored adapter. A step's loss, rewards and
+    gradient norm are those before its update, the norm that before clipping.
 """
 
 import argparse
@@ -46,7 +47,7 @@ from pathlib import Path
 import peft
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.overrides import TorchFunctionMode
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
 
