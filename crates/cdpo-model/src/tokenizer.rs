@@ -1,0 +1,4 @@
+//! Text to token ids and back.
+/// A tokenizer.
+#[derive(Debug, Clone)]
+pub struct Tokenizer;
