@@ -1,1 +1,32 @@
-//! cdpo-data
+//! Problems, trajectories, preference pairs, prompt framing, JSONL and Parquet, and stage artifacts.
+//!
+//! Text and token ids go in and out; there are no tensors here. Every record type implements [`Record`]: it checks its own
+//! counts and ranges, both when it is read (an error names path, line and reason) and before it is written. Files written here
+//! are deterministic: the same records give the same bytes, and an `f32` comes back bit for bit.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+// pub mod artifact;
+pub mod error;
+pub mod exemplars;
+pub mod framing;
+pub mod graded;
+pub mod jsonl;
+pub mod order;
+pub mod pair;
+pub mod problem;
+// pub mod problems;
+pub mod record;
+// pub mod rows;
+pub mod sft;
+pub mod trajectory;
+// pub mod trl;
+
+pub use error::{Error, Result};
+pub use exemplars::Exemplar;
+pub use framing::Framing;
+pub use graded::Graded;
+pub use pair::Pair;
+pub use problem::Problem;
+pub use record::{BadRow, OnBadRow, Record, Skipped};
+pub use sft::SftExample;
+pub use trajectory::{Finish, Trajectory};
