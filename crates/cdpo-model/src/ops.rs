@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod gemm;
 pub mod head;
+pub(crate) mod host;
 pub mod linear;
 pub mod rms_norm;
 pub mod rotary;

@@ -1,0 +1,103 @@
+//! Rotary position embedding in the half-split convention of Hugging Face: dimension `i` of a head pairs with
+//! `i + d / 2` and turns by `position * inv_freq[i]`.
+//!
+//! Goes in: `x` `[N, heads * d]` and one position per row. Comes out: the turned `x`. The inverse turn is the transpose of
+//! a rotation, hence also the backward.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::host::{HostSlice, contiguous, is_host_f32, tensor};
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+
+/// Cosines and sines of every position, computed in `f64` and kept in `f32`.
+#[derive(Debug, Clone)]
+pub struct Rotary {
+    half: usize,
+    positions: usize,
+    /// `[positions, d / 2]`.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+impl Rotary {
+    /// Tables for positions `0..positions` of a model, its frequency scaling applied.
+    pub fn new(config: &ModelConfig, positions: usize) -> Self {
+        Self::from_inv_freq(&config.rope_inv_freq(), positions)
+    }
+
+    /// Tables for the angles `position * inv_freq[i]`, with `d = 2 * inv_freq.len()`.
+    pub fn from_inv_freq(inv_freq: &[f64], positions: usize) -> Self {
+        let angle = (0..positions).flat_map(|p| inv_freq.iter().map(move |f| p as f64 * f));
+        let (sin, cos) = angle.map(|a| (a.sin() as f32, a.cos() as f32)).unzip();
+        Self { half: inv_freq.len(), positions, cos, sin }
+    }
+
+    /// Positions that the tables cover.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// Turns `x` `[N, heads * d]`, row `n` by `positions[n]`; `inverse` turns back.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the shapes do not fit, [`Error::Context`] if a position is beyond the tables.
+    pub fn apply(&self, x: &Tensor, heads: usize, positions: &[u32], inverse: bool) -> Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        if rows != positions.len() || width != heads * 2 * self.half {
+            return Err(Error::Invalid(format!(
+                "rotary: {rows} rows of {width} do not fit {} positions and {heads} heads of {}",
+                positions.len(),
+                2 * self.half
+            )));
+        }
+        if let Some(p) = positions.iter().find(|&&p| p as usize >= self.positions) {
+            return Err(Error::Context(format!("position {p} is beyond the model's {} positions", self.positions)));
+        }
+        if is_host_f32(x) { self.cpu(x, positions, inverse) } else { self.composed(x, heads, positions, inverse) }
+    }
+
+    pub(crate) fn cpu(&self, x: &Tensor, positions: &[u32], inverse: bool) -> Result<Tensor> {
+        let x = contiguous(x)?;
+        let (rows, width) = x.dims2()?;
+        let xs = HostSlice::new(&x)?;
+        let xs: &[f32] = &xs;
+        let half = self.half;
+        let mut out = vec![0.0; rows * width];
+        out.par_chunks_mut(width).zip(xs.par_chunks(width)).zip(positions).for_each(|((y, x), &p)| {
+            let at = p as usize * half..(p as usize + 1) * half;
+            let (cos, sin) = (&self.cos[at.clone()], &self.sin[at]);
+            for (y, x) in y.chunks_mut(2 * half).zip(x.chunks(2 * half)) {
+                let (y0, y1) = y.split_at_mut(half);
+                let (x0, x1) = x.split_at(half);
+                for i in 0..half {
+                    let s = if inverse { -sin[i] } else { sin[i] };
+                    y0[i] = x0[i] * cos[i] - x1[i] * s;
+                    y1[i] = x1[i] * cos[i] + x0[i] * s;
+                }
+            }
+        });
+        tensor(out, (rows, width))
+    }
+
+    pub(crate) fn composed(&self, x: &Tensor, heads: usize, positions: &[u32], inverse: bool) -> Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        let gather = |table: &[f32], sign: f32| -> Result<Tensor> {
+            let values: Vec<f32> = positions
+                .iter()
+                .flat_map(|&p| &table[p as usize * self.half..(p as usize + 1) * self.half])
+                .map(|v| sign * v)
+                .collect();
+            let values = Tensor::from_vec(values, (rows, 1, self.half), &Device::Cpu)?;
+            Ok(values.to_device(x.device())?.to_dtype(x.dtype())?)
+        };
+        let cos = gather(&self.cos, 1.0)?;
+        let sin = gather(&self.sin, if inverse { -1.0 } else { 1.0 })?;
+        let x = x.reshape((rows, heads, 2, self.half))?;
+        let (x0, x1) = (x.narrow(2, 0, 1)?.squeeze(2)?, x.narrow(2, 1, 1)?.squeeze(2)?);
+        let y0 = (x0.broadcast_mul(&cos)? - x1.broadcast_mul(&sin)?)?;
+        let y1 = (x1.broadcast_mul(&cos)? + x0.broadcast_mul(&sin)?)?;
+        Ok(Tensor::stack(&[y0, y1], 2)?.reshape((rows, width))?)
+    }
+}
