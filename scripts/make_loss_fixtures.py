@@ -9,7 +9,8 @@ trl_losses.json: preference losses computed by TRL's own code (`DPOTrainer._comp
 with respect to every one of them. `gamma` is the KL coefficient, which TRL calls beta.
 
     batches: name -> [{chosen, rejected, ref_chosen, ref_rejected: [per-token log-probabilities],
-                       chosen_weights, rejected_weights: [per-token weights, used by the last two losses]}, ..]
+                       chosen_weights, rejected_weights: [per-token weights, used by the last three losses],
+                       prompt_tokens: length of the prompt, used by the last loss alone}, ..]
     cases: [{batch, loss, ..settings, value, rewards_chosen, rewards_rejected, d_chosen, d_rejected}]
 
     loss `dpo`              sigmoid, gamma
@@ -23,6 +24,10 @@ with respect to every one of them. `gamma` is the KL coefficient, which TRL call
          `hinge`, `sigmoid_norm`   as TRL names them, gamma
          `cdpo`, `weighted_dpo`    not in TRL: the formula of Lin et al. 2025 (arXiv 2411.19943) written out here, with
                             weights on the rejected side only (1 - s_t = rejected_weights), or on both; rewards weighted
+         `cdpo_reference_compat`   as the authors' released code has it: position by position -log sigmoid(gamma *
+                            (chosen log-ratio_t - w_t * rejected log-ratio_t)), averaged over pairs and over all
+                            positions but the first of the padded batch: prompt, ends and padding give log 2 each.
+                            `positions` = length of the longest sequence, less one. Rewards unweighted.
     The loss is the mean over the batch's pairs; rewards are gamma times the summed log-ratios.
 
 schedules.json: learning-rate factors of transformers' schedules. [{schedule: cosine | linear | constant, warmup_steps,
@@ -60,6 +65,7 @@ def random_batch(generator, lengths, spread):
         pair = {"chosen": draw(chosen), "rejected": draw(rejected)}
         pair.update({f"ref_{side}": move(pair[side]) for side in SIDES})
         pair.update({f"{side}_weights": [round(generator.random(), 3) for _ in pair[side]] for side in SIDES})
+        pair["prompt_tokens"] = generator.randrange(3, 8)
         pairs.append(pair)
     return pairs
 
@@ -143,6 +149,29 @@ def weighted(pairs, gamma, sides):
     return result
 
 
+def released_cdpo(pairs, gamma):
+    """The per-position loss of the released code, right-padded like TRL's batches."""
+    positions = max(pair["prompt_tokens"] + len(pair[side]) for pair in pairs for side in SIDES) - 1
+    place = lambda pair, values: torch.nn.functional.pad(
+        values, (pair["prompt_tokens"] - 1, positions - len(values) - pair["prompt_tokens"] + 1))
+    leaves, ratios = {side: [] for side in SIDES}, {side: [] for side in SIDES}
+    for pair in pairs:
+        for side in SIDES:
+            logps = torch.tensor(pair[side], dtype=torch.float64, requires_grad=True)
+            leaves[side].append(logps)
+            ratios[side].append(logps - torch.tensor(pair[f"ref_{side}"], dtype=torch.float64))
+    weights = [torch.tensor(pair["rejected_weights"], dtype=torch.float64) for pair in pairs]
+    rows = [place(pair, chosen) - place(pair, weight * rejected)
+            for pair, chosen, weight, rejected in zip(pairs, ratios["chosen"], weights, ratios["rejected"])]
+    value = -torch.nn.functional.logsigmoid(gamma * torch.stack(rows)).mean()
+    value.backward()
+    result = {"positions": positions, "value": value.item()}
+    for side in SIDES:
+        result[f"rewards_{side}"] = [gamma * ratio.sum().item() for ratio in ratios[side]]
+        result[f"d_{side}"] = [leaf.grad.tolist() for leaf in leaves[side]]
+    return result
+
+
 def trl_simpo(pairs, beta, margin):
     logps, mask = padded(pairs)
     averages = (logps * mask).sum(1) / mask.sum(1)
@@ -183,6 +212,7 @@ def loss_cases():
             add("sigmoid_norm", trl_dpo(pairs, ["sigmoid_norm"], [1.0], gamma))
             add("cdpo", weighted(pairs, gamma, ["rejected"]))
             add("weighted_dpo", weighted(pairs, gamma, SIDES))
+            add("cdpo_reference_compat", released_cdpo(pairs, gamma))
         for beta, margin in ((2.0, 1.0), (2.5, 0.0)):
             cases.append({"batch": name, "loss": "simpo", "simpo_beta": beta, "simpo_margin": margin,
                           **trl_simpo(pairs, beta, margin)})
@@ -193,7 +223,8 @@ def loss_cases():
 def schedule_tables():
     makers = {"cosine": transformers.get_cosine_schedule_with_warmup,
               "linear": transformers.get_linear_schedule_with_warmup,
-              "constant": lambda optimizer, warmup, _: transformers.get_constant_schedule_with_warmup(optimizer, warmup)}
+              "constant": lambda optimizer, warmup, _:
+                  transformers.get_constant_schedule_with_warmup(optimizer, warmup)}
     tables = []
     for name, make in makers.items():
         for warmup, total in ((2, 10), (0, 6), (1, 1), (3, 3), (7, 5), (10, 64)):
