@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::lines::Lines;
 use crate::{Error, OnBadRow, Record, Result, Skipped};
 
 /// Reads all records of a file, checking each. Blank lines are passed over; a file without records gives an empty list.
@@ -19,13 +20,13 @@ pub fn read<T: Record>(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(
     let path = path.as_ref();
     let mut records = Vec::new();
     let mut skipped = Skipped::new(path);
-    for_each_line(path, |line, bytes, _| {
-        match parse::<T>(bytes) {
+    let mut lines = Lines::open(path)?;
+    while let Some(line) = lines.next_line()? {
+        match parse::<T>(line.bytes) {
             Ok(record) => records.push(record),
-            Err(reason) => skipped.take(on_bad_row, line, reason)?,
+            Err(reason) => skipped.take(on_bad_row, line.number, reason)?,
         }
-        Ok(())
-    })?;
+    }
     Ok((records, skipped))
 }
 
@@ -147,14 +148,15 @@ impl Appender {
         let mut records = Vec::new();
         let mut length = 0u64;
         if path.exists() {
-            for_each_line(path, |line, bytes, end| {
-                if end.torn {
-                    return Ok(());
+            let mut lines = Lines::open(path)?;
+            while let Some(line) = lines.next_line()? {
+                if line.torn {
+                    break;
                 }
-                records.push(parse::<T>(bytes).map_err(|reason| Error::row(path, line, reason))?);
-                length = end.offset;
-                Ok(())
-            })?;
+                let record = parse::<T>(line.bytes);
+                records.push(record.map_err(|reason| Error::row(path, line.number, reason))?);
+                length = line.end;
+            }
         }
         let file = OpenOptions::new()
             .create(true)
@@ -220,50 +222,6 @@ pub fn check_unique<T, K: std::hash::Hash + Eq + std::fmt::Debug>(
             ));
         }
         seen.insert(k, i + 1);
-    }
-    Ok(())
-}
-
-/// Where a line ends.
-pub(crate) struct LineEnd {
-    /// Bytes from the file's start to behind this line.
-    pub(crate) offset: u64,
-    /// The line has no newline.
-    pub(crate) torn: bool,
-}
-
-/// Calls `each` with number (from 1), bytes and end of every line that is not blank.
-pub(crate) fn for_each_line(
-    path: &Path,
-    mut each: impl FnMut(usize, &[u8], &LineEnd) -> Result<()>,
-) -> Result<()> {
-    let file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
-    let metadata = file.metadata().map_err(|e| Error::io(path, "read", e))?;
-    if !metadata.is_file() {
-        return Err(Error::file(path, "a regular file is expected"));
-    }
-    let mut input = BufReader::with_capacity(1 << 18, file);
-    let mut buffer = Vec::new();
-    let mut offset = 0u64;
-    for line in 1.. {
-        buffer.clear();
-        let read = input
-            .read_until(b'\n', &mut buffer)
-            .map_err(|e| Error::io(path, "read", e))?;
-        if read == 0 {
-            break;
-        }
-        offset += read as u64;
-        let torn = buffer.last() != Some(&b'\n');
-        let mut bytes = buffer.as_slice();
-        if line == 1 {
-            bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        }
-        let bytes = bytes.trim_ascii();
-        if bytes.is_empty() {
-            continue;
-        }
-        each(line, bytes, &LineEnd { offset, torn })?;
     }
     Ok(())
 }

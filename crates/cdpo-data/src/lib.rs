@@ -5,21 +5,22 @@
 //! are deterministic: the same records give the same bytes, and an `f32` comes back bit for bit.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-// pub mod artifact;
+pub mod artifact;
 pub mod error;
 pub mod exemplars;
 pub mod framing;
 pub mod graded;
 pub mod jsonl;
+mod lines;
 pub mod order;
 pub mod pair;
 pub mod problem;
-// pub mod problems;
+pub mod problems;
 pub mod record;
-// pub mod rows;
+pub mod rows;
 pub mod sft;
 pub mod trajectory;
-// pub mod trl;
+pub mod trl;
 
 pub use error::{Error, Result};
 pub use exemplars::Exemplar;

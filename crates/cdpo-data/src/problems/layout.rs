@@ -1,0 +1,270 @@
+//! From a row's columns to a [`Problem`], for each published form and for a column mapping.
+
+use serde_json::Value;
+
+use super::{Columns, Format, ReadOptions};
+use crate::Problem;
+use crate::rows::{self, names, text};
+
+/// How rows of one file are read.
+#[derive(Debug, Clone)]
+pub(super) enum Layout {
+    Gsm8k,
+    Math,
+    Mapped(Columns),
+    /// Generic without a mapping: question or problem, answer.
+    Plain,
+}
+
+/// The layout the options settle on, or none if the rows must tell.
+pub(super) fn given(options: &ReadOptions) -> Option<Layout> {
+    match (&options.columns, options.format) {
+        (Some(columns), _) => Some(Layout::Mapped(columns.clone())),
+        (None, Format::Auto) => None,
+        (None, Format::Gsm8k) => Some(Layout::Gsm8k),
+        (None, Format::Math) => Some(Layout::Math),
+        (None, Format::Generic) => Some(Layout::Plain),
+    }
+}
+
+const QUESTION: [&str; 2] = ["question", "problem"];
+const ANSWER: &str = "answer";
+const SOLUTION: &str = "solution";
+const SUBJECT: [&str; 2] = ["subject", "type"];
+const LEVEL: &str = "level";
+const ID: [&str; 2] = ["id", "unique_id"];
+
+/// Whether a column may be needed under these options.
+pub(super) fn knows(options: &ReadOptions, name: &str) -> bool {
+    if let Some(c) = &options.columns {
+        let optional = [&c.id, &c.solution, &c.subject, &c.level];
+        return c.question == name
+            || c.answer == name
+            || optional.iter().any(|o| o.as_deref() == Some(name));
+    }
+    [ANSWER, SOLUTION, LEVEL].contains(&name)
+        || [QUESTION, SUBJECT, ID]
+            .iter()
+            .any(|names| names.contains(&name))
+}
+
+/// Tells the layout from one row.
+pub(super) fn detect(columns: &rows::Columns) -> Option<Layout> {
+    first_of(columns, &QUESTION)?;
+    if columns.contains_key(SOLUTION) {
+        return Some(Layout::Math);
+    }
+    match columns.get(ANSWER)? {
+        Value::String(answer) if answer.contains(MARK) => Some(Layout::Gsm8k),
+        _ => Some(Layout::Plain),
+    }
+}
+
+/// The reason for a row whose layout cannot be told.
+pub(super) fn undetected(columns: &rows::Columns) -> String {
+    format!(
+        "cannot tell the format from the columns {}: GSM8K has question and answer, MATH problem and solution; for anything else give a column mapping (question = .., answer = ..)",
+        names(columns)
+    )
+}
+
+impl Layout {
+    /// The problem in one row; `fallback_id` is used where the row has no id. Emptiness is checked by the caller.
+    pub(super) fn problem(
+        &self,
+        columns: &rows::Columns,
+        fallback_id: String,
+    ) -> Result<Problem, String> {
+        match self {
+            Self::Gsm8k => {
+                let full = text(columns, ANSWER, "the answer")?;
+                let (worked, answer) = full
+                    .rsplit_once(MARK)
+                    .ok_or("the answer has no final line \"#### ANSWER\", as GSM8K's have")?;
+                Ok(Problem {
+                    id: optional_of(columns, &ID).unwrap_or(fallback_id),
+                    question: question(columns)?,
+                    answer: answer.trim().to_string(),
+                    solution: non_empty(&without_marks(worked)),
+                    subject: None,
+                    level: None,
+                })
+            }
+            Self::Math => {
+                let solution = text(columns, SOLUTION, "the solution")?;
+                let answer = match columns.get(ANSWER) {
+                    None | Some(Value::Null) => last_boxed(&solution)
+                        .ok_or("there is no answer column and no \\boxed{..} in the solution")?
+                        .to_string(),
+                    Some(_) => text(columns, ANSWER, "the answer")?,
+                };
+                Ok(Problem {
+                    id: optional_of(columns, &ID).unwrap_or(fallback_id),
+                    question: question(columns)?,
+                    answer: answer.trim().to_string(),
+                    solution: non_empty(&solution),
+                    subject: optional_of(columns, &SUBJECT),
+                    level: columns.get(LEVEL).and_then(level),
+                })
+            }
+            Self::Plain => Ok(Problem {
+                id: optional_of(columns, &ID).unwrap_or(fallback_id),
+                question: question(columns)?,
+                answer: text(columns, ANSWER, "the answer")?.trim().to_string(),
+                solution: optional(columns, SOLUTION),
+                subject: optional_of(columns, &SUBJECT),
+                level: columns.get(LEVEL).and_then(level),
+            }),
+            Self::Mapped(c) => {
+                let opt = |column: &Option<String>| {
+                    column.as_deref().and_then(|name| optional(columns, name))
+                };
+                let id = match &c.id {
+                    Some(column) => text(columns, column, "the id")?,
+                    None => fallback_id,
+                };
+                Ok(Problem {
+                    id,
+                    question: text(columns, &c.question, "the question")?
+                        .trim()
+                        .to_string(),
+                    answer: text(columns, &c.answer, "the answer")?.trim().to_string(),
+                    solution: opt(&c.solution),
+                    subject: opt(&c.subject),
+                    level: c
+                        .level
+                        .as_deref()
+                        .and_then(|name| columns.get(name))
+                        .and_then(level),
+                })
+            }
+        }
+    }
+}
+
+fn question(columns: &rows::Columns) -> Result<String, String> {
+    let name = first_of(columns, &QUESTION).unwrap_or(QUESTION[0]);
+    Ok(text(columns, name, "the question")?.trim().to_string())
+}
+
+fn first_of<'a>(columns: &rows::Columns, candidates: &[&'a str]) -> Option<&'a str> {
+    candidates
+        .iter()
+        .copied()
+        .find(|name| columns.get(*name).is_some_and(|v| !v.is_null()))
+}
+
+fn optional_of(columns: &rows::Columns, candidates: &[&str]) -> Option<String> {
+    first_of(columns, candidates).and_then(|name| optional(columns, name))
+}
+
+fn optional(columns: &rows::Columns, name: &str) -> Option<String> {
+    text(columns, name, name).ok().and_then(|t| non_empty(&t))
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// 5, "5" or "Level 5".
+fn level(value: &Value) -> Option<u8> {
+    match value {
+        Value::Number(number) => number.as_u64().and_then(|n| u8::try_from(n).ok()),
+        Value::String(text) => text.trim().trim_start_matches("Level").trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// GSM8K's mark before the gold answer.
+const MARK: &str = "####";
+
+/// Takes out calculator marks `<<..>>`; one that is not closed stays.
+fn without_marks(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find("<<") {
+        let Some(close) = rest[open..].find(">>") else {
+            break;
+        };
+        out.push_str(&rest[..open]);
+        rest = &rest[open + close + 2..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The contents of the last `\boxed{..}` (braces balanced, escaped ones apart) or of a brace-less `\boxed 2`.
+fn last_boxed(solution: &str) -> Option<&str> {
+    let mut rest = solution;
+    while let Some(at) = rest.rfind("\\boxed") {
+        let behind = &solution[at + "\\boxed".len()..];
+        if let Some(content) = boxed_content(behind) {
+            return Some(content);
+        }
+        rest = &rest[..at];
+    }
+    None
+}
+
+fn boxed_content(behind: &str) -> Option<&str> {
+    let Some(inner) = behind.trim_start().strip_prefix('{') else {
+        let token = behind
+            .trim_start()
+            .split(|c: char| c.is_whitespace() || "$.,".contains(c))
+            .next()?;
+        return (behind.starts_with(' ') && !token.is_empty()).then_some(token);
+    };
+    let mut depth = 0;
+    let mut escaped = false;
+    for (i, c) in inner.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '{' => depth += 1,
+            '}' if depth == 0 => return Some(&inner[..i]),
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calculator_marks_go_and_unclosed_ones_stay() {
+        assert_eq!(
+            without_marks("48/2 = <<48/2=24>>24, <<1+1=2>>2"),
+            "48/2 = 24, 2"
+        );
+        assert_eq!(without_marks("a << b"), "a << b");
+        assert_eq!(without_marks("<<x>>"), "");
+    }
+
+    #[test]
+    fn the_last_box_is_the_answer_with_braces_balanced_and_escaped_ones_apart() {
+        assert_eq!(
+            last_boxed(r"\boxed{1} so \boxed{\frac{1}{2}}."),
+            Some(r"\frac{1}{2}")
+        );
+        assert_eq!(
+            last_boxed(r"\boxed{\left\{ 1 \right.}"),
+            Some(r"\left\{ 1 \right.")
+        );
+        assert_eq!(last_boxed(r"$\boxed 2$."), Some("2"));
+        assert_eq!(last_boxed(r"\boxed{3} and a torn \boxed{4"), Some("3"));
+        assert_eq!(last_boxed(r"\boxed{}"), Some(""));
+        assert_eq!(last_boxed("no box"), None);
+    }
+
+    #[test]
+    fn a_level_is_read_from_number_or_text() {
+        assert_eq!(level(&5.into()), Some(5));
+        assert_eq!(level(&"Level 3".into()), Some(3));
+        assert_eq!(level(&"Level ?".into()), None);
+        assert_eq!(level(&300.into()), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! Preference data as TRL has it: the text columns `prompt`, `chosen`, `rejected`, in JSON Lines or Parquet.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::problems::nothing_usable;
+use crate::record::check_text;
+use crate::rows::{self, Rows, text};
+use crate::{Error, OnBadRow, Pair, Result, Skipped};
+
+/// One preference as text: what a tokenizer turns into a [`Pair`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextPair {
+    /// From the column `problem_id` or `id`, else `STEM/ROW` with the row from 0.
+    pub id: String,
+    /// The prompt, exactly as it is to stand before either response.
+    pub prompt: String,
+    /// The better response.
+    pub chosen: String,
+    /// The worse response.
+    pub rejected: String,
+}
+
+impl TextPair {
+    /// Encodes prompt and responses apart, so that the boundary lies on token ids, and appends `eos` to both responses, as TRL
+    /// does. Samples are numbered 0 (chosen) and 1 (rejected).
+    ///
+    /// # Errors
+    /// Whatever `encode` returns.
+    pub fn encode<E>(
+        self,
+        mut encode: impl FnMut(&str) -> std::result::Result<Vec<u32>, E>,
+        eos: u32,
+    ) -> std::result::Result<Pair, E> {
+        let prompt_ids = encode(&self.prompt)?;
+        let mut chosen_ids = encode(&self.chosen)?;
+        let mut rejected_ids = encode(&self.rejected)?;
+        chosen_ids.push(eos);
+        rejected_ids.push(eos);
+        Ok(Pair {
+            prompt: self.prompt,
+            chosen: self.chosen,
+            rejected: self.rejected,
+            problem_id: self.id,
+            chosen_sample: 0,
+            rejected_sample: 1,
+            prompt_ids,
+            chosen_ids,
+            rejected_ids,
+            chosen_terminated: true,
+            rejected_terminated: true,
+            rejected_scores: None,
+            rejected_weights: None,
+            chosen_weights: None,
+            positive_logps: None,
+            negative_logps: None,
+        })
+    }
+}
+
+const COLUMNS: [&str; 3] = ["prompt", "chosen", "rejected"];
+const ID: [&str; 2] = ["problem_id", "id"];
+
+/// Reads preference data.
+///
+/// # Errors
+/// [`Error::Row`] for the first unusable row under [`OnBadRow::Fail`], and under either policy for conversational rows (lists
+/// of messages), which must first be rendered with the model's chat template; [`Error::DuplicateId`]; [`Error::File`] if nothing
+/// usable is in the file; [`Error::Io`].
+pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPair>, Skipped)> {
+    let path = path.as_ref();
+    let stem = path
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let mut input = Rows::open(path, |name| COLUMNS.contains(&name) || ID.contains(&name))?;
+    let mut pairs = Vec::new();
+    let mut skipped = Skipped::new(path);
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut row = 0;
+    while let Some((line, columns)) = input.next_row()? {
+        let fallback_id = format!("{stem}/{row}");
+        row += 1;
+        if let Ok(columns) = &columns
+            && let Some(name) = conversational(columns)
+        {
+            return Err(Error::row(
+                path,
+                line,
+                format!(
+                    "column {name:?} is a list of messages (conversational preference data): plain strings are expected; render prompt, chosen and rejected with the model's chat template first (in Python: trl's maybe_apply_chat_template(row, tokenizer))"
+                ),
+            ));
+        }
+        let pair = match columns.and_then(|columns| text_pair(&columns, fallback_id)) {
+            Ok(pair) => pair,
+            Err(reason) => {
+                skipped.take(on_bad_row, line, reason)?;
+                continue;
+            }
+        };
+        if let Some(first_line) = seen.insert(pair.id.clone(), line) {
+            return Err(Error::DuplicateId {
+                path: path.to_path_buf(),
+                line,
+                first_line,
+                id: pair.id,
+            });
+        }
+        pairs.push(pair);
+    }
+    if pairs.is_empty() {
+        return Err(Error::file(path, nothing_usable(row, &skipped)));
+    }
+    Ok((pairs, skipped))
+}
+
+fn conversational(columns: &rows::Columns) -> Option<&'static str> {
+    COLUMNS
+        .into_iter()
+        .find(|name| matches!(columns.get(*name), Some(Value::Array(_))))
+}
+
+fn text_pair(
+    columns: &rows::Columns,
+    fallback_id: String,
+) -> std::result::Result<TextPair, String> {
+    if !columns.contains_key("prompt")
+        && columns.contains_key("chosen")
+        && columns.contains_key("rejected")
+    {
+        return Err(
+            "there is no column \"prompt\" (TRL calls this an implicit prompt): split the common beginning of chosen and rejected off into a column of its own (in Python: trl's extract_prompt)"
+                .into(),
+        );
+    }
+    let pair = TextPair {
+        id: ID
+            .iter()
+            .find_map(|name| text(columns, name, "the id").ok())
+            .unwrap_or(fallback_id),
+        prompt: text(columns, "prompt", "the prompt")?,
+        chosen: text(columns, "chosen", "the chosen response")?,
+        rejected: text(columns, "rejected", "the rejected response")?,
+    };
+    check_text("prompt", &pair.prompt)?;
+    check_text("chosen", &pair.chosen)?;
+    check_text("rejected", &pair.rejected)?;
+    if pair.chosen == pair.rejected {
+        return Err("chosen and rejected are the same text: there is nothing to prefer".into());
+    }
+    Ok(pair)
+}
