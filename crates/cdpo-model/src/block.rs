@@ -1,1 +1,277 @@
-//! One transformer block: its weights, forward and reverse.
+//! One transformer block of the LLaMA family: its weights, forward and reverse.
+//!
+//! `x2 = x + O attend(rope(Q n1), rope(K n1), V n1)` with `n1 = rms_norm(x)`; `y = x2 + Down(silu(Gate n2) * Up n2)` with
+//! `n2 = rms_norm(x2)`. The normed inputs and the gated product are cheap and are computed again in the reverse pass.
+
+use candle_core::{Device, Tensor};
+
+use crate::adapter::AdapterStack;
+use crate::arena::Arena;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::ops::attention::{self, Heads, Pattern};
+use crate::ops::linear::{self, LinearGrads, LoraGrads};
+use crate::ops::rotary::Rotary;
+use crate::ops::{rms_norm, swiglu};
+use crate::source::TensorSource;
+use crate::weight::Weight;
+
+/// The linear layers of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Projection {
+    /// Queries.
+    Q,
+    /// Keys.
+    K,
+    /// Values.
+    V,
+    /// Attention output.
+    O,
+    /// Gate of the feed-forward layer.
+    Gate,
+    /// Up projection.
+    Up,
+    /// Down projection.
+    Down,
+}
+
+impl Projection {
+    /// All, in the order in which a block uses them.
+    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+
+    /// Last part of the module's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Q => "q_proj",
+            Self::K => "k_proj",
+            Self::V => "v_proj",
+            Self::O => "o_proj",
+            Self::Gate => "gate_proj",
+            Self::Up => "up_proj",
+            Self::Down => "down_proj",
+        }
+    }
+
+    /// Hugging Face name of the module, without `.weight`.
+    pub fn module(self, layer: usize) -> String {
+        let part = if matches!(self, Self::Q | Self::K | Self::V | Self::O) { "self_attn" } else { "mlp" };
+        format!("model.layers.{layer}.{part}.{}", self.suffix())
+    }
+
+    /// `(out, in)`.
+    pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
+        let (query, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        match self {
+            Self::Q => (query, config.hidden_size),
+            Self::K | Self::V => (kv, config.hidden_size),
+            Self::O => (config.hidden_size, query),
+            Self::Gate | Self::Up => (config.intermediate_size, config.hidden_size),
+            Self::Down => (config.hidden_size, config.intermediate_size),
+        }
+    }
+}
+
+/// A vector parameter (norm gain or bias) with its name.
+#[derive(Debug)]
+pub(crate) struct Vector {
+    pub(crate) name: String,
+    pub(crate) values: Tensor,
+}
+
+impl Vector {
+    pub(crate) fn read(source: &dyn TensorSource, name: String, len: usize, device: &Device) -> Result<Self> {
+        let values = Tensor::from_vec(source.read(&name, &[len])?, len, device)?;
+        Ok(Self { name, values })
+    }
+}
+
+/// The weights of one block.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) layer: usize,
+    pub(crate) norm1: Vector,
+    pub(crate) norm2: Vector,
+    /// By [`Projection`].
+    pub(crate) weights: Vec<Weight>,
+    /// Biases of Q, K and V, where the family has them.
+    pub(crate) biases: Vec<Vector>,
+}
+
+/// What is the same for all blocks of one call.
+pub(crate) struct Call<'a> {
+    pub(crate) heads: Heads,
+    pub(crate) eps: f64,
+    pub(crate) rotary: &'a Rotary,
+    /// Position of each row.
+    pub(crate) positions: &'a [u32],
+    pub(crate) stack: AdapterStack<'a>,
+    /// Dropout key of each row, in training.
+    pub(crate) row_keys: Option<&'a [u64]>,
+}
+
+/// What the reverse pass of a block reads.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    x: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attended: attention::Saved,
+    x2: Tensor,
+    gate: Tensor,
+    up: Tensor,
+}
+
+impl Block {
+    /// Reads the block's tensors.
+    pub(crate) fn load(source: &dyn TensorSource, config: &ModelConfig, layer: usize, device: &Device) -> Result<Self> {
+        let prefix = format!("model.layers.{layer}");
+        let vector = |name: String, len| Vector::read(source, name, len, device);
+        let mut weights = Vec::with_capacity(7);
+        let mut biases = Vec::new();
+        for p in Projection::ALL {
+            let (out, inner) = p.shape(config);
+            let name = format!("{}.weight", p.module(layer));
+            let values = source.read(&name, &[out, inner])?;
+            weights.push(Weight::named(name, Tensor::from_vec(values, (out, inner), device)?)?);
+            if config.qkv_bias && matches!(p, Projection::Q | Projection::K | Projection::V) {
+                biases.push(vector(format!("{}.bias", p.module(layer)), out)?);
+            }
+        }
+        Ok(Self {
+            layer,
+            norm1: vector(format!("{prefix}.input_layernorm.weight"), config.hidden_size)?,
+            norm2: vector(format!("{prefix}.post_attention_layernorm.weight"), config.hidden_size)?,
+            weights,
+            biases,
+        })
+    }
+
+    pub(crate) fn weight(&self, p: Projection) -> &Weight {
+        &self.weights[p as usize]
+    }
+
+    fn bias(&self, p: Projection) -> Option<&Vector> {
+        self.biases.get(p as usize)
+    }
+
+    fn linear(&self, call: &Call<'_>, p: Projection, x: &Tensor) -> Result<Tensor> {
+        let (lora, _) = call.stack.at(self.layer, p, call.row_keys);
+        linear::forward(x, self.weight(p), self.bias(p).map(|b| &b.values), &lora)
+    }
+
+    /// Rotated queries and keys, and values, of the rows of `x`.
+    pub(crate) fn qkv(&self, call: &Call<'_>, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        let n1 = rms_norm::forward(x, &self.norm1.values, call.eps)?;
+        let q = self.linear(call, Projection::Q, &n1)?;
+        let k = self.linear(call, Projection::K, &n1)?;
+        let v = self.linear(call, Projection::V, &n1)?;
+        let q = call.rotary.apply(&q, call.heads.query, call.positions, false)?;
+        let k = call.rotary.apply(&k, call.heads.kv, call.positions, false)?;
+        Ok((q, k, v))
+    }
+
+    /// The block after attention: `(x2, gate, up, y)`.
+    fn finish(&self, call: &Call<'_>, x: &Tensor, attended: &Tensor) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
+        let x2 = (x + self.linear(call, Projection::O, attended)?)?;
+        let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
+        let gate = self.linear(call, Projection::Gate, &n2)?;
+        let up = self.linear(call, Projection::Up, &n2)?;
+        let y = (&x2 + self.linear(call, Projection::Down, &swiglu::forward(&gate, &up)?)?)?;
+        Ok((x2, gate, up, y))
+    }
+
+    /// The block after attention, nothing kept.
+    pub(crate) fn output(&self, call: &Call<'_>, x: &Tensor, attended: &Tensor) -> Result<Tensor> {
+        Ok(self.finish(call, x, attended)?.3)
+    }
+
+    /// The whole block over a forest.
+    pub(crate) fn forward(&self, call: &Call<'_>, pattern: &Pattern, x: &Tensor) -> Result<(Tensor, Saved)> {
+        let (q, k, v) = self.qkv(call, x)?;
+        let attended = attention::forward(&q, &k, &v, pattern, call.heads)?;
+        let (x2, gate, up, y) = self.finish(call, x, &attended.out)?;
+        Ok((y, Saved { x: x.clone(), q, k, v, attended, x2, gate, up }))
+    }
+
+    /// Gradient of `x` (if `need_dx`) for the gradient `dy` of the output; parameter gradients are added into `grads`.
+    pub(crate) fn backward(
+        &self,
+        call: &Call<'_>,
+        pattern: &Pattern,
+        dy: &Tensor,
+        saved: Saved,
+        grads: &mut Arena,
+        need_dx: bool,
+    ) -> Result<Option<Tensor>> {
+        let Saved { x, q, k, v, attended, x2, gate, up } = saved;
+        let product = swiglu::forward(&gate, &up)?;
+        let dproduct = self.reverse(call, Projection::Down, dy, &product, grads)?;
+        drop(product);
+        let (dgate, dup) = swiglu::backward(&dproduct, &gate, &up)?;
+        drop((dproduct, gate, up));
+        let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
+        let dn2 = (self.reverse(call, Projection::Gate, &dgate, &n2, grads)?
+            + self.reverse(call, Projection::Up, &dup, &n2, grads)?)?;
+        drop((n2, dgate, dup));
+        let dnorm2 = grads.view_mut(&self.norm2.name);
+        let dx2 = (dy + rms_norm::backward(&dn2, &x2, &self.norm2.values, call.eps, dnorm2)?)?;
+        drop((dn2, x2));
+
+        let dattended = self.reverse(call, Projection::O, &dx2, &attended.out, grads)?;
+        let (dq, dk, dv) = attention::backward(&dattended, &q, &k, &v, &attended, pattern, call.heads)?;
+        drop((dattended, q, k, v, attended));
+        let dq = call.rotary.apply(&dq, call.heads.query, call.positions, true)?;
+        let dk = call.rotary.apply(&dk, call.heads.kv, call.positions, true)?;
+        let n1 = rms_norm::forward(&x, &self.norm1.values, call.eps)?;
+        let need_dn1 = need_dx || grads.layout().entry(&self.norm1.name).is_some();
+        let mut dn1: Option<Tensor> = None;
+        for (p, dy) in [(Projection::Q, dq), (Projection::K, dk), (Projection::V, dv)] {
+            let part = self.reverse_into(call, p, &dy, &n1, grads, need_dn1)?;
+            dn1 = match (dn1, part) {
+                (Some(sum), Some(part)) => Some((sum + part)?),
+                (sum, part) => sum.or(part),
+            };
+        }
+        let Some(dn1) = dn1 else { return Ok(None) };
+        let dnorm1 = grads.view_mut(&self.norm1.name);
+        let through = rms_norm::backward(&dn1, &x, &self.norm1.values, call.eps, dnorm1)?;
+        Ok(if need_dx { Some((dx2 + through)?) } else { None })
+    }
+
+    /// `dx` of one linear layer; its parameters' gradients are added into `grads`.
+    fn reverse(&self, call: &Call<'_>, p: Projection, dy: &Tensor, x: &Tensor, grads: &mut Arena) -> Result<Tensor> {
+        self.reverse_into(call, p, dy, x, grads, true)?
+            .ok_or_else(|| Error::Invalid("a linear layer gave no input gradient".into()))
+    }
+
+    fn reverse_into(
+        &self,
+        call: &Call<'_>,
+        p: Projection,
+        dy: &Tensor,
+        x: &Tensor,
+        grads: &mut Arena,
+        need_dx: bool,
+    ) -> Result<Option<Tensor>> {
+        let (lora, trained) = call.stack.at(self.layer, p, call.row_keys);
+        let weight = self.weight(p);
+        if let Some((index, module)) = trained {
+            let Some((a, b)) = grads.view_pair_mut(&module.a_name, &module.b_name) else {
+                return Err(Error::Invalid(format!(
+                    "the gradient arena has no place for `{}`; make it from the trained adapter's layout",
+                    module.a_name
+                )));
+            };
+            return linear::backward(dy, x, weight, &lora, LoraGrads { index, a, b }.into(), need_dx);
+        }
+        if let Some(bias) = self.bias(p)
+            && let Some((weight_grad, bias_grad)) = grads.view_pair_mut(weight.name(), &bias.name)
+        {
+            let wanted = LinearGrads { weight: Some(weight_grad), bias: Some(bias_grad), lora: None };
+            return linear::backward(dy, x, weight, &lora, wanted, need_dx);
+        }
+        let wanted = LinearGrads { weight: grads.view_mut(weight.name()), bias: None, lora: None };
+        linear::backward(dy, x, weight, &lora, wanted, need_dx)
+    }
+}

@@ -6,8 +6,11 @@
 pub mod attention;
 pub mod gemm;
 pub mod head;
+pub mod head_weight;
 pub(crate) mod host;
 pub mod linear;
+#[cfg(test)]
+pub(crate) mod oracle;
 pub mod rms_norm;
 pub mod rotary;
 pub mod simd;

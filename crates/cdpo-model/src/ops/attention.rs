@@ -1,1 +1,95 @@
-//! Forest attention.
+//! Forest attention with grouped queries: each row attends to its own path, itself included.
+//!
+//! Goes in: rotated queries `[N, query heads * dim]`, rotated keys and values `[N, kv heads * dim]` and the forest of the
+//! `N` rows. Comes out: `[N, query heads * dim]` and, for the backward pass, the log-sum-exp of each row and head.
+//! Query head `h` reads key/value head `h / (query heads / kv heads)`; scores are scaled by `1 / sqrt(dim)`.
+
+mod composed;
+mod forest;
+pub(crate) mod lanes;
+mod tile;
+
+use candle_core::Tensor;
+
+use crate::error::Result;
+use crate::forest::TokenForest;
+use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
+
+/// Head counts and size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heads {
+    /// Query heads, a multiple of `kv`.
+    pub query: usize,
+    /// Key/value heads.
+    pub kv: usize,
+    /// Size of a head.
+    pub dim: usize,
+}
+
+/// A forest's attention pattern, prepared once for all layers.
+#[derive(Debug)]
+pub struct Pattern {
+    paths: forest::Paths,
+    mask: std::sync::OnceLock<Tensor>,
+    tree: TokenForest,
+}
+
+impl Pattern {
+    /// Prepares the pattern of `forest`.
+    pub fn new(forest: &TokenForest) -> Self {
+        Self { paths: forest::Paths::new(forest), mask: std::sync::OnceLock::new(), tree: forest.clone() }
+    }
+}
+
+/// What [`backward`] needs besides the op's inputs.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// The output, `[N, query heads * dim]`.
+    pub out: Tensor,
+    /// Log-sum-exp of the scores, `[N, query heads]`.
+    pub lse: Tensor,
+}
+
+/// Attention output and what its backward needs.
+///
+/// # Errors
+/// If the shapes do not match the heads and the pattern.
+pub fn forward(q: &Tensor, k: &Tensor, v: &Tensor, pattern: &Pattern, heads: Heads) -> Result<Saved> {
+    if !is_host_f32(q) {
+        return composed::forward(q, k, v, pattern, heads);
+    }
+    let rows = q.dim(0)?;
+    let (q, k, v) = (contiguous(q)?, contiguous(k)?, contiguous(v)?);
+    let (q, k, v) = (HostSlice::new(&q)?, HostSlice::new(&k)?, HostSlice::new(&v)?);
+    let (out, lse) = forest::forward(&q, &k, &v, &pattern.paths, heads);
+    Ok(Saved { out: tensor(out, (rows, heads.query * heads.dim))?, lse: tensor(lse, (rows, heads.query))? })
+}
+
+/// Gradients `(dq, dk, dv)` of the inputs, given the gradient of the output.
+///
+/// # Errors
+/// If the shapes do not match.
+pub fn backward(
+    dout: &Tensor,
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    saved: &Saved,
+    pattern: &Pattern,
+    heads: Heads,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    if !is_host_f32(q) {
+        return composed::backward(dout, q, k, v, saved, pattern, heads);
+    }
+    let rows = q.dim(0)?;
+    let (dout, q, k, v) = (contiguous(dout)?, contiguous(q)?, contiguous(k)?, contiguous(v)?);
+    let (dout, q, k, v) = (HostSlice::new(&dout)?, HostSlice::new(&q)?, HostSlice::new(&k)?, HostSlice::new(&v)?);
+    let (out, lse) = (HostSlice::new(&saved.out)?, HostSlice::new(&saved.lse)?);
+    let inputs = forest::Saved { q: &q, k: &k, v: &v, out: &out, lse: &lse };
+    let (dq, dk, dv) = forest::backward(&dout, inputs, &pattern.paths, heads);
+    let narrow = heads.kv * heads.dim;
+    Ok((tensor(dq, (rows, heads.query * heads.dim))?, tensor(dk, (rows, narrow))?, tensor(dv, (rows, narrow))?))
+}
+
+#[cfg(test)]
+mod tests;

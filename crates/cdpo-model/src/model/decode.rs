@@ -1,0 +1,110 @@
+//! Decoding: appending tokens to paths of the key/value tree.
+//!
+//! Every operation on the way computes a row from that row's operands alone and in one order, so the hidden state of a
+//! token has the same bits from a prefill, a single step or any branch point, in any company, on any number of threads.
+
+use candle_core::{DType, Tensor};
+
+use super::{Model, check_ids};
+use crate::adapter::AdapterStack;
+use crate::error::{Error, Result};
+use crate::kv::{KvCache, KvPath, PagedKeys};
+use crate::ops::attention::lanes::attend;
+use crate::ops::host::{HostSlice, contiguous, tensor};
+use crate::ops::rms_norm;
+
+/// Tokens to append to one path.
+#[derive(Debug)]
+pub struct Extend<'a> {
+    /// The path that grows.
+    pub path: &'a mut KvPath,
+    /// At least one token.
+    pub ids: &'a [u32],
+}
+
+/// Rows that fold their keys together at most.
+const ROWS: usize = 32;
+
+impl Model {
+    /// Packs every weight for decoding (see [`crate::weight::Weight::pack`]).
+    ///
+    /// # Errors
+    /// If a weight's dense form is gone.
+    pub fn pack(&mut self, keep_dense: bool) -> Result<()> {
+        for weight in self.blocks.iter_mut().flat_map(|b| &mut b.weights) {
+            weight.pack(keep_dense)?;
+        }
+        self.head.pack(keep_dense)
+    }
+
+    /// Appends tokens to paths; returns the normed final hidden state of each step's last token, `[steps, hidden]`, in the
+    /// order of the steps.
+    ///
+    /// # Errors
+    /// If a step has no token, the cache is too full, or a path would pass the model's context; no path has grown then.
+    pub fn extend(&self, cache: &mut KvCache, steps: &mut [Extend<'_>]) -> Result<Tensor> {
+        if !self.device.is_cpu() || self.embedding.dtype() != DType::F32 {
+            return Err(Error::Invalid("decoding works on f32 models in host memory".into()));
+        }
+        self.grow(cache, steps)?;
+        // Paths that share pages stand together, so that their rows fold a page in one product.
+        let mut order: Vec<usize> = (0..steps.len()).collect();
+        order.sort_by(|&a, &b| steps[a].path.pages().cmp(steps[b].path.pages()));
+        let (mut ids, mut positions, mut pages) = (Vec::new(), Vec::new(), Vec::new());
+        let mut last = vec![0u32; steps.len()];
+        for &i in &order {
+            let step = &steps[i];
+            let end = step.path.len();
+            ids.extend_from_slice(step.ids);
+            positions.extend((end - step.ids.len()..end).map(|p| p as u32));
+            pages.resize(ids.len(), step.path.pages());
+            last[i] = ids.len() as u32 - 1;
+        }
+        let threads = rayon::current_num_threads();
+        let size = ids.len().div_ceil(threads).clamp(1, ROWS);
+        let runs: Vec<(usize, usize)> =
+            (0..ids.len()).step_by(size).map(|first| (first, size.min(ids.len() - first))).collect();
+
+        let call = self.call(&positions, AdapterStack::base(), None);
+        let heads = self.heads();
+        let narrow = heads.kv * heads.dim;
+        let mut x = self.embed(&ids)?;
+        for block in &self.blocks {
+            let (q, k, v) = block.qkv(&call, &x)?;
+            let (q, k, v) = (contiguous(&q)?, contiguous(&k)?, contiguous(&v)?);
+            let (q, k, v) = (HostSlice::new(&q)?, HostSlice::new(&k)?, HostSlice::new(&v)?);
+            for (row, (key, value)) in k.chunks_exact(narrow).zip(v.chunks_exact(narrow)).enumerate() {
+                cache.write(block.layer, pages[row], positions[row] as usize, key, value);
+            }
+            let keys = PagedKeys { cache, layer: block.layer, positions: &positions, pages: &pages };
+            let (attended, _) = attend(heads, &q, &keys, &runs);
+            x = block.output(&call, &x, &tensor(attended, (ids.len(), heads.query * heads.dim))?)?;
+        }
+        let rows = Tensor::from_vec(last, steps.len(), &self.device)?;
+        rms_norm::forward(&x.index_select(&rows, 0)?, &self.norm.values, self.config.rms_norm_eps)
+    }
+
+    /// Checks all steps, then lengthens all paths.
+    fn grow(&self, cache: &mut KvCache, steps: &mut [Extend<'_>]) -> Result<()> {
+        let mut pages = 0;
+        for step in steps.iter() {
+            if step.ids.is_empty() {
+                return Err(Error::Invalid("a step appends no token".into()));
+            }
+            check_ids(step.ids, self.config.vocab_size)?;
+            let len = step.path.len() + step.ids.len();
+            if len > self.config.max_positions {
+                return Err(Error::Context(format!(
+                    "a sequence of {len} tokens is longer than the model's context of {}",
+                    self.config.max_positions
+                )));
+            }
+            pages += KvCache::pages_needed(step.path, step.ids.len());
+        }
+        cache.check_free(pages)?;
+        for step in steps.iter_mut() {
+            cache.grow(step.path, step.ids.len())?;
+        }
+        Ok(())
+    }
+}
