@@ -45,11 +45,19 @@ impl Family {
     /// # Errors
     /// An unknown name; the message lists the known ones and begins with `origin`, the file it came from.
     pub fn from_name(name: &str, origin: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|f| f.model_type() == name || f.architecture() == name).ok_or_else(|| {
-            let known: Vec<String> =
-                Self::ALL.iter().map(|f| format!("{} ({})", f.model_type(), f.architecture())).collect();
-            Error::Config(format!("{origin}: unknown architecture `{name}`; known are {}", known.join(", ")))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|f| f.model_type() == name || f.architecture() == name)
+            .ok_or_else(|| {
+                let known: Vec<String> = Self::ALL
+                    .iter()
+                    .map(|f| format!("{} ({})", f.model_type(), f.architecture()))
+                    .collect();
+                Error::Config(format!(
+                    "{origin}: unknown architecture `{name}`; known are {}",
+                    known.join(", ")
+                ))
+            })
     }
 }
 
@@ -160,21 +168,41 @@ impl ModelConfig {
             ));
         }
         if !self.head_dim.is_multiple_of(2) {
-            faults.push(format!("head_dim {} is odd, rotary embedding needs an even one", self.head_dim));
+            faults.push(format!(
+                "head_dim {} is odd, rotary embedding needs an even one",
+                self.head_dim
+            ));
         }
         if !(self.rms_norm_eps.is_finite() && self.rms_norm_eps >= 0.0) {
-            faults.push(format!("rms_norm_eps {} is not a non-negative number", self.rms_norm_eps));
+            faults.push(format!(
+                "rms_norm_eps {} is not a non-negative number",
+                self.rms_norm_eps
+            ));
         }
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
-            faults.push(format!("rope_theta {} is not a positive number", self.rope_theta));
+            faults.push(format!(
+                "rope_theta {} is not a positive number",
+                self.rope_theta
+            ));
         }
         faults.extend(self.rope_scaling.faults(self.head_dim / 2));
-        let ids = self.bos.iter().map(|id| ("bos_token_id", id)).chain(self.eos.iter().map(|id| ("eos_token_id", id)));
+        let ids = self
+            .bos
+            .iter()
+            .map(|id| ("bos_token_id", id))
+            .chain(self.eos.iter().map(|id| ("eos_token_id", id)));
         for (name, &id) in ids {
             if id as usize >= self.vocab_size {
-                faults.push(format!("{name} {id} is outside the vocabulary of {}", self.vocab_size));
+                faults.push(format!(
+                    "{name} {id} is outside the vocabulary of {}",
+                    self.vocab_size
+                ));
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(Error::Config(format!("{origin}: {}", faults.join("; ")))) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Config(format!("{origin}: {}", faults.join("; "))))
+        }
     }
 }

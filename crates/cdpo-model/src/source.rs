@@ -1,12 +1,195 @@
-//! Where a model comes from: a Hugging Face folder, a hub name or a GGUF file.
-use crate::error::Result;
+//! Where a model comes from: a Hugging Face folder, a hub name, or one GGUF file.
+//!
+//! Goes in: a [`ModelSource`]. Comes out: a [`Checkpoint`]: the checked configuration, the tokenizer, and a
+//! [`TensorSource`] that hands out the weights by their Hugging Face names as f32, decoded from a file mapping.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+
+mod content;
+pub(crate) mod encoding;
+mod folder;
+pub(crate) mod gguf;
+mod hub;
+mod mapping;
+mod safetensors;
+
+pub use gguf::GgufFile;
+pub use safetensors::SafetensorsFolder;
+
 /// Weights by their Hugging Face names, in Hugging Face row order, as f32.
 pub trait TensorSource: Sync {
     /// Whether the tensor `name` is there.
     fn contains(&self, name: &str) -> bool;
-    /// The tensor `name` as row-major f32.
+
+    /// The tensor `name`, row-major, decoded in parallel on the current rayon pool.
     ///
     /// # Errors
-    /// A missing tensor, another shape than `shape`, or values that are not finite.
+    /// [`Error::Tensor`] for a missing tensor, a shape other than `shape`, an encoding that is not known, and a value
+    /// that is not finite.
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+}
+
+/// What the user named as the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A Hugging Face folder, or a GGUF file.
+    Path(PathBuf),
+    /// A model on a Hugging Face hub; its files are kept in `cache` and used from there once they are complete.
+    Hub {
+        /// `owner/name`, or `owner/name:file.gguf` for one GGUF file of a repository.
+        repo: String,
+        /// Branch, tag or commit; usually `main`. The first download of a branch fixes its commit in the cache.
+        revision: String,
+        /// Address of the hub; `None` for `https://huggingface.co`.
+        endpoint: Option<String>,
+        /// Access token for private or gated models.
+        token: Option<String>,
+        /// The hub cache folder, laid out as Python's `huggingface_hub` does (`models--owner--name/...`).
+        cache: PathBuf,
+        /// Use only what is in the cache.
+        offline: bool,
+    },
+}
+
+/// A model's files, opened and checked; the weights are read when the model is built.
+pub struct Checkpoint {
+    /// Shapes and constants.
+    pub config: ModelConfig,
+    /// The tokenizer that belongs to the weights.
+    pub tokenizer: Tokenizer,
+    /// The weights.
+    pub weights: Box<dyn TensorSource + Send + Sync>,
+    /// Where the model came from, for people: a path, or `owner/name@revision`.
+    pub origin: String,
+    /// Identifies weights and configuration for cache keys: a BLAKE3 hash over every byte of the weight files (and of
+    /// `config.json` and `generation_config.json`), and over no path and no time. The tokenizer has its own,
+    /// [`Tokenizer::content_id`].
+    pub content_id: String,
+}
+
+/// Opens a model: reads headers, configuration and tokenizer, hashes the weights, and checks that every tensor the
+/// configuration asks for is there.
+///
+/// # Errors
+/// Missing, truncated or malformed files and unsupported models, with the file or tensor concerned and the remedy.
+pub fn open(source: &ModelSource) -> Result<Checkpoint> {
+    match source {
+        ModelSource::Path(path) => open_path(path, path.display().to_string()),
+        ModelSource::Hub {
+            repo,
+            revision,
+            endpoint,
+            token,
+            cache,
+            offline,
+        } => {
+            let path = hub::fetch(&hub::Request {
+                repo,
+                revision,
+                endpoint: endpoint.as_deref(),
+                token: token.as_deref(),
+                cache,
+                offline: *offline,
+            })?;
+            open_path(&path, format!("{repo}@{revision}"))
+        }
+    }
+}
+
+fn open_path(path: &Path, origin: String) -> Result<Checkpoint> {
+    let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    let checkpoint = if kind.is_dir() {
+        folder::open(path, origin)?
+    } else {
+        gguf::open(path, origin)?
+    };
+    require_tensors(
+        &checkpoint.config,
+        checkpoint.weights.as_ref(),
+        &checkpoint.origin,
+    )?;
+    if checkpoint.tokenizer.vocab_size() > checkpoint.config.vocab_size {
+        return Err(Error::Tokenizer(format!(
+            "{}: the tokenizer has {} tokens but the model only {} embedding rows; they do not belong together",
+            checkpoint.origin,
+            checkpoint.tokenizer.vocab_size(),
+            checkpoint.config.vocab_size
+        )));
+    }
+    Ok(checkpoint)
+}
+
+/// Every tensor a model of this configuration has, with its shape, in file order.
+pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let (q, kv) = (
+        config.heads * config.head_dim,
+        config.kv_heads * config.head_dim,
+    );
+    let mut all = vec![(
+        "model.embed_tokens.weight".to_string(),
+        vec![config.vocab_size, hidden],
+    )];
+    for layer in 0..config.layers {
+        let mut add = |name: &str, shape: Vec<usize>| {
+            all.push((format!("model.layers.{layer}.{name}"), shape))
+        };
+        add("input_layernorm.weight", vec![hidden]);
+        for (name, width) in [("q_proj", q), ("k_proj", kv), ("v_proj", kv)] {
+            add(&format!("self_attn.{name}.weight"), vec![width, hidden]);
+            if config.qkv_bias {
+                add(&format!("self_attn.{name}.bias"), vec![width]);
+            }
+        }
+        add("self_attn.o_proj.weight", vec![hidden, q]);
+        add("post_attention_layernorm.weight", vec![hidden]);
+        add("mlp.gate_proj.weight", vec![inner, hidden]);
+        add("mlp.up_proj.weight", vec![inner, hidden]);
+        add("mlp.down_proj.weight", vec![hidden, inner]);
+    }
+    all.push(("model.norm.weight".to_string(), vec![hidden]));
+    if !config.tie_embeddings {
+        all.push((
+            "lm_head.weight".to_string(),
+            vec![config.vocab_size, hidden],
+        ));
+    }
+    all
+}
+
+/// Reports all missing tensors at once, before any is read.
+fn require_tensors(config: &ModelConfig, weights: &dyn TensorSource, origin: &str) -> Result<()> {
+    let missing: Vec<String> = expected_tensors(config)
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !weights.contains(name))
+        .collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let others = match missing.len() - 1 {
+        0 => String::new(),
+        n => format!(", and so are {n} others up to `{}`", missing[n]),
+    };
+    Err(Error::tensor(
+        first,
+        format!(
+            "missing from {origin}{others}; the files do not fit their configuration or are incomplete"
+        ),
+    ))
+}
+
+/// The error for a tensor whose shape is not the one asked for.
+fn shape_error(name: &str, file: &Path, found: &[usize], expected: &[usize]) -> Error {
+    Error::tensor(
+        name,
+        format!(
+            "has shape {found:?} in {}, expected {expected:?} from the model's configuration",
+            file.display()
+        ),
+    )
 }

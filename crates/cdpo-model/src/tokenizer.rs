@@ -1,4 +1,248 @@
-//! Text to token ids and back.
-/// A tokenizer.
+//! Text to token ids and back, from a `tokenizer.json` or from GGUF metadata.
+//!
+//! Goes in: text, or ids. Comes out: ids without any added special token, text, or the raw bytes of one token.
+//! Which ids begin and end a sequence is reported as the files say it; whether to use them is the caller's choice.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+
+mod bytes;
+mod gguf;
+mod pre;
+
+use bytes::Spelling;
+
+/// A tokenizer with the facts about its special tokens. Cloning is cheap.
 #[derive(Debug, Clone)]
-pub struct Tokenizer;
+pub struct Tokenizer {
+    inner: Arc<tokenizers::Tokenizer>,
+    spelling: Spelling,
+    vocab_size: usize,
+    bos: Option<u32>,
+    adds_bos: Option<bool>,
+    bos_note: String,
+    eos: Vec<u32>,
+    content_id: String,
+    /// What to write as `tokenizer_config.json`.
+    settings: Value,
+}
+
+/// The library's errors are opaque boxes; only their text is kept.
+fn failed(what: &str, error: &tokenizers::Error) -> Error {
+    Error::Tokenizer(format!("{what}: {error}"))
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`, and a `tokenizer_config.json` beside it if there is one.
+    ///
+    /// # Errors
+    /// A missing or malformed file.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::file(
+                    path,
+                    "missing; a model needs its tokenizer.json (`AutoTokenizer.from_pretrained(..).save_pretrained(..)` writes it)",
+                ));
+            }
+            Err(e) => return Err(Error::io(path, e)),
+        };
+        let mut inner = tokenizers::Tokenizer::from_bytes(&text)
+            .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
+        // Ids must be the whole text's, whatever the file was used for before.
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|e| failed("cannot switch truncation off", &e))?;
+
+        let beside = path.with_file_name("tokenizer_config.json");
+        let settings_text = match std::fs::read_to_string(&beside) {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::io(&beside, e)),
+        };
+        let settings: Value = match &settings_text {
+            Some(text) => serde_json::from_str(text).map_err(|e| {
+                Error::file(&beside, format!("not valid JSON: {e}; get the file again"))
+            })?,
+            None => Value::Null,
+        };
+        let id_of =
+            |name: &str| special_text(&settings, name).and_then(|text| inner.token_to_id(text));
+        let bos = id_of("bos_token");
+        let eos: Vec<u32> = id_of("eos_token").into_iter().collect();
+        let declared = settings.get("add_bos_token").and_then(Value::as_bool);
+        let (adds_bos, bos_note) = match (declared, bos) {
+            (Some(adds), _) => (
+                Some(adds),
+                "add_bos_token in tokenizer_config.json".to_string(),
+            ),
+            (None, Some(bos)) => {
+                let encoding = inner
+                    .encode_fast("a", true)
+                    .map_err(|e| failed("cannot encode", &e))?;
+                (
+                    Some(encoding.get_ids().first() == Some(&bos)),
+                    "the post-processor of tokenizer.json".to_string(),
+                )
+            }
+            (None, None) => (None, "the files name no BOS token".to_string()),
+        };
+        let highest_added = inner
+            .get_added_tokens_decoder()
+            .keys()
+            .max()
+            .map_or(0, |&id| id as usize + 1);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&text);
+        Ok(Self {
+            spelling: Spelling::of(&inner),
+            vocab_size: inner.get_vocab_size(false).max(highest_added),
+            bos,
+            adds_bos,
+            bos_note,
+            eos,
+            content_id: hasher.finalize().to_hex()[..32].to_string(),
+            settings,
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Rebuilds the tokenizer of a GGUF file from its metadata.
+    ///
+    /// # Errors
+    /// Missing or inconsistent metadata, a tokenizer that is not byte-level BPE, an unknown pre-tokenizer (the
+    /// message lists the known ones).
+    pub(crate) fn from_gguf(metadata: &crate::source::gguf::Metadata) -> Result<Self> {
+        gguf::build(metadata)
+    }
+
+    /// Makes the model's and the tokenizer's lists of special ids one: the tokenizer's EOS first, as it is the one
+    /// responses are trained with, then the model configuration's; BOS from whichever names one.
+    pub(crate) fn complete(&mut self, config: &mut ModelConfig) {
+        for &id in &config.eos {
+            if !self.eos.contains(&id) {
+                self.eos.push(id);
+            }
+        }
+        self.bos = self.bos.or(config.bos);
+        config.eos.clone_from(&self.eos);
+        config.bos = self.bos;
+    }
+
+    /// The ids of `text`. Special tokens written out in the text become their ids; none is added.
+    ///
+    /// # Errors
+    /// Text the tokenizer cannot represent (not with byte-level vocabularies).
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self
+            .inner
+            .encode_fast(text, false)
+            .map_err(|e| failed("cannot encode", &e))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of `ids`, special tokens included; ids without a token (a model's padding rows) give nothing. Bytes
+    /// that are not UTF-8 become U+FFFD: see [`Self::token_bytes`] for exact bytes.
+    ///
+    /// # Errors
+    /// A failing decoder of the tokenizer file.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.inner
+            .decode(ids, false)
+            .map_err(|e| failed("cannot decode", &e))
+    }
+
+    /// The raw bytes that token `id` stands for, which may be part of a UTF-8 character; empty for an id without a
+    /// token. For byte-level vocabularies the bytes of a sequence, joined, are the bytes that [`Self::decode`] shows.
+    /// In SentencePiece-style ones a leading `▁` is a space even where `decode` would strip it.
+    ///
+    /// # Errors
+    /// Never for now; the signature leaves room for tokenizers whose tokens have no bytes of their own.
+    pub fn token_bytes(&self, id: u32) -> Result<Vec<u8>> {
+        Ok(self
+            .inner
+            .id_to_token(id)
+            .map_or_else(Vec::new, |token| self.spelling.bytes_of(&token)))
+    }
+
+    /// One more than the highest id that has a token. A model may have more embedding rows.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// The id of the token written `token` (in the vocabulary's spelling), if there is one.
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The beginning-of-sequence id the files name.
+    pub fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// Whether the files say that sequences begin with BOS; `None` if they do not say. `encode` never adds it.
+    pub fn adds_bos(&self) -> Option<bool> {
+        self.adds_bos
+    }
+
+    /// Where [`Self::adds_bos`] comes from, in words, for a message to the user.
+    pub fn bos_note(&self) -> &str {
+        &self.bos_note
+    }
+
+    /// The ids that end a response; the first is the one to train with. Empty if the files name none.
+    pub fn eos(&self) -> &[u32] {
+        &self.eos
+    }
+
+    /// Identifies the tokenizer for cache keys: BLAKE3 of the `tokenizer.json`, or of everything in the GGUF metadata
+    /// that the tokenizer was built from. Paths and times play no part.
+    pub fn content_id(&self) -> String {
+        self.content_id.clone()
+    }
+
+    /// Writes `tokenizer.json` and `tokenizer_config.json` into `folder`, for `transformers` and for [`Self::from_file`].
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let path = folder.join("tokenizer.json");
+        let text = self
+            .inner
+            .to_string(false)
+            .map_err(|e| failed("cannot be written as JSON", &e))?;
+        std::fs::write(&path, text).map_err(|e| Error::io(path, e))?;
+        let path = folder.join("tokenizer_config.json");
+        let settings = if self.settings.is_object() {
+            self.settings.clone()
+        } else {
+            self.plain_settings()
+        };
+        std::fs::write(&path, format!("{settings:#}\n")).map_err(|e| Error::io(path, e))
+    }
+
+    /// A `tokenizer_config.json` for a tokenizer that came without one.
+    fn plain_settings(&self) -> Value {
+        let text = |id: Option<u32>| id.and_then(|id| self.inner.id_to_token(id));
+        json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "bos_token": text(self.bos),
+            "eos_token": text(self.eos.first().copied()),
+            "add_bos_token": self.adds_bos,
+            "clean_up_tokenization_spaces": false,
+        })
+    }
+}
+
+/// A special token of a `tokenizer_config.json`: a string, or an object with its `content`.
+fn special_text<'a>(settings: &'a Value, name: &str) -> Option<&'a str> {
+    let value = settings.get(name)?;
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}

@@ -34,7 +34,8 @@ impl Fields<'_> {
         match (self.get(name).map(|v| (v.as_u64(), v.to_string())), default) {
             (Some((Some(n), _)), _) if n > 0 => n as usize,
             (Some((_, text)), _) => {
-                self.faults.push(format!("{name} is {text}, expected a positive integer"));
+                self.faults
+                    .push(format!("{name} is {text}, expected a positive integer"));
                 0
             }
             (None, Some(default)) => default,
@@ -50,7 +51,8 @@ impl Fields<'_> {
             None => default,
             Some((Some(x), _)) => x,
             Some((None, text)) => {
-                self.faults.push(format!("{name} is {text}, expected a number"));
+                self.faults
+                    .push(format!("{name} is {text}, expected a number"));
                 default
             }
         }
@@ -61,7 +63,8 @@ impl Fields<'_> {
             None => default,
             Some((Some(b), _)) => b,
             Some((None, text)) => {
-                self.faults.push(format!("{name} is {text}, expected true or false"));
+                self.faults
+                    .push(format!("{name} is {text}, expected true or false"));
                 default
             }
         }
@@ -99,23 +102,34 @@ fn ids_of(value: &Value) -> Result<Vec<u32>, String> {
 }
 
 fn family(map: &Object, origin: &str) -> Result<Family> {
-    let class = map.get("architectures").and_then(Value::as_array).and_then(|a| a.first()).and_then(Value::as_str);
+    let class = map
+        .get("architectures")
+        .and_then(Value::as_array)
+        .and_then(|a| a.first())
+        .and_then(Value::as_str);
     let model_type = map.get("model_type").and_then(Value::as_str);
     match class.or(model_type) {
         Some(name) => Family::from_name(name, origin),
-        None => Err(Error::Config(format!("{origin}: neither `architectures` nor `model_type` is given"))),
+        None => Err(Error::Config(format!(
+            "{origin}: neither `architectures` nor `model_type` is given"
+        ))),
     }
 }
 
 pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
     let map = object(text, origin)?;
     let family = family(&map, origin)?;
-    let mut fields = Fields { map: &map, faults: Vec::new() };
+    let mut fields = Fields {
+        map: &map,
+        faults: Vec::new(),
+    };
 
     let hidden_size = fields.size("hidden_size", None);
     let heads = fields.size("num_attention_heads", None);
     if !map.contains_key("head_dim") && heads != 0 && !hidden_size.is_multiple_of(heads) {
-        fields.faults.push(format!("hidden_size {hidden_size} is not a multiple of num_attention_heads {heads}"));
+        fields.faults.push(format!(
+            "hidden_size {hidden_size} is not a multiple of num_attention_heads {heads}"
+        ));
     }
     let (default_positions, default_bias) = match family {
         Family::Llama => (2048, false),
@@ -130,7 +144,10 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
         layers: fields.size("num_hidden_layers", None),
         heads,
         kv_heads: fields.size("num_key_value_heads", Some(heads)),
-        head_dim: fields.size("head_dim", Some(hidden_size.checked_div(heads).unwrap_or(0))),
+        head_dim: fields.size(
+            "head_dim",
+            Some(hidden_size.checked_div(heads).unwrap_or(0)),
+        ),
         rms_norm_eps: fields.number("rms_norm_eps", 1e-6),
         rope_theta,
         rope_scaling,
@@ -141,18 +158,28 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
         eos: fields.ids("eos_token_id"),
     };
 
-    let activation = fields.get("hidden_act").and_then(Value::as_str).unwrap_or("silu").to_string();
+    let activation = fields
+        .get("hidden_act")
+        .and_then(Value::as_str)
+        .unwrap_or("silu")
+        .to_string();
     fields.refuse(!matches!(activation.as_str(), "silu" | "swish"), || {
         format!("hidden_act `{activation}` is not supported, only silu")
     });
     for name in ["attention_bias", "mlp_bias"] {
         let set = family == Family::Llama && fields.flag(name, false);
-        fields.refuse(set, || format!("{name} is true: biases outside q, k and v are not supported"));
+        fields.refuse(set, || {
+            format!("{name} is true: biases outside q, k and v are not supported")
+        });
     }
     let sliding = fields.flag("use_sliding_window", false);
-    fields.refuse(sliding, || "use_sliding_window is true: sliding-window attention is not supported".into());
+    fields.refuse(sliding, || {
+        "use_sliding_window is true: sliding-window attention is not supported".into()
+    });
     let rotary = fields.number("partial_rotary_factor", 1.0);
-    fields.refuse(rotary != 1.0, || format!("partial_rotary_factor is {rotary}: only 1 is supported"));
+    fields.refuse(rotary != 1.0, || {
+        format!("partial_rotary_factor is {rotary}: only 1 is supported")
+    });
     let quantised = fields.get("quantization_config").is_some();
     fields.refuse(quantised, || {
         "quantization_config is set: quantised Hugging Face weights are not supported; use the full-precision folder \
@@ -161,7 +188,10 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
     });
 
     if !fields.faults.is_empty() {
-        return Err(Error::Config(format!("{origin}: {}", fields.faults.join("; "))));
+        return Err(Error::Config(format!(
+            "{origin}: {}",
+            fields.faults.join("; ")
+        )));
     }
     config.validate(origin)?;
     Ok(config)
@@ -170,23 +200,44 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
 /// Theta and scaling from either spelling. `rope_parameters` wins over the older fields, as in `transformers`.
 fn rope(fields: &mut Fields<'_>) -> (f64, RopeScaling) {
     let theta = fields.number("rope_theta", 10_000.0);
-    let settings = fields.get("rope_parameters").or_else(|| fields.get("rope_scaling")).cloned();
+    let settings = fields
+        .get("rope_parameters")
+        .or_else(|| fields.get("rope_scaling"))
+        .cloned();
     let Some(settings) = settings else {
         return (theta, RopeScaling::None);
     };
     let Value::Object(map) = settings else {
-        fields.faults.push(format!("the rope settings are {settings}, expected an object"));
+        fields.faults.push(format!(
+            "the rope settings are {settings}, expected an object"
+        ));
         return (theta, RopeScaling::None);
     };
-    let mut inner = Fields { map: &map, faults: Vec::new() };
+    let mut inner = Fields {
+        map: &map,
+        faults: Vec::new(),
+    };
     let theta = inner.number("rope_theta", theta);
     let rotary = inner.number("partial_rotary_factor", 1.0);
-    inner.refuse(rotary != 1.0, || format!("partial_rotary_factor is {rotary}: only 1 is supported"));
-    let kind = inner.get("rope_type").or_else(|| inner.get("type")).and_then(Value::as_str).map(str::to_string);
+    inner.refuse(rotary != 1.0, || {
+        format!("partial_rotary_factor is {rotary}: only 1 is supported")
+    });
+    let kind = inner
+        .get("rope_type")
+        .or_else(|| inner.get("type"))
+        .and_then(Value::as_str)
+        .map(str::to_string);
     let scaling = match kind.as_deref() {
         Some("default") => RopeScaling::None,
-        None if map.keys().all(|k| k == "rope_theta" || k == "partial_rotary_factor") => RopeScaling::None,
-        Some("linear") => RopeScaling::Linear { factor: required(&mut inner, "factor") },
+        None if map
+            .keys()
+            .all(|k| k == "rope_theta" || k == "partial_rotary_factor") =>
+        {
+            RopeScaling::None
+        }
+        Some("linear") => RopeScaling::Linear {
+            factor: required(&mut inner, "factor"),
+        },
         Some("llama3") => RopeScaling::Llama3 {
             factor: required(&mut inner, "factor"),
             low_freq_factor: required(&mut inner, "low_freq_factor"),
@@ -195,11 +246,18 @@ fn rope(fields: &mut Fields<'_>) -> (f64, RopeScaling) {
         },
         other => {
             let shown = other.unwrap_or("(none given)");
-            inner.faults.push(format!("type `{shown}` is not supported; known are default, linear, llama3"));
+            inner.faults.push(format!(
+                "type `{shown}` is not supported; known are default, linear, llama3"
+            ));
             RopeScaling::None
         }
     };
-    fields.faults.extend(inner.faults.into_iter().map(|f| format!("rope scaling: {f}")));
+    fields.faults.extend(
+        inner
+            .faults
+            .into_iter()
+            .map(|f| format!("rope scaling: {f}")),
+    );
     (theta, scaling)
 }
 
@@ -212,12 +270,18 @@ fn required(fields: &mut Fields<'_>, name: &str) -> f64 {
 
 pub(super) fn generation_eos(text: &str, origin: &str) -> Result<Vec<u32>> {
     let map = object(text, origin)?;
-    let mut fields = Fields { map: &map, faults: Vec::new() };
+    let mut fields = Fields {
+        map: &map,
+        faults: Vec::new(),
+    };
     let ids = fields.ids("eos_token_id");
     if fields.faults.is_empty() {
         Ok(ids)
     } else {
-        Err(Error::Config(format!("{origin}: {}", fields.faults.join("; "))))
+        Err(Error::Config(format!(
+            "{origin}: {}",
+            fields.faults.join("; ")
+        )))
     }
 }
 
@@ -225,7 +289,12 @@ pub(super) fn write(config: &ModelConfig) -> Result<Value> {
     let scaling = match &config.rope_scaling {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position } => json!({
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position,
+        } => json!({
             "rope_type": "llama3",
             "factor": factor,
             "low_freq_factor": low_freq_factor,
@@ -270,7 +339,9 @@ pub(super) fn write(config: &ModelConfig) -> Result<Value> {
         Family::Qwen2 => (!config.qkv_bias, "a qwen2 model without a q/k/v bias"),
     };
     if own {
-        return Err(Error::Config(format!("{foreign} cannot be written as a config.json")));
+        return Err(Error::Config(format!(
+            "{foreign} cannot be written as a config.json"
+        )));
     }
     if config.family == Family::Llama {
         value["attention_bias"] = json!(false);

@@ -32,7 +32,9 @@ pub enum RopeScaling {
 
 /// `theta^(-2i / head_dim)` for `i` in `0..head_dim / 2`.
 pub(super) fn plain_inv_freq(theta: f64, head_dim: usize) -> Vec<f64> {
-    (0..head_dim / 2).map(|i| theta.powf(-((2 * i) as f64) / head_dim as f64)).collect()
+    (0..head_dim / 2)
+        .map(|i| theta.powf(-((2 * i) as f64) / head_dim as f64))
+        .collect()
 }
 
 impl RopeScaling {
@@ -41,7 +43,12 @@ impl RopeScaling {
         match self {
             Self::None => plain.to_vec(),
             Self::Linear { factor } => plain.iter().map(|f| f / factor).collect(),
-            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position } => {
+            Self::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position,
+            } => {
                 let original = *original_max_position as f64;
                 let scale = |&f: &f64| {
                     let wavelength = TAU / f;
@@ -50,30 +57,44 @@ impl RopeScaling {
                     } else if wavelength > original / low_freq_factor {
                         f / factor
                     } else {
-                        let smooth = (original / wavelength - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                        let smooth = (original / wavelength - low_freq_factor)
+                            / (high_freq_factor - low_freq_factor);
                         (1.0 - smooth) * f / factor + smooth * f
                     }
                 };
                 plain.iter().map(scale).collect()
             }
-            Self::Divisors(divisors) => plain.iter().zip(divisors).map(|(f, &d)| f / f64::from(d)).collect(),
+            Self::Divisors(divisors) => plain
+                .iter()
+                .zip(divisors)
+                .map(|(f, &d)| f / f64::from(d))
+                .collect(),
         }
     }
 
     /// What is wrong with the settings for a head of `pairs` rotated pairs.
     pub(super) fn faults(&self, pairs: usize) -> Vec<String> {
         let positive = |name: &str, value: f64| {
-            (!(value.is_finite() && value > 0.0)).then(|| format!("rope scaling: {name} {value} is not positive"))
+            (!(value.is_finite() && value > 0.0))
+                .then(|| format!("rope scaling: {name} {value} is not positive"))
         };
         match self {
             Self::None => Vec::new(),
             Self::Linear { factor } => positive("factor", *factor).into_iter().collect(),
-            Self::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position } => {
+            Self::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position,
+            } => {
                 let mut faults: Vec<String> = [
                     positive("factor", *factor),
                     positive("low_freq_factor", *low_freq_factor),
                     positive("high_freq_factor", *high_freq_factor),
-                    positive("original_max_position_embeddings", *original_max_position as f64),
+                    positive(
+                        "original_max_position_embeddings",
+                        *original_max_position as f64,
+                    ),
                 ]
                 .into_iter()
                 .flatten()
@@ -88,7 +109,10 @@ impl RopeScaling {
             Self::Divisors(divisors) => {
                 let mut faults = Vec::new();
                 if divisors.len() != pairs {
-                    faults.push(format!("rope scaling: {} divisors for {pairs} rotated pairs", divisors.len()));
+                    faults.push(format!(
+                        "rope scaling: {} divisors for {pairs} rotated pairs",
+                        divisors.len()
+                    ));
                 }
                 if let Some(bad) = divisors.iter().find(|d| !(d.is_finite() && **d > 0.0)) {
                     faults.push(format!("rope scaling: the divisor {bad} is not positive"));
@@ -105,7 +129,11 @@ impl RopeScaling {
         let plain = plain_inv_freq(theta, 2 * divisors.len());
         let fits = |candidate: &Self| {
             let scaled = candidate.apply(&plain);
-            plain.iter().zip(&scaled).zip(&divisors).all(|((p, s), &d)| (p / s / f64::from(d) - 1.0).abs() < 1e-5)
+            plain
+                .iter()
+                .zip(&scaled)
+                .zip(&divisors)
+                .all(|((p, s), &d)| (p / s / f64::from(d) - 1.0).abs() < 1e-5)
         };
         if fits(&Self::None) {
             return Self::None;

@@ -1,0 +1,199 @@
+//! How a tensor's elements lie in a file, and their conversion to f32.
+//!
+//! Goes in: whole rows of encoded blocks. Comes out: f32, row-major, checked to be finite.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+mod kquants;
+mod legacy;
+
+/// An element encoding of safetensors or GGUF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    F32,
+    F16,
+    Bf16,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+    Q2K,
+    Q3K,
+    Q4K,
+    Q5K,
+    Q6K,
+}
+
+impl Encoding {
+    const ALL: [(u32, Self, &'static str); 13] = [
+        (0, Self::F32, "F32"),
+        (1, Self::F16, "F16"),
+        (30, Self::Bf16, "BF16"),
+        (2, Self::Q4_0, "Q4_0"),
+        (3, Self::Q4_1, "Q4_1"),
+        (6, Self::Q5_0, "Q5_0"),
+        (7, Self::Q5_1, "Q5_1"),
+        (8, Self::Q8_0, "Q8_0"),
+        (10, Self::Q2K, "Q2_K"),
+        (11, Self::Q3K, "Q3_K"),
+        (12, Self::Q4K, "Q4_K"),
+        (13, Self::Q5K, "Q5_K"),
+        (14, Self::Q6K, "Q6_K"),
+    ];
+
+    /// The encoding with GGML's type number `id`.
+    pub(crate) fn from_ggml(id: u32) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(n, ..)| *n == id)
+            .map(|&(_, e, _)| e)
+    }
+
+    /// The names of all encodings, for messages.
+    pub(crate) fn known() -> String {
+        Self::ALL.map(|(_, _, name)| name).join(", ")
+    }
+
+    /// Elements of a block and bytes it takes.
+    pub(crate) fn block(self) -> (usize, usize) {
+        match self {
+            Self::F32 => (1, 4),
+            Self::F16 | Self::Bf16 => (1, 2),
+            Self::Q4_0 => (32, 18),
+            Self::Q4_1 => (32, 20),
+            Self::Q5_0 => (32, 22),
+            Self::Q5_1 => (32, 24),
+            Self::Q8_0 => (32, 34),
+            Self::Q2K => (256, 84),
+            Self::Q3K => (256, 110),
+            Self::Q4K => (256, 144),
+            Self::Q5K => (256, 176),
+            Self::Q6K => (256, 210),
+        }
+    }
+
+    /// Bytes of `elements` elements; `None` if they are no whole number of blocks or overflow.
+    pub(crate) fn bytes(self, elements: usize) -> Option<usize> {
+        let (len, size) = self.block();
+        if elements.is_multiple_of(len) {
+            (elements / len).checked_mul(size)
+        } else {
+            None
+        }
+    }
+
+    /// Decodes whole blocks. `src` and `dst` have matching lengths, as [`Self::bytes`] says.
+    pub(crate) fn decode(self, src: &[u8], dst: &mut [f32]) {
+        debug_assert_eq!(Some(src.len()), self.bytes(dst.len()));
+        match self {
+            Self::F32 => {
+                for (y, x) in dst.iter_mut().zip(src.as_chunks::<4>().0) {
+                    *y = f32::from_le_bytes(*x);
+                }
+            }
+            Self::F16 => {
+                let mut halves = [f16::ZERO; 256];
+                for (y, x) in dst.chunks_mut(256).zip(src.chunks(512)) {
+                    let halves = &mut halves[..y.len()];
+                    for (h, b) in halves.iter_mut().zip(x.as_chunks::<2>().0) {
+                        *h = f16::from_le_bytes(*b);
+                    }
+                    halves.convert_to_f32_slice(y);
+                }
+            }
+            Self::Bf16 => {
+                for (y, x) in dst.iter_mut().zip(src.as_chunks::<2>().0) {
+                    *y = bf16::from_le_bytes(*x).to_f32();
+                }
+            }
+            Self::Q4_0 => blocks(src, dst, legacy::q4_0),
+            Self::Q4_1 => blocks(src, dst, legacy::q4_1),
+            Self::Q5_0 => blocks(src, dst, legacy::q5_0),
+            Self::Q5_1 => blocks(src, dst, legacy::q5_1),
+            Self::Q8_0 => blocks(src, dst, legacy::q8_0),
+            Self::Q2K => blocks(src, dst, kquants::q2_k),
+            Self::Q3K => blocks(src, dst, kquants::q3_k),
+            Self::Q4K => blocks(src, dst, kquants::q4_k),
+            Self::Q5K => blocks(src, dst, kquants::q5_k),
+            Self::Q6K => blocks(src, dst, kquants::q6_k),
+        }
+    }
+}
+
+/// Applies a block decoder to each block. Sizes are const so that the decoders' indices are checked once.
+fn blocks<const BYTES: usize, const LEN: usize>(
+    src: &[u8],
+    dst: &mut [f32],
+    decode: impl Fn(&[u8; BYTES], &mut [f32; LEN]),
+) {
+    for (x, y) in src
+        .as_chunks::<BYTES>()
+        .0
+        .iter()
+        .zip(dst.as_chunks_mut::<LEN>().0)
+    {
+        decode(x, y);
+    }
+}
+
+/// The f16 at bytes `at` and `at + 1` of a block.
+fn half_at<const N: usize>(block: &[u8; N], at: usize) -> f32 {
+    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+/// About how many elements one parallel piece decodes.
+const PIECE: usize = 1 << 16;
+
+/// Decodes the matrix `[rows, row_len]` in parallel; row `r` of the result is row `source_row(r)` of `src`.
+///
+/// `src` must hold exactly the matrix: the callers check sizes, with their file's name, before.
+///
+/// # Errors
+/// An element that is not finite, with its place; `name` is the tensor's.
+pub(crate) fn decode_rows(
+    name: &str,
+    encoding: Encoding,
+    src: &[u8],
+    (rows, row_len): (usize, usize),
+    source_row: impl Fn(usize) -> usize + Sync,
+) -> Result<Vec<f32>> {
+    let mut out = vec![0.0f32; rows * row_len];
+    if out.is_empty() {
+        return Ok(out);
+    }
+    let row_bytes = src.len() / rows;
+    let rows_a_piece = (PIECE / row_len).max(1);
+    out.par_chunks_mut(rows_a_piece * row_len)
+        .enumerate()
+        .try_for_each(|(piece, dst)| {
+            for (i, y) in dst.chunks_exact_mut(row_len).enumerate() {
+                let from = source_row(piece * rows_a_piece + i) * row_bytes;
+                encoding.decode(&src[from..from + row_bytes], y);
+            }
+            // One pass without a branch while the piece is still in cache; the place is looked up only on failure.
+            let all_finite = dst.iter().fold(true, |ok, x| {
+                ok & (x.to_bits() & 0x7f80_0000 != 0x7f80_0000)
+            });
+            if all_finite {
+                return Ok(());
+            }
+            let at = dst.iter().position(|x| !x.is_finite()).unwrap_or(0);
+            let (row, column) = (piece * rows_a_piece + at / row_len, at % row_len);
+            Err(Error::tensor(
+                name,
+                format!(
+                    "element [{row}, {column}] is {}: the weights are damaged; get the file again",
+                    dst[at]
+                ),
+            ))
+        })?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

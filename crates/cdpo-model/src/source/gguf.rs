@@ -1,0 +1,244 @@
+//! One GGUF file: metadata, configuration and weights, read through a mapping.
+//!
+//! Goes in: a path. Comes out: a [`GgufFile`] whose header has been checked against the file's size, and which hands
+//! out weights under their Hugging Face names, with the q and k rows of llama files back in Hugging Face order.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+
+use super::encoding::{self, Encoding};
+use super::{Checkpoint, TensorSource, content, mapping, shape_error};
+use crate::config::{Family, ModelConfig};
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+
+mod config;
+mod metadata;
+mod names;
+mod reader;
+
+pub(crate) use metadata::Metadata;
+
+/// A tensor's entry in the header.
+#[derive(Debug, Clone)]
+struct Entry {
+    /// Row-major shape (GGUF stores it reversed).
+    shape: Vec<usize>,
+    /// GGML's type number; it may be one that is not supported, as long as the tensor is not read.
+    kind: u32,
+    /// First byte, from the start of the file.
+    start: usize,
+}
+
+/// A file's bytes and header, before its configuration is known.
+struct Stored {
+    path: PathBuf,
+    bytes: Mmap,
+    metadata: Metadata,
+    tensors: HashMap<String, Entry>,
+}
+
+impl Stored {
+    fn open(path: &Path) -> Result<Self> {
+        let bytes = mapping::map(path)?;
+        let header = reader::read_header(&bytes, path)?;
+        for (name, entry) in &header.tensors {
+            check_extent(path, name, entry, bytes.len())?;
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            bytes,
+            metadata: header.metadata,
+            tensors: header.tensors,
+        })
+    }
+
+    fn shape(&self, gguf_name: &str) -> Option<&[usize]> {
+        self.tensors.get(gguf_name).map(|e| e.shape.as_slice())
+    }
+
+    /// Reads the tensor stored as `gguf_name`; `heads` un-permutes the rows of that many rotary heads.
+    fn read(
+        &self,
+        name: &str,
+        gguf_name: &str,
+        shape: &[usize],
+        heads: Option<usize>,
+    ) -> Result<Vec<f32>> {
+        let Some(entry) = self.tensors.get(gguf_name) else {
+            return Err(Error::tensor(
+                name,
+                format!("missing from {} (as `{gguf_name}`)", self.path.display()),
+            ));
+        };
+        if entry.shape != shape {
+            return Err(shape_error(name, &self.path, &entry.shape, shape));
+        }
+        let Some(encoding) = Encoding::from_ggml(entry.kind) else {
+            return Err(Error::tensor(
+                name,
+                format!(
+                    "has GGML block type {} in {}, which is not supported; known are {}",
+                    entry.kind,
+                    self.path.display(),
+                    Encoding::known()
+                ),
+            ));
+        };
+        let elements: usize = shape.iter().product();
+        // A permuted bias is a column of one-element rows; otherwise the last axis is contiguous.
+        let row_len = if heads.is_some() && shape.len() == 1 {
+            1
+        } else {
+            shape.last().copied().unwrap_or(1)
+        };
+        let rows = elements.checked_div(row_len).unwrap_or(0);
+        let bytes = encoding
+            .bytes(row_len)
+            .and_then(|row| self.bytes.get(entry.start..entry.start + row * rows))
+            .ok_or_else(|| {
+                Error::tensor(
+                    name,
+                    format!("rows of {row_len} elements are no whole blocks"),
+                )
+            })?;
+        match heads {
+            None => encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| row),
+            Some(heads) if heads > 0 && rows.is_multiple_of(2 * heads) => {
+                let half = rows / heads / 2;
+                encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| {
+                    interleaved_row(row, half)
+                })
+            }
+            Some(heads) => Err(Error::tensor(
+                name,
+                format!("{rows} rows are not {heads} heads of even width"),
+            )),
+        }
+    }
+}
+
+/// An open GGUF file with a supported model in it.
+pub struct GgufFile {
+    stored: Stored,
+    config: ModelConfig,
+}
+
+impl GgufFile {
+    /// Opens the file, checks that it is whole, and reads its header and model configuration.
+    ///
+    /// # Errors
+    /// Another magic or version, a truncated file, malformed or missing metadata, an unsupported architecture.
+    pub fn open(path: &Path) -> Result<Self> {
+        let stored = Stored::open(path)?;
+        let config = config::read(&stored)?;
+        Ok(Self { stored, config })
+    }
+
+    /// The model's configuration, from the metadata and the tensors present.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+}
+
+/// Where llama GGUF files keep a row of q or k.
+///
+/// Hugging Face rotates element `i` of a head with element `i + half`; GGUF's llama rotates neighbours, so its
+/// converter moved row `(part, i)` of each head, `part` in 0..2, to row `(i, part)`.
+fn interleaved_row(row: usize, half: usize) -> usize {
+    let (head, within) = (row / (2 * half), row % (2 * half));
+    head * 2 * half + 2 * (within % half) + within / half
+}
+
+fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Result<()> {
+    let elements = entry
+        .shape
+        .iter()
+        .try_fold(1usize, |n, &d| n.checked_mul(d));
+    let Some(encoding) = Encoding::from_ggml(entry.kind) else {
+        return Ok(()); // reported with the tensor's name if it is ever read
+    };
+    let end = elements
+        .and_then(|n| encoding.bytes(n))
+        .and_then(|n| n.checked_add(entry.start));
+    match end {
+        None => Err(Error::file(
+            path,
+            format!(
+                "tensor `{name}` of shape {:?} is no whole number of blocks",
+                entry.shape
+            ),
+        )),
+        Some(end) if end > file_len => Err(Error::file(
+            path,
+            format!(
+                "truncated: tensor `{name}` reaches to byte {end}, the file has {file_len}; get the file again"
+            ),
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+impl TensorSource for GgufFile {
+    fn contains(&self, name: &str) -> bool {
+        names::to_gguf(name).is_some_and(|n| self.stored.tensors.contains_key(&n))
+    }
+
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let Some(gguf_name) = names::to_gguf(name) else {
+            return Err(Error::tensor(
+                name,
+                "GGUF files of this family have no such tensor",
+            ));
+        };
+        let heads = match (self.config.family, names::projection(&gguf_name)) {
+            (Family::Llama, Some("attn_q")) => Some(self.config.heads),
+            (Family::Llama, Some("attn_k")) => Some(self.config.kv_heads),
+            _ => None,
+        };
+        self.stored.read(name, &gguf_name, shape, heads)
+    }
+}
+
+/// Opens a GGUF file as a checkpoint.
+pub(super) fn open(path: &Path, origin: String) -> Result<Checkpoint> {
+    let file = GgufFile::open(path)?;
+    let (tokenizer, content_id) = rayon::join(
+        || Tokenizer::from_gguf(&file.stored.metadata),
+        || content::id(&[("gguf", &file.stored.bytes)]),
+    );
+    let mut tokenizer = tokenizer?;
+    let mut config = file.config.clone();
+    tokenizer.complete(&mut config);
+    config.validate(&origin)?;
+    Ok(Checkpoint {
+        config,
+        tokenizer,
+        weights: Box::new(file),
+        origin,
+        content_id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn unpermuting_inverts_the_converters_reshape_and_swap() {
+        // The converter: rows [heads, 2, half] -> [heads, half, 2]. Apply it to row numbers, then read them back.
+        let (heads, half) = (3, 4);
+        let mut stored = Vec::new();
+        for head in 0..heads {
+            for i in 0..half {
+                for part in 0..2 {
+                    stored.push(head * 2 * half + part * half + i);
+                }
+            }
+        }
+        let read: Vec<usize> = (0..stored.len())
+            .map(|row| stored[super::interleaved_row(row, half)])
+            .collect();
+        assert_eq!(read, (0..stored.len()).collect::<Vec<_>>());
+    }
+}

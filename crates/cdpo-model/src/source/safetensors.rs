@@ -1,0 +1,248 @@
+//! Safetensors weights: one file, or shards with an index, read through mappings.
+//!
+//! Goes in: a folder. Comes out: a [`TensorSource`] over all its tensors; each file's header is checked against the
+//! file's size when it is opened, so a truncated download is found before anything is computed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors};
+
+use super::encoding::{self, Encoding};
+use super::{TensorSource, mapping, shape_error};
+use crate::error::{Error, Result};
+
+/// One mapped file and its header.
+struct Shard {
+    path: PathBuf,
+    bytes: Mmap,
+    /// Where the tensors' data begins.
+    data: usize,
+    header: Metadata,
+}
+
+impl Shard {
+    fn open(path: &Path) -> Result<Self> {
+        let bytes = mapping::map(path)?;
+        let (header_len, header) = SafeTensors::read_metadata(&bytes).map_err(|e| {
+            Error::file(
+                path,
+                format!("not a whole safetensors file ({e}); it may be truncated: get it again"),
+            )
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            data: header_len + 8,
+            bytes,
+            header,
+        })
+    }
+}
+
+/// The safetensors weights of a Hugging Face folder.
+pub struct SafetensorsFolder {
+    shards: Vec<Shard>,
+    place: HashMap<String, usize>,
+}
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
+impl SafetensorsFolder {
+    /// Opens `model.safetensors`, or else the shards that `model.safetensors.index.json` lists.
+    ///
+    /// # Errors
+    /// No weights, a missing or truncated shard, an index that names a tensor its shard does not have.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let index = folder.join(INDEX);
+        if folder.join(SINGLE).exists() {
+            let shard = Shard::open(&folder.join(SINGLE))?;
+            let place = shard
+                .header
+                .offset_keys()
+                .into_iter()
+                .map(|name| (name, 0))
+                .collect();
+            return Ok(Self {
+                shards: vec![shard],
+                place,
+            });
+        }
+        if index.exists() {
+            return Self::open_sharded(folder, &index);
+        }
+        Err(Error::file(folder, no_weights(folder)))
+    }
+
+    fn open_sharded(folder: &Path, index: &Path) -> Result<Self> {
+        let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (tensor, file) in weight_map(index)? {
+            files.entry(file).or_default().push(tensor);
+        }
+        let mut shards = Vec::new();
+        let mut place = HashMap::new();
+        for (file, tensors) in files {
+            let path = folder.join(&file);
+            if !path.exists() {
+                return Err(Error::file(
+                    &path,
+                    format!("missing, but {INDEX} lists it: the download is incomplete"),
+                ));
+            }
+            let shard = Shard::open(&path)?;
+            for tensor in tensors {
+                if shard.header.info(&tensor).is_none() {
+                    return Err(Error::tensor(
+                        tensor,
+                        format!(
+                            "{INDEX} places it in {}, which does not have it",
+                            path.display()
+                        ),
+                    ));
+                }
+                place.insert(tensor, shards.len());
+            }
+            shards.push(shard);
+        }
+        Ok(Self { shards, place })
+    }
+
+    /// The files' names and bytes, in order.
+    pub(super) fn parts(&self) -> Vec<(&str, &[u8])> {
+        self.shards
+            .iter()
+            .map(|s| {
+                (
+                    s.path
+                        .file_name()
+                        .and_then(|n| n.to_str())
+                        .unwrap_or("weights"),
+                    &s.bytes[..],
+                )
+            })
+            .collect()
+    }
+}
+
+/// The names of the weight files that an index lists, each once.
+pub(super) fn indexed_files(index: &Path) -> Result<Vec<String>> {
+    let mut files: Vec<String> = weight_map(index)?
+        .into_iter()
+        .map(|(_, file)| file)
+        .collect();
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+fn weight_map(index: &Path) -> Result<Vec<(String, String)>> {
+    let text = std::fs::read_to_string(index).map_err(|e| Error::io(index, e))?;
+    let bad = |reason: &str| {
+        Error::file(
+            index,
+            format!("{reason}; expected {{\"weight_map\": {{tensor: file}}}}"),
+        )
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| bad(&format!("not valid JSON ({e})")))?;
+    let map = value
+        .get("weight_map")
+        .and_then(|m| m.as_object())
+        .ok_or_else(|| bad("no `weight_map` object"))?;
+    map.iter()
+        .map(|(tensor, file)| {
+            let file = file
+                .as_str()
+                .ok_or_else(|| bad(&format!("the file of `{tensor}` is not a string")))?;
+            // Shards lie beside the index; anything else could reach outside the folder.
+            if file.is_empty() || file.starts_with('.') || file.contains(['/', '\\', ':']) {
+                return Err(bad(&format!("`{file}` is not a plain file name")));
+            }
+            Ok((tensor.clone(), file.to_string()))
+        })
+        .collect()
+}
+
+fn no_weights(folder: &Path) -> String {
+    let names: Vec<String> = std::fs::read_dir(folder)
+        .map(|entries| {
+            entries
+                .flatten()
+                .filter_map(|e| e.file_name().into_string().ok())
+                .collect()
+        })
+        .unwrap_or_default();
+    let ends = |suffix: &str| names.iter().find(|n| n.ends_with(suffix));
+    let hint = if names
+        .iter()
+        .any(|n| n.starts_with("model-") && n.ends_with(".safetensors"))
+    {
+        format!("there are shards but no {INDEX}: get that file as well")
+    } else if let Some(bin) = ends(".bin")
+        .or_else(|| ends(".pt"))
+        .or_else(|| ends(".pth"))
+    {
+        format!(
+            "`{bin}` is a pickled checkpoint: save the model as safetensors (`save_pretrained` does)"
+        )
+    } else if let Some(gguf) = ends(".gguf") {
+        format!("name the file `{gguf}` itself to use it")
+    } else {
+        "is this the model's folder?".into()
+    };
+    format!("neither {SINGLE} nor {INDEX} is in this folder; {hint}")
+}
+
+impl TensorSource for SafetensorsFolder {
+    fn contains(&self, name: &str) -> bool {
+        self.place.contains_key(name)
+    }
+
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let found = self.place.get(name).and_then(|&i| {
+            let shard = &self.shards[i];
+            shard.header.info(name).map(|info| (shard, info))
+        });
+        let Some((shard, info)) = found else {
+            return Err(Error::tensor(name, "missing from the safetensors files"));
+        };
+        if info.shape != shape {
+            return Err(shape_error(name, &shard.path, &info.shape, shape));
+        }
+        let encoding = match info.dtype {
+            Dtype::F32 => Encoding::F32,
+            Dtype::F16 => Encoding::F16,
+            Dtype::BF16 => Encoding::Bf16,
+            other => {
+                return Err(Error::tensor(
+                    name,
+                    format!(
+                        "is of type {other:?} in {}; only F32, F16 and BF16 are supported",
+                        shard.path.display()
+                    ),
+                ));
+            }
+        };
+        let row_len = shape.last().copied().unwrap_or(1);
+        let rows = if row_len == 0 {
+            0
+        } else {
+            shape.iter().product::<usize>() / row_len
+        };
+        let (from, to) = info.data_offsets;
+        let bytes = shard.bytes.get(shard.data + from..shard.data + to);
+        let bytes = bytes
+            .filter(|b| Some(b.len()) == encoding.bytes(rows * row_len))
+            .ok_or_else(|| {
+                Error::tensor(
+                    name,
+                    format!(
+                        "its bytes in {} do not match its shape",
+                        shard.path.display()
+                    ),
+                )
+            })?;
+        encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| row)
+    }
+}
