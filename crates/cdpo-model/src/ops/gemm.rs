@@ -75,7 +75,15 @@ impl PackedB {
     pub fn new(w: &Tensor) -> Result<Self> {
         let w = contiguous(w)?;
         let (out_features, in_features) = w.dims2()?;
-        Self::of(MatRef::new(&HostSlice::new(&w)?, out_features, in_features)?.t())
+        Self::transposed(&HostSlice::new(&w)?, out_features, in_features)
+    }
+
+    /// Packs the transpose of `w` (`[out, in]`, row-major).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `w` does not hold `out * in` elements.
+    pub fn transposed(w: &[f32], out_features: usize, in_features: usize) -> Result<Self> {
+        Self::of(MatRef::new(w, out_features, in_features)?.t())
     }
 
     /// Packs the right operand `b` (`[k, n]`) as it stands.
@@ -208,3 +216,6 @@ fn product(x: &Tensor, w: &Tensor, x_transposed: bool, w_transposed: bool) -> Re
     gemm(&mut out, a, Rhs::Dense(b), 1.0, 0.0)?;
     tensor(out, (rows, cols))
 }
+
+#[cfg(test)]
+mod tests;
