@@ -99,3 +99,156 @@ impl Record for Pair {
             .then(self.rejected_sample.cmp(&other.rejected_sample))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonl;
+    use crate::{Error, OnBadRow};
+
+    /// Three chosen and two rejected tokens; the rejected response was cut by length.
+    fn pair() -> Pair {
+        Pair {
+            prompt: "Question: 2+2?\nAnswer:".into(),
+            chosen: " 4.".into(),
+            rejected: " 5".into(),
+            problem_id: "q/0".into(),
+            chosen_sample: 1,
+            rejected_sample: 5,
+            prompt_ids: vec![1, 2, 3],
+            chosen_ids: vec![4, 13, 0],
+            rejected_ids: vec![5, 6],
+            chosen_terminated: true,
+            rejected_terminated: false,
+            rejected_scores: Some(vec![0.25, 1.0]),
+            rejected_weights: Some(vec![0.75, 0.0]),
+            chosen_weights: Some(vec![1.0, 1.3, 0.0]),
+            positive_logps: Some(vec![-1.5, -0.0]),
+            negative_logps: Some(vec![-0.5, -103.0]),
+        }
+    }
+
+    #[test]
+    fn trl_s_columns_come_first_and_absent_lists_are_not_written() {
+        let bare = Pair {
+            rejected_scores: None,
+            rejected_weights: None,
+            chosen_weights: None,
+            positive_logps: None,
+            negative_logps: None,
+            ..pair()
+        };
+        assert_eq!(
+            serde_json::to_string(&bare).unwrap(),
+            r#"{"prompt":"Question: 2+2?\nAnswer:","chosen":" 4.","rejected":" 5","problem_id":"q/0","chosen_sample":1,"rejected_sample":5,"prompt_ids":[1,2,3],"chosen_ids":[4,13,0],"rejected_ids":[5,6],"chosen_terminated":true,"rejected_terminated":false}"#
+        );
+    }
+
+    #[test]
+    fn pairs_come_back_equal() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pairs.jsonl");
+        jsonl::write_atomic(&path, [&pair()]).unwrap();
+        assert_eq!(
+            jsonl::read::<Pair>(&path, OnBadRow::Fail).unwrap().0,
+            [pair()]
+        );
+    }
+
+    #[test]
+    fn a_count_or_value_that_does_not_fit_the_tokens_is_path_line_and_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pairs.jsonl");
+        jsonl::write_atomic(&path, [&pair()]).unwrap();
+        let good = std::fs::read_to_string(&path).unwrap();
+        let cases = [
+            (
+                "\"rejected_weights\":[0.75,0.0]",
+                "\"rejected_weights\":[0.75]",
+                "rejected_weights has 1 values but rejected_ids has 2 tokens",
+            ),
+            (
+                "\"rejected_scores\":[0.25,1.0]",
+                "\"rejected_scores\":[0.25,1.0,0.5]",
+                "rejected_scores has 3 values but rejected_ids has 2 tokens",
+            ),
+            (
+                "\"chosen_weights\":[1.0,1.3,0.0]",
+                "\"chosen_weights\":[1.0,1.3]",
+                "chosen_weights has 2 values but chosen_ids has 3 tokens",
+            ),
+            (
+                "\"positive_logps\":[-1.5,-0.0]",
+                "\"positive_logps\":[]",
+                "positive_logps has 0 values but rejected_ids has 2 tokens",
+            ),
+            (
+                "\"negative_logps\":[-0.5,-103.0]",
+                "\"negative_logps\":[-0.5,-103.0,0.0]",
+                "negative_logps has 3 values",
+            ),
+            (
+                "\"rejected_scores\":[0.25,1.0]",
+                "\"rejected_scores\":[0.25,1.0000001]",
+                "rejected_scores[1] is 1.0000001: a number from 0 to 1 is expected",
+            ),
+            (
+                "\"rejected_weights\":[0.75,0.0]",
+                "\"rejected_weights\":[-0.1,0.0]",
+                "rejected_weights[0] is -0.1: at least 0 is expected",
+            ),
+            (
+                "\"rejected_weights\":[0.75,0.0]",
+                "\"rejected_weights\":[0.75,1e39]",
+                "number out of range",
+            ),
+            (
+                "\"rejected_weights\":[0.75,0.0]",
+                "\"rejected_weights\":[0.75,null]",
+                "invalid type: null, expected f32",
+            ),
+            (
+                "\"rejected_weights\":[0.75,0.0]",
+                "\"rejected_weights\":[0.75,NaN]",
+                "expected value",
+            ),
+            (
+                "\"prompt_ids\":[1,2,3]",
+                "\"prompt_ids\":[]",
+                "prompt_ids is empty: at least one token is expected",
+            ),
+            (
+                "\"rejected_ids\":[5,6]",
+                "\"rejected_ids\":[5,-6]",
+                "expected u32",
+            ),
+        ];
+        for (from, to, reason) in cases {
+            assert!(good.contains(from));
+            std::fs::write(&path, format!("{good}{}", good.replace(from, to))).unwrap();
+            let error = jsonl::read::<Pair>(&path, OnBadRow::Fail).unwrap_err();
+            assert!(matches!(error, Error::Row { line: 2, .. }), "{to}: {error}");
+            let place = format!("{}:2: ", path.display());
+            let told = error.to_string();
+            assert!(
+                told.starts_with(&place) && told.contains(reason),
+                "{to}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn not_a_number_is_refused_on_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        let bad = Pair {
+            rejected_weights: Some(vec![0.5, f32::NAN]),
+            ..pair()
+        };
+        let error = jsonl::write_atomic(dir.path().join("p.jsonl"), [&bad]).unwrap_err();
+        assert!(
+            error.to_string().contains("rejected_weights[1] is NaN"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

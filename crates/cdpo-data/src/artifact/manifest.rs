@@ -113,7 +113,7 @@ impl Manifest {
                 (_, None) => lines.push(format!("input {name} is gone")),
             }
         }
-        compare("", &self.settings, &stage.settings, &mut lines);
+        compare("", Some(&self.settings), Some(&stage.settings), &mut lines);
         lines
     }
 
@@ -133,8 +133,8 @@ impl Manifest {
 }
 
 /// Walks two settings and notes every leaf that differs, by its dotted name.
-fn compare(name: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
-    if let (Value::Object(a), Value::Object(b)) = (old, new) {
+fn compare(name: &str, old: Option<&Value>, new: Option<&Value>, lines: &mut Vec<String>) {
+    if let (Some(Value::Object(a)), Some(Value::Object(b))) = (old, new) {
         let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
         for key in keys {
             let full = if name.is_empty() {
@@ -142,15 +142,11 @@ fn compare(name: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
             } else {
                 format!("{name}.{key}")
             };
-            let (x, y) = (a.get(key), b.get(key));
-            compare(
-                &full,
-                x.unwrap_or(&Value::Null),
-                y.unwrap_or(&Value::Null),
-                lines,
-            );
+            compare(&full, a.get(key), b.get(key), lines);
         }
     } else if old != new {
-        lines.push(format!("{name} {old} -> {new}"));
+        let shown =
+            |value: Option<&Value>| value.map_or_else(|| "absent".to_string(), Value::to_string);
+        lines.push(format!("{name} {} -> {}", shown(old), shown(new)));
     }
 }

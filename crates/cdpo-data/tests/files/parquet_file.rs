@@ -1,0 +1,63 @@
+//! Small Parquet files of string columns, as data set hubs publish them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+
+/// Writes optional UTF-8 columns (`None` is null), and a column `rank` of integers counting from 0, in groups of 2 rows.
+pub fn write(
+    dir: &Path,
+    name: &str,
+    columns: &[&str],
+    rows: &[Vec<Option<&str>>],
+    compression: Compression,
+) -> PathBuf {
+    let fields: String = columns
+        .iter()
+        .map(|c| format!("optional binary {c} (UTF8);"))
+        .collect();
+    let schema = parse_message_type(&format!(
+        "message schema {{ {fields} required int64 rank; }}"
+    ))
+    .unwrap();
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .build();
+    let path = dir.join(name);
+    let mut writer = SerializedFileWriter::new(
+        File::create(&path).unwrap(),
+        Arc::new(schema),
+        Arc::new(properties),
+    )
+    .unwrap();
+    for (g, group) in rows.chunks(2).enumerate() {
+        let mut out = writer.next_row_group().unwrap();
+        for c in 0..columns.len() {
+            let mut column = out.next_column().unwrap().unwrap();
+            let cells = group.iter().map(|row| row[c]);
+            let values: Vec<ByteArray> = cells.clone().flatten().map(ByteArray::from).collect();
+            let present: Vec<i16> = cells.map(|cell| i16::from(cell.is_some())).collect();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(&values, Some(&present), None)
+                .unwrap();
+            column.close().unwrap();
+        }
+        let mut column = out.next_column().unwrap().unwrap();
+        let ranks: Vec<i64> = (0..group.len()).map(|i| (2 * g + i) as i64).collect();
+        column
+            .typed::<Int64Type>()
+            .write_batch(&ranks, None, None)
+            .unwrap();
+        column.close().unwrap();
+        out.close().unwrap();
+    }
+    writer.close().unwrap();
+    path
+}

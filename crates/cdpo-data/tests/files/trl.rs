@@ -1,0 +1,120 @@
+use cdpo_data::trl::{TextPair, read};
+use cdpo_data::{Error, OnBadRow, Record};
+use parquet::basic::Compression;
+
+use crate::{parquet_file, text_file};
+
+const ROW: &str = r#"{"prompt": "Sky?", "chosen": " Blue.", "rejected": " Green.", "score": 1}"#;
+
+fn blue(id: &str) -> TextPair {
+    TextPair {
+        id: id.into(),
+        prompt: "Sky?".into(),
+        chosen: " Blue.".into(),
+        rejected: " Green.".into(),
+    }
+}
+
+#[test]
+fn text_columns_are_read_verbatim_from_lines_and_from_parquet() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = text_file(
+        dir.path(),
+        "prefs.jsonl",
+        &format!(
+            "{ROW}\n{}\n",
+            ROW.replace("\"score\": 1", "\"id\": \"own\"")
+        ),
+    );
+    let (pairs, skipped) = read(&path, OnBadRow::Fail).unwrap();
+    assert_eq!(
+        (pairs, skipped.count()),
+        (vec![blue("prefs/0"), blue("own")], 0)
+    );
+
+    let rows = [vec![Some("Sky?"), Some(" Blue."), Some(" Green.")]];
+    let path = parquet_file::write(
+        dir.path(),
+        "p.parquet",
+        &["prompt", "chosen", "rejected"],
+        &rows,
+        Compression::SNAPPY,
+    );
+    assert_eq!(read(&path, OnBadRow::Fail).unwrap().0, [blue("p/0")]);
+}
+
+#[test]
+fn conversational_rows_are_an_error_under_either_policy_that_names_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let talk = r#"{"prompt": "Sky?", "chosen": [{"role": "assistant", "content": "Blue."}], "rejected": " Green."}"#;
+    let path = text_file(dir.path(), "t.jsonl", &format!("{ROW}\n{talk}\n"));
+    for policy in [OnBadRow::Fail, OnBadRow::Skip] {
+        let error = read(&path, policy).unwrap_err();
+        assert!(matches!(error, Error::Row { line: 2, .. }));
+        let told = error.to_string();
+        assert!(
+            told.contains("column \"chosen\" is a list of messages")
+                && told.contains("chat template"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn bad_rows_fail_with_path_line_and_reason_or_are_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases = [
+        (r#"{"chosen": "a b", "rejected": "a c"}"#, "implicit prompt"),
+        (
+            r#"{"prompt": "p", "chosen": "a"}"#,
+            "the rejected response is missing",
+        ),
+        (
+            r#"{"prompt": "p", "chosen": "a", "rejected": "a"}"#,
+            "the same text",
+        ),
+        (
+            r#"{"prompt": "p", "chosen": "", "rejected": "a"}"#,
+            "chosen is empty",
+        ),
+        (
+            r#"{"prompt": null, "chosen": "b", "rejected": "a"}"#,
+            "the prompt (column \"prompt\") is null",
+        ),
+    ];
+    for (line, reason) in cases {
+        let path = text_file(dir.path(), "t.jsonl", &format!("{ROW}\n{line}\n"));
+        let told = read(&path, OnBadRow::Fail).unwrap_err().to_string();
+        assert!(
+            told.starts_with(&format!("{}:2: ", path.display())) && told.contains(reason),
+            "{told}"
+        );
+        let (pairs, skipped) = read(&path, OnBadRow::Skip).unwrap();
+        assert_eq!((pairs.len(), skipped.rows[0].line), (1, 2));
+    }
+}
+
+#[test]
+fn a_repeated_id_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = ROW.replace("\"score\"", "\"id\"");
+    let path = text_file(dir.path(), "t.jsonl", &format!("{row}\n{row}\n"));
+    assert!(matches!(
+        read(&path, OnBadRow::Skip).unwrap_err(),
+        Error::DuplicateId { line: 2, .. }
+    ));
+}
+
+#[test]
+fn prompt_and_responses_are_encoded_apart_and_both_responses_end_with_end_of_sequence() {
+    let bytes =
+        |text: &str| Ok::<_, std::convert::Infallible>(text.bytes().map(u32::from).collect());
+    let pair = blue("q").encode(bytes, 0).unwrap();
+    assert_eq!(pair.prompt_ids, [83, 107, 121, 63]);
+    assert_eq!(pair.chosen_ids, [32, 66, 108, 117, 101, 46, 0]);
+    assert_eq!(pair.rejected_ids.last(), Some(&0));
+    assert!(pair.chosen_terminated && pair.rejected_terminated);
+    pair.check().unwrap();
+    let broken = |_: &str| Err::<Vec<u32>, _>("no");
+    assert_eq!(blue("q").encode(broken, 0).unwrap_err(), "no");
+}
