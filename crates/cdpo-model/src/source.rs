@@ -18,6 +18,7 @@ mod mapping;
 mod safetensors;
 
 pub use gguf::GgufFile;
+pub use hub::Download;
 pub use safetensors::SafetensorsFolder;
 
 /// Weights by their Hugging Face names, in Hugging Face row order, as f32.
@@ -77,6 +78,14 @@ pub struct Checkpoint {
 /// # Errors
 /// Missing, truncated or malformed files and unsupported models, with the file or tensor concerned and the remedy.
 pub fn open(source: &ModelSource) -> Result<Checkpoint> {
+    open_observed(source, &mut |_| {})
+}
+
+/// As [`open`], telling `observer` how downloads from a hub go on.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_observed(source: &ModelSource, observer: &mut dyn FnMut(Download<'_>)) -> Result<Checkpoint> {
     match source {
         ModelSource::Path(path) => open_path(path, path.display().to_string()),
         ModelSource::Hub {
@@ -87,14 +96,15 @@ pub fn open(source: &ModelSource) -> Result<Checkpoint> {
             cache,
             offline,
         } => {
-            let path = hub::fetch(&hub::Request {
+            let request = hub::Request {
                 repo,
                 revision,
                 endpoint: endpoint.as_deref(),
                 token: token.as_deref(),
                 cache,
                 offline: *offline,
-            })?;
+            };
+            let path = hub::fetch(&request, observer)?;
             open_path(&path, format!("{repo}@{revision}"))
         }
     }

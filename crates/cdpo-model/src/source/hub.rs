@@ -1,6 +1,18 @@
-//! Models by hub name (filled in next).
-use crate::error::{Error, Result};
+//! Models by hub name: the files of a repository, downloaded once into a cache that is laid out as Python's.
+//!
+//! Goes in: repository, revision, endpoint, token and cache folder, all explicit. Comes out: a local folder, or one
+//! GGUF file. Complete cached models are used without asking the network; small files are fetched before the weights,
+//! so weights in the cache mean that the rest is there too.
+
 use std::path::{Path, PathBuf};
+
+use hf_hub::api::sync::{Api, ApiBuilder, ApiRepo};
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+
+use super::safetensors::{INDEX, SINGLE, indexed_files};
+use crate::error::{Error, Result};
+
+/// What to fetch, and how.
 pub(super) struct Request<'a> {
     pub(super) repo: &'a str,
     pub(super) revision: &'a str,
@@ -9,14 +21,239 @@ pub(super) struct Request<'a> {
     pub(super) cache: &'a Path,
     pub(super) offline: bool,
 }
-pub(super) fn fetch(request: &Request<'_>) -> Result<PathBuf> {
-    let _ = (
-        request.repo,
-        request.revision,
-        request.endpoint,
-        request.token,
-        request.cache,
-        request.offline,
+
+/// How far one file's download has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Download<'a> {
+    /// The file's name in the repository.
+    pub file: &'a str,
+    /// Bytes that are here, those of an earlier, interrupted download included.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
+const OPTIONAL: [&str; 2] = ["generation_config.json", "tokenizer_config.json"];
+
+/// The folder with the model's files, or the GGUF file that `repo` names after a colon.
+///
+/// # Errors
+/// A malformed name, files missing from the cache when offline, an unreachable hub, a refusal, missing files.
+pub(super) fn fetch(
+    request: &Request<'_>,
+    observer: &mut dyn FnMut(Download<'_>),
+) -> Result<PathBuf> {
+    let (name, file) = match request.repo.split_once(':') {
+        Some((name, file)) => (name, Some(file)),
+        None => (request.repo, None),
+    };
+    check_name(name, file)?;
+    let repo = Repo::with_revision(
+        name.to_string(),
+        RepoType::Model,
+        request.revision.to_string(),
     );
-    Err(Error::Hub("not available yet".into()))
+    let cached = Cache::new(request.cache.to_path_buf()).repo(repo.clone());
+    if let Some(path) = complete(&cached, file)? {
+        return Ok(path);
+    }
+    let label = format!("{name}@{}", request.revision);
+    if request.offline {
+        let wanted = file.unwrap_or("its configuration, tokenizer and weights");
+        return Err(Error::Hub(format!(
+            "{label}: {wanted} are not in the cache {} and the network may not be used (offline); run once online",
+            request.cache.display()
+        )));
+    }
+
+    let remote = Remote {
+        api: connect(request)?.repo(repo),
+        label,
+    };
+    let listed = remote.files()?;
+    let has = |name: &str| listed.iter().any(|f| f == name);
+    if let Some(file) = file {
+        if !has(file) {
+            return Err(remote.lacks(file, &listed));
+        }
+        return remote.download(file, observer);
+    }
+    if let Some(absent) = REQUIRED.into_iter().find(|name| !has(name)) {
+        return Err(remote.lacks(absent, &listed));
+    }
+    let mut small = Vec::from(REQUIRED);
+    small.extend(OPTIONAL.into_iter().filter(|name| has(name)));
+    let mut folder = PathBuf::new();
+    for name in small {
+        let path = remote.download(name, observer)?;
+        path.parent().unwrap_or(&path).clone_into(&mut folder);
+    }
+    let weights = if has(SINGLE) {
+        vec![SINGLE.to_string()]
+    } else if has(INDEX) {
+        indexed_files(&remote.download(INDEX, observer)?)?
+    } else {
+        return Err(remote.lacks(SINGLE, &listed));
+    };
+    for name in weights {
+        let path = remote.download(&name, observer)?;
+        if path.parent() != Some(folder.as_path()) {
+            return Err(Error::Hub(format!(
+                "{}: the revision moved to another commit during the download; run again",
+                remote.label
+            )));
+        }
+    }
+    Ok(folder)
+}
+
+/// The cached model if nothing of it is missing.
+fn complete(cached: &CacheRepo, file: Option<&str>) -> Result<Option<PathBuf>> {
+    if let Some(file) = file {
+        return Ok(cached.get(file));
+    }
+    if REQUIRED.into_iter().any(|name| cached.get(name).is_none()) {
+        return Ok(None);
+    }
+    let weights = if cached.get(SINGLE).is_some() {
+        Vec::new()
+    } else if let Some(index) = cached.get(INDEX) {
+        indexed_files(&index)?
+    } else {
+        return Ok(None);
+    };
+    if weights.iter().any(|name| cached.get(name).is_none()) {
+        return Ok(None);
+    }
+    Ok(cached
+        .get(REQUIRED[0])
+        .and_then(|path| path.parent().map(Path::to_path_buf)))
+}
+
+/// The name becomes part of paths and addresses, so only what the hub itself allows passes.
+fn check_name(name: &str, file: Option<&str>) -> Result<()> {
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let name_ok = name.split('/').count() <= 2 && name.split('/').all(plain);
+    let file_ok = file.is_none_or(|file| file.split('/').all(plain));
+    if name_ok && file_ok {
+        return Ok(());
+    }
+    let shown = file.map_or_else(|| name.to_string(), |file| format!("{name}:{file}"));
+    Err(Error::Hub(format!(
+        "`{shown}` is no hub name; expected `owner/name` or `owner/name:file.gguf`"
+    )))
+}
+
+fn connect(request: &Request<'_>) -> Result<Api> {
+    // From an explicit cache: the builder's other constructors read the environment.
+    let mut builder = ApiBuilder::from_cache(Cache::new(request.cache.to_path_buf()))
+        .with_token(request.token.map(str::to_string))
+        .with_retries(3)
+        .with_progress(false);
+    if let Some(endpoint) = request.endpoint {
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/').to_string());
+    }
+    builder
+        .build()
+        .map_err(|e| Error::Hub(format!("the client could not be set up: {e}")))
+}
+
+/// One repository on the hub.
+struct Remote {
+    api: ApiRepo,
+    label: String,
+}
+
+impl Remote {
+    fn files(&self) -> Result<Vec<String>> {
+        let info = self.api.info().map_err(|e| {
+            let reason = e.to_string();
+            let hint = if reason.contains("401") || reason.contains("403") {
+                "the model is private or gated, or does not exist: give a token with access to it"
+            } else if reason.contains("404") {
+                "check the model's name and the revision"
+            } else {
+                "check the network and the endpoint, or go offline with a filled cache"
+            };
+            Error::Hub(format!("{}: {reason}; {hint}", self.label))
+        })?;
+        Ok(info
+            .siblings
+            .into_iter()
+            .map(|file| file.rfilename)
+            .collect())
+    }
+
+    fn download(&self, file: &str, observer: &mut dyn FnMut(Download<'_>)) -> Result<PathBuf> {
+        let progress = Observed {
+            observer,
+            file: String::new(),
+            done: 0,
+            total: 0,
+        };
+        self.api
+            .download_with_progress(file, progress)
+            .map_err(|e| {
+                Error::Hub(format!(
+                    "{}: downloading {file}: {e}; run again to go on",
+                    self.label
+                ))
+            })
+    }
+
+    fn lacks(&self, file: &str, listed: &[String]) -> Error {
+        let gguf: Vec<&str> = listed
+            .iter()
+            .filter(|f| f.ends_with(".gguf"))
+            .map(String::as_str)
+            .collect();
+        let hint = if !gguf.is_empty() {
+            format!(
+                "it has GGUF files: name one as `owner/name:file.gguf` ({})",
+                gguf.join(", ")
+            )
+        } else if file == SINGLE {
+            "only safetensors weights are supported".into()
+        } else {
+            format!("it has {}", listed.join(", "))
+        };
+        Error::Hub(format!(
+            "{}: there is no {file} in this repository; {hint}",
+            self.label
+        ))
+    }
+}
+
+/// Passes the client's progress on to the observer.
+struct Observed<'a> {
+    observer: &'a mut dyn FnMut(Download<'_>),
+    file: String,
+    done: u64,
+    total: u64,
+}
+
+impl hf_hub::api::Progress for Observed<'_> {
+    fn init(&mut self, size: usize, filename: &str) {
+        self.total = size as u64;
+        self.done = 0;
+        self.file = filename.to_string();
+    }
+
+    fn update(&mut self, size: usize) {
+        self.done += size as u64;
+        (self.observer)(Download {
+            file: &self.file,
+            done: self.done,
+            total: self.total,
+        });
+    }
+
+    fn finish(&mut self) {}
 }

@@ -46,8 +46,8 @@ pub struct SafetensorsFolder {
     place: HashMap<String, usize>,
 }
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 impl SafetensorsFolder {
     /// Opens `model.safetensors`, or else the shards that `model.safetensors.index.json` lists.
