@@ -145,19 +145,29 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
 /// Largest element; negative infinity for an empty slice. A NaN is skipped.
 #[inline(always)]
 pub(crate) fn max(x: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    let mut best = [f32::NEG_INFINITY; LANES];
+    select(x, f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
+}
+
+/// Smallest element; infinity for an empty slice. A NaN is skipped.
+#[inline(always)]
+pub(crate) fn min(x: &[f32]) -> f32 {
+    select(x, f32::INFINITY, |a, b| if b < a { b } else { a })
+}
+
+#[inline(always)]
+fn select(x: &[f32], start: f32, better: impl Fn(f32, f32) -> f32 + Copy) -> f32 {
+    let mut best = [start; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for x in chunks {
         for i in 0..LANES {
-            best[i] = larger(best[i], x[i]);
+            best[i] = better(best[i], x[i]);
         }
     }
-    let mut top = rest.iter().fold(f32::NEG_INFINITY, |top, &x| larger(top, x));
-    for b in best {
-        top = larger(top, b);
+    let mut found = start;
+    for &x in best.iter().chain(rest) {
+        found = better(found, x);
     }
-    top
+    found
 }
 
 /// `e^x` for one value, within 1 unit in the last place of the exact value; a loop over it vectorises.
@@ -242,11 +252,11 @@ mod tests {
     struct Sums<'a>(&'a [f32], &'a [f32]);
 
     impl Kernel for Sums<'_> {
-        type Output = [f32; 3];
+        type Output = [f32; 4];
 
         #[inline(always)]
-        fn run<I: Isa>(self) -> [f32; 3] {
-            [dot::<I>(self.0, self.1), sum(self.0), max(self.0)]
+        fn run<I: Isa>(self) -> [f32; 4] {
+            [dot::<I>(self.0, self.1), sum(self.0), max(self.0), min(self.0)]
         }
     }
 
@@ -260,6 +270,7 @@ mod tests {
                 a.iter().zip(&b).map(|(x, y)| x * y).sum(),
                 a.iter().sum(),
                 a.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+                a.iter().copied().fold(f32::INFINITY, f32::min),
             ];
             assert_eq!(dispatch(Sums(&a, &b)), expected, "length {n}");
             assert_eq!(Sums(&a, &b).run::<Plain>(), expected, "length {n}, plain");
