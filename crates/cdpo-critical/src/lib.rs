@@ -1,1 +1,12 @@
-//! cdpo-critical
+//! Critical tokens: which trajectories to learn from, and how strongly each of their tokens points to a wrong answer.
+//!
+//! [`selection`] turns graded samples into the positive set, the negative set and the preference pairs; [`contrast`] scores
+//! every token of a wrong response by two contrastive models (Lin et al. 2025, arXiv 2411.19943, Eq. 1).
+
+pub mod contrast;
+pub mod error;
+pub mod selection;
+
+pub use contrast::{ContrastModels, ContrastSettings, ContrastSummary, score_pairs};
+pub use error::{Error, Result};
+pub use selection::{Prompts, Selection, SelectionSettings, select};
