@@ -1,0 +1,62 @@
+//! What the scheduler asks of a model: paths of a key/value tree that can be forked, extended and released, and logits.
+//! One implementation drives the real engine, another is a fake model whose next-token distribution is a hash.
+
+use crate::error::Result;
+
+/// Tokens to append to one path.
+pub(crate) struct Step<'a, P> {
+    pub(crate) path: &'a mut P,
+    pub(crate) ids: &'a [u32],
+}
+
+/// A model with a key/value cache in pages of [`Decoder::page`] positions. Whole pages are shared between forks; a partial
+/// last page is copied when a path is forked.
+pub(crate) trait Decoder {
+    /// A path from the root of the tree.
+    type Path: Send;
+
+    /// Positions per page.
+    fn page(&self) -> usize;
+    /// Pages in all.
+    fn total_pages(&self) -> usize;
+    /// Pages not in use.
+    fn free_pages(&self) -> usize;
+    /// Longest sequence.
+    fn max_positions(&self) -> usize;
+    /// Number of token ids.
+    fn vocabulary(&self) -> usize;
+    /// The bytes a token stands for.
+    fn piece(&self, id: u32) -> Result<Vec<u8>>;
+
+    /// The empty path.
+    fn root(&mut self) -> Self::Path;
+    /// Tokens on a path.
+    fn length(path: &Self::Path) -> usize;
+    /// A second path with the same tokens; takes [`fork_pages`] pages.
+    fn fork(&mut self, path: &Self::Path) -> Result<Self::Path>;
+    /// Gives a path's pages back.
+    fn release(&mut self, path: Self::Path);
+    /// Appends tokens to every step's path, [`extend_pages`] pages each, and hands the logits (`[rows, vocabulary]`) that
+    /// follow the last token of the steps named in `rows` to `read`, which is not called if there are none.
+    fn step(
+        &mut self,
+        steps: &mut [Step<'_, Self::Path>],
+        rows: &[usize],
+        read: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()>;
+}
+
+/// Pages that a fork of a path of `length` tokens takes.
+pub(crate) fn fork_pages(page: usize, length: usize) -> usize {
+    usize::from(!length.is_multiple_of(page))
+}
+
+/// Pages that `added` more tokens on an unshared path of `length` tokens take.
+pub(crate) fn extend_pages(page: usize, length: usize, added: usize) -> usize {
+    (length + added).div_ceil(page) - length.div_ceil(page)
+}
+
+/// Pages that a branch of `added` tokens off a path of `length` tokens takes.
+pub(crate) fn branch_pages(page: usize, length: usize, added: usize) -> usize {
+    fork_pages(page, length) + extend_pages(page, length, added)
+}

@@ -1,0 +1,57 @@
+//! The crate's error type: every message names the request or setting concerned, what was expected and what to do.
+
+/// Result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a request and its samples.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The model or the tokenizer failed.
+    #[error(transparent)]
+    Model(#[from] cdpo_model::Error),
+    /// The tensor library failed while logits were read.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// One or more sampling settings are out of range; all faults are listed.
+    #[error("sampling settings: {}", .0.join("; "))]
+    Params(Vec<String>),
+    /// A request cannot be carried out.
+    #[error("question `{problem_id}`: {reason}")]
+    Request {
+        /// The question's id.
+        problem_id: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A question does not fit the key/value cache even when it has the cache to itself.
+    #[error(
+        "question `{problem_id}` needs {needed} cache tokens ({prompt} of prompt and up to {new} new), the cache holds \
+         {capacity}: raise the cache limit or lower max_new_tokens"
+    )]
+    CacheTooSmall {
+        /// The question's id.
+        problem_id: String,
+        /// Cache tokens one sample needs, whole pages.
+        needed: usize,
+        /// Prompt tokens, few-shot prefix included.
+        prompt: usize,
+        /// New tokens at most.
+        new: usize,
+        /// Tokens the cache holds.
+        capacity: usize,
+    },
+    /// The model gave a logit that is NaN or infinite.
+    #[error(
+        "question `{problem_id}`, sample {sample}, response position {position}: the model's logits are not finite; check the \
+         weights and the adapter"
+    )]
+    NotFinite {
+        /// The question's id.
+        problem_id: String,
+        /// The sample's index.
+        sample: u32,
+        /// The position in the response, from 0.
+        position: usize,
+    },
+}

@@ -1,0 +1,102 @@
+//! What every sampler takes and gives: requests in, completions out as they finish.
+
+use std::ops::ControlFlow;
+
+pub use cdpo_data::Finish;
+
+use crate::error::Result;
+use crate::params::SampleParams;
+
+/// Samples wanted for one question.
+///
+/// The model reads `prefix_ids` followed by `prompt_ids`. The two are apart only because a prefix that several requests
+/// share (compared by its ids) is computed once; where the border lies never changes a sample.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// The question's id: part of the key of every draw, so it must not depend on the order of requests.
+    pub problem_id: String,
+    /// Few-shot exemplars and, where the model wants one, the start token. May be empty.
+    pub prefix_ids: Vec<u32>,
+    /// The question in its framing. May be empty if the prefix is not.
+    pub prompt_ids: Vec<u32>,
+    /// The sample indices wanted. A resumed run asks for the missing ones only and gets the same samples.
+    pub samples: Vec<u32>,
+}
+
+/// A finished response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// The response's text, without the end token or stop string.
+    pub text: String,
+    /// The response's token ids, without the end token. `None` from a sampler that sees text only.
+    ///
+    /// A response that a stop string ended holds the tokens before the one in which the stop string begins; that token
+    /// too if it also carries response text. So the ids decode to `text` followed by, at most, the part of the stop
+    /// string that shares its first token with response text.
+    pub ids: Option<Vec<u32>>,
+    /// One log-probability for each id (see [`SampleParams::logps`]), if asked for.
+    pub token_logps: Option<Vec<f32>>,
+    /// Why the response ended.
+    pub finish: Finish,
+}
+
+/// How far a call has come; handed out after each decoding step.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Progress {
+    /// Samples finished.
+    pub done: usize,
+    /// Samples asked for.
+    pub total: usize,
+    /// Tokens drawn so far, end tokens included.
+    pub tokens: u64,
+    /// Prompt tokens computed so far, each shared prefix once.
+    pub prompt_tokens: u64,
+    /// Samples being decoded.
+    pub active: usize,
+    /// Requests whose budget of new tokens was cut because the model's context ends before `max_new_tokens`.
+    pub capped: usize,
+    /// Samples set aside so far for want of cache and computed anew later.
+    pub preempted: u64,
+    /// Seconds since the call began.
+    pub seconds: f64,
+}
+
+impl Progress {
+    /// Tokens drawn per second since the call began, prefill included; 0 at the start.
+    pub fn tokens_per_second(&self) -> f64 {
+        if self.seconds > 0.0 {
+            self.tokens as f64 / self.seconds
+        } else {
+            0.0
+        }
+    }
+
+    /// Estimated seconds to the end, from the samples finished so far; `None` before the first.
+    pub fn eta_seconds(&self) -> Option<f64> {
+        (self.done > 0).then(|| self.seconds / self.done as f64 * (self.total - self.done) as f64)
+    }
+}
+
+/// Takes a finished sample: its request, its sample index, the completion. `Break` ends the call.
+pub type Sink<'a> = dyn FnMut(&Request, u32, Completion) -> ControlFlow<()> + 'a;
+
+/// Is told how far the call has come. `Break` ends the call.
+pub type Observer<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
+
+/// A source of samples.
+pub trait Sampler {
+    /// Draws every sample of `requests`, handing each to `sink` as it finishes (in no fixed order) and calling `progress`
+    /// after each step. Gives `Break` if either callback asked to end: samples under way are then dropped, and asking for
+    /// the missing indices later gives what they would have been.
+    ///
+    /// # Errors
+    /// Settings out of range; a prompt that does not fit the context; failures of the model or the server. All requests are
+    /// checked before the first token is drawn.
+    fn sample(
+        &mut self,
+        requests: &[Request],
+        params: &SampleParams,
+        sink: &mut Sink<'_>,
+        progress: &mut Observer<'_>,
+    ) -> Result<ControlFlow<()>>;
+}
