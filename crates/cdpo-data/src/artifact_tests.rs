@@ -160,7 +160,7 @@ fn a_folder_without_a_readable_manifest_is_put_aside() {
 }
 
 #[test]
-fn a_resumed_stage_s_manifest_equals_the_uninterrupted_one_s_but_for_the_clock() {
+fn a_resumed_manifest_equals_the_uninterrupted_one_but_for_the_clock() {
     let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let s = stage(0.5, "questions");
     let uninterrupted = finish(a.path(), &s, "rows");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn trl_s_columns_come_first_and_absent_lists_are_not_written() {
+    fn trl_columns_come_first_and_absent_lists_are_not_written() {
         let bare = Pair {
             rejected_scores: None,
             rejected_weights: None,

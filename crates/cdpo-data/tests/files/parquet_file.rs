@@ -11,21 +11,22 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 /// Writes optional UTF-8 columns (`None` is null), and a column `rank` of integers counting from 0, in groups of 2 rows.
-pub fn write(
+pub(crate) fn write(
     dir: &Path,
     name: &str,
     columns: &[&str],
     rows: &[Vec<Option<&str>>],
     compression: Compression,
 ) -> PathBuf {
-    let fields: String = columns
+    let fields: Vec<String> = columns
         .iter()
         .map(|c| format!("optional binary {c} (UTF8);"))
         .collect();
-    let schema = parse_message_type(&format!(
-        "message schema {{ {fields} required int64 rank; }}"
-    ))
-    .unwrap();
+    let schema = format!(
+        "message schema {{ {} required int64 rank; }}",
+        fields.join(" ")
+    );
+    let schema = parse_message_type(&schema).unwrap();
     let properties = WriterProperties::builder()
         .set_compression(compression)
         .build();

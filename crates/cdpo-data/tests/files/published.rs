@@ -6,6 +6,7 @@ use cdpo_data::exemplars::{ExemplarSet, gsm8k_8shot, math_4shot};
 use cdpo_data::problems::{Format, ReadOptions, read};
 use cdpo_data::{Error, Framing, OnBadRow};
 
+#[allow(clippy::print_stderr, reason = "a test that was skipped must say so")]
 fn published(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("CDPO_TEST_DATA").map(|dir| PathBuf::from(dir).join(name));
     let found = path.filter(|p| p.is_file());
