@@ -113,7 +113,7 @@ fn finite_max(logits: &[f32]) -> Option<f32> {
             } else {
                 high[lane]
             };
-            wrong[lane] |= !(logit.abs() <= f32::MAX);
+            wrong[lane] |= !logit.is_finite();
         }
     }
     let max = high

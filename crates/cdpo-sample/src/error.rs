@@ -13,6 +13,11 @@ pub enum Error {
     /// The tensor library failed while logits were read.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+    /// The model's weights are not packed, so what is sampled could depend on the batch.
+    #[error(
+        "the model's weights are not packed: call `Model::pack` (again after a merge or a training step) before sampling"
+    )]
+    NotPacked,
     /// One or more sampling settings are out of range; all faults are listed.
     #[error("sampling settings: {}", .0.join("; "))]
     Params(Vec<String>),

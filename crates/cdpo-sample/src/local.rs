@@ -7,7 +7,7 @@ use cdpo_model::kv::PAGE;
 use cdpo_model::{Extend, KvCache, KvPath, Model, Tokenizer};
 
 use crate::decoder::{Decoder, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params::SampleParams;
 use crate::sampler::{Observer, Request, Sampler, Sink};
 use crate::schedule::{Prefix, Scheduler, Settings};
@@ -20,7 +20,8 @@ const CACHE_BYTES: usize = 2 << 30;
 
 /// The sampler on a [`Model`]'s own decoding engine.
 ///
-/// Pack the model first ([`Model::pack`]); without that its rows may depend on the batch, and the samples with them.
+/// The model must be packed first ([`Model::pack`]): without that its rows may depend on the batch, and the samples with
+/// them, so sampling from it is refused.
 ///
 /// A shared prefix stays in the cache between calls until its pages are needed. A call that fails or is ended by a
 /// callback empties the cache.
@@ -114,6 +115,9 @@ impl Sampler for LocalSampler<'_> {
         sink: &mut Sink<'_>,
         progress: &mut Observer<'_>,
     ) -> Result<ControlFlow<()>> {
+        if !self.model.is_packed() {
+            return Err(Error::NotPacked);
+        }
         let fresh = || Kept {
             cache: KvCache::new(
                 self.model.config(),

@@ -293,7 +293,7 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
                 match self.accept(index, &mut sample.response, &mut sample.logps, token)? {
                     None => drop(self.waiting.insert((index, place), sample)),
                     Some(finish) => {
-                        self.complete(index, place, sample.response, sample.logps, finish)
+                        self.complete(index, place, sample.response, sample.logps, finish);
                     }
                 }
             }

@@ -37,6 +37,11 @@ impl Model {
         self.head.pack(keep_dense)
     }
 
+    /// Whether every weight is packed, without which [`Model::extend`]'s rows may depend on the batch.
+    pub fn is_packed(&self) -> bool {
+        self.blocks.iter().flat_map(|b| &b.weights).chain([&self.head]).all(|weight| weight.packed().is_some())
+    }
+
     /// Appends tokens to paths; returns the normed final hidden state of each step's last token, `[steps, hidden]`, in the
     /// order of the steps.
     ///
