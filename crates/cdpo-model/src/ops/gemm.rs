@@ -10,10 +10,11 @@
 //! kernel for a single row, is avoided by multiplying two.
 
 use candle_core::Tensor;
-use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
+use rten_gemm::{BiasVector, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, GemmUninitOptions, PackedBMatrix};
 use rten_tensor::{Matrix, NdTensorView};
 
 use super::host::{HostSlice, contiguous, is_host_f32, tensor};
+use super::simd::filled;
 use crate::error::{Error, Result};
 
 /// The choice of kernel for this machine. It holds no other state, and making one allocates nothing.
@@ -131,6 +132,27 @@ pub fn gemm(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -
     run(out, a, b, alpha, beta)
 }
 
+/// A new `alpha * (a . b) + bias`, row-major `[a.rows, b.cols]`, `bias` `[b.cols]` added to every row. Without a bias the
+/// same bits as [`gemm`] with `beta == 0`.
+///
+/// # Errors
+/// [`Error::Invalid`] if the shapes do not fit.
+pub fn product(a: MatRef<'_>, b: Rhs<'_>, alpha: f32, bias: Option<&[f32]>) -> Result<Vec<f32>> {
+    let n = match b {
+        Rhs::Dense(matrix) => matrix.cols,
+        Rhs::Packed(packed) => packed.out_features(),
+    };
+    if a.rows == 1 && matches!(b, Rhs::Dense(_)) {
+        let two = [a.data, a.data].concat();
+        let mut out = product(MatRef::new(&two, 2, a.cols)?, b, alpha, bias)?;
+        out.truncate(n);
+        return Ok(out);
+    }
+    let (left, right) = (GemmInputA::Unpacked(a.view()?), b.input()?);
+    let options = GemmUninitOptions { alpha, bias: bias.map(BiasVector::Row), ..GemmUninitOptions::default() };
+    filled(a.rows * n, |out| executor().gemm_uninit(out, left, right, options).map_err(|e| b.error(a, &e)))
+}
+
 /// One row as the first of two equal ones, so that it takes the kernel that every other number of rows takes.
 fn gemm_one_row(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Result<()> {
     if let Rhs::Packed(_) = b {
@@ -148,14 +170,25 @@ fn gemm_one_row(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f3
 }
 
 fn run(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Result<()> {
-    let rhs = match b {
-        Rhs::Dense(matrix) => GemmInputB::Unpacked(matrix.view()?),
-        Rhs::Packed(packed) => GemmInputB::Packed(&packed.matrix),
-    };
-    let (k, n) = (rhs.rows(), rhs.cols());
-    executor()
-        .gemm(out, GemmInputA::Unpacked(a.view()?), rhs, GemmOptions { alpha, beta, ..GemmOptions::default() })
-        .map_err(|e| Error::Invalid(format!("matrix product [{} x {}] . [{k} x {n}]: {e}", a.rows, a.cols)))
+    let options = GemmOptions { alpha, beta, ..GemmOptions::default() };
+    executor().gemm(out, GemmInputA::Unpacked(a.view()?), b.input()?, options).map_err(|e| b.error(a, &e))
+}
+
+impl<'a> Rhs<'a> {
+    fn input(self) -> Result<GemmInputB<'a, f32>> {
+        Ok(match self {
+            Self::Dense(matrix) => GemmInputB::Unpacked(matrix.view()?),
+            Self::Packed(packed) => GemmInputB::Packed(&packed.matrix),
+        })
+    }
+
+    fn error(self, a: MatRef<'_>, cause: &GemmError) -> Error {
+        let (k, n) = match self {
+            Self::Dense(matrix) => (matrix.rows, matrix.cols),
+            Self::Packed(packed) => (packed.in_features(), packed.out_features()),
+        };
+        Error::Invalid(format!("matrix product [{} x {}] . [{k} x {n}]: {cause}", a.rows, a.cols))
+    }
 }
 
 /// `x . W^T` for `x` `[N, in]` and a packed weight: `[N, out]`. `f32` in host memory only.
@@ -165,8 +198,7 @@ fn run(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Res
 pub fn matmul_packed(x: &Tensor, w: &PackedB) -> Result<Tensor> {
     let x = contiguous(x)?;
     let (rows, cols) = x.dims2()?;
-    let mut out = vec![0.0; rows * w.out_features()];
-    gemm(&mut out, MatRef::new(&HostSlice::new(&x)?, rows, cols)?, Rhs::Packed(w), 1.0, 0.0)?;
+    let out = product(MatRef::new(&HostSlice::new(&x)?, rows, cols)?, Rhs::Packed(w), 1.0, None)?;
     tensor(out, (rows, w.out_features()))
 }
 
@@ -175,7 +207,7 @@ pub fn matmul_packed(x: &Tensor, w: &PackedB) -> Result<Tensor> {
 /// # Errors
 /// If the shapes do not fit.
 pub fn matmul_nt(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    product(x, w, false, true)
+    tensor_product(x, w, false, true)
 }
 
 /// `x . w` for `x` `[N, K]`, `w` `[K, M]`: `[N, M]`.
@@ -183,7 +215,7 @@ pub fn matmul_nt(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If the shapes do not fit.
 pub fn matmul_nn(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    product(x, w, false, false)
+    tensor_product(x, w, false, false)
 }
 
 /// `x^T . w` for `x` `[K, N]`, `w` `[K, M]`: `[N, M]`.
@@ -191,10 +223,10 @@ pub fn matmul_nn(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If the shapes do not fit.
 pub fn matmul_tn(x: &Tensor, w: &Tensor) -> Result<Tensor> {
-    product(x, w, true, false)
+    tensor_product(x, w, true, false)
 }
 
-fn product(x: &Tensor, w: &Tensor, x_transposed: bool, w_transposed: bool) -> Result<Tensor> {
+fn tensor_product(x: &Tensor, w: &Tensor, x_transposed: bool, w_transposed: bool) -> Result<Tensor> {
     if !is_host_f32(x) || !is_host_f32(w) {
         let x = if x_transposed { x.t()? } else { x.clone() };
         let w = if w_transposed { w.t()? } else { w.clone() };
@@ -212,9 +244,7 @@ fn product(x: &Tensor, w: &Tensor, x_transposed: bool, w_transposed: bool) -> Re
         b = b.t();
     }
     let (rows, cols) = (a.rows, b.cols);
-    let mut out = vec![0.0; rows * cols];
-    gemm(&mut out, a, Rhs::Dense(b), 1.0, 0.0)?;
-    tensor(out, (rows, cols))
+    tensor(product(a, Rhs::Dense(b), 1.0, None)?, (rows, cols))
 }
 
 #[cfg(test)]

@@ -103,3 +103,6 @@ pub fn backward(
     }
     need_dx.then(|| composed::input_grad(dy, x, dense, lora)).transpose()
 }
+
+#[cfg(test)]
+mod tests;

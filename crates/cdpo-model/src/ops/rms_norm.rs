@@ -6,7 +6,7 @@ use candle_core::{D, Tensor};
 
 use super::host::{HostSlice, accumulate, contiguous, is_host_f32, tensor};
 use super::simd::{self, Isa, Kernel};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// `y = x * r * w` with `r = 1 / sqrt(mean(x^2) + eps)` per row.
 ///
@@ -32,19 +32,25 @@ pub fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64, dw: Option<&mut [
 }
 
 /// The CPU kernels.
-pub(crate) mod cpu {
-    use super::{HostSlice, Isa, Kernel, Result, Tensor, contiguous, simd, tensor};
-    use rayon::prelude::*;
+mod cpu {
+    use super::{Error, HostSlice, Isa, Kernel, Result, Tensor, contiguous, simd, tensor};
 
-    /// One row forward.
-    struct Row<'a> {
+    /// `1 / sqrt(mean(x^2) + eps)`.
+    #[inline(always)]
+    fn scale<I: Isa>(x: &[f32], eps: f64) -> f32 {
+        let mean = f64::from(simd::dot::<I>(x, x)) / x.len() as f64;
+        (1.0 / (mean + eps).sqrt()) as f32
+    }
+
+    /// One row of `y`.
+    struct Forward<'a> {
         y: &'a mut [f32],
         x: &'a [f32],
         w: &'a [f32],
         eps: f64,
     }
 
-    impl Kernel for Row<'_> {
+    impl Kernel for Forward<'_> {
         type Output = ();
 
         #[inline(always)]
@@ -56,37 +62,8 @@ pub(crate) mod cpu {
         }
     }
 
-    /// `1 / sqrt(mean(x^2) + eps)`.
-    #[inline(always)]
-    fn scale<I: Isa>(x: &[f32], eps: f64) -> f32 {
-        let mean = f64::from(simd::dot::<I>(x, x)) / x.len() as f64;
-        (1.0 / (mean + eps).sqrt()) as f32
-    }
-
-    pub(crate) fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
-        let (x, w) = (contiguous(x)?, contiguous(w)?);
-        let (rows, width) = x.dims2()?;
-        check(&w, width)?;
-        let (xs, ws) = (HostSlice::new(&x)?, HostSlice::new(&w)?);
-        let (xs, ws): (&[f32], &[f32]) = (&xs, &ws);
-        let mut out = vec![0.0; rows * width];
-        out.par_chunks_mut(width).zip(xs.par_chunks(width)).for_each(|(y, x)| simd::dispatch(Row { y, x, w: ws, eps }));
-        tensor(out, (rows, width))
-    }
-
-    fn check(w: &Tensor, width: usize) -> Result<()> {
-        if w.dims() == [width] {
-            Ok(())
-        } else {
-            Err(crate::error::Error::Invalid(format!(
-                "rms_norm: weight {:?} does not fit rows of {width}",
-                w.dims()
-            )))
-        }
-    }
-
-    /// One row backward; `dw` is this worker's partial sum.
-    struct BackRow<'a> {
+    /// One row of `dx`.
+    struct Backward<'a> {
         dx: &'a mut [f32],
         dy: &'a [f32],
         x: &'a [f32],
@@ -94,7 +71,7 @@ pub(crate) mod cpu {
         eps: f64,
     }
 
-    impl Kernel for BackRow<'_> {
+    impl Kernel for Backward<'_> {
         type Output = ();
 
         #[inline(always)]
@@ -111,34 +88,15 @@ pub(crate) mod cpu {
         }
     }
 
-    pub(crate) fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64, dw: Option<&mut [f32]>) -> Result<Tensor> {
-        let (dy, x, w) = (contiguous(dy)?, contiguous(x)?, contiguous(w)?);
-        let (rows, width) = x.dims2()?;
-        check(&w, width)?;
-        let (dys, xs, ws) = (HostSlice::new(&dy)?, HostSlice::new(&x)?, HostSlice::new(&w)?);
-        let (dys, xs, ws): (&[f32], &[f32], &[f32]) = (&dys, &xs, &ws);
-        let mut out = vec![0.0; rows * width];
-        out.par_chunks_mut(width)
-            .zip(dys.par_chunks(width))
-            .zip(xs.par_chunks(width))
-            .for_each(|((dx, dy), x)| simd::dispatch(BackRow { dx, dy, x, w: ws, eps }));
-        if let Some(dw) = dw {
-            for (dy, x) in dys.chunks(width).zip(xs.chunks(width)) {
-                simd::dispatch(WeightRow { dw, dy, x, eps });
-            }
-        }
-        tensor(out, (rows, width))
-    }
-
-    /// Adds one row's share of `dw`.
-    struct WeightRow<'a> {
+    /// One row's share of `dw`, added.
+    struct WeightGrad<'a> {
         dw: &'a mut [f32],
         dy: &'a [f32],
         x: &'a [f32],
         eps: f64,
     }
 
-    impl Kernel for WeightRow<'_> {
+    impl Kernel for WeightGrad<'_> {
         type Output = ();
 
         #[inline(always)]
@@ -149,10 +107,53 @@ pub(crate) mod cpu {
             }
         }
     }
+
+    fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
+        let (rows, width) = x.dims2()?;
+        if width > 0 && w.dims() == [width] {
+            Ok((rows, width))
+        } else {
+            Err(Error::Invalid(format!("rms_norm: weight {:?} does not fit rows of {width}", w.dims())))
+        }
+    }
+
+    pub(super) fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
+        let (rows, width) = check(x, w)?;
+        let (x, w) = (contiguous(x)?, contiguous(w)?);
+        let (xs, w) = (HostSlice::new(&x)?, HostSlice::new(&w)?);
+        let (xs, w): (&[f32], &[f32]) = (&xs, &w);
+        let out = simd::rows(rows, width, |row, y| {
+            simd::dispatch(Forward { y, x: &xs[row * width..][..width], w, eps });
+        });
+        tensor(out, (rows, width))
+    }
+
+    pub(super) fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64, dw: Option<&mut [f32]>) -> Result<Tensor> {
+        let (rows, width) = check(x, w)?;
+        if dy.dims() != x.dims() {
+            return Err(Error::Invalid(format!("rms_norm: dy {:?} does not fit x {:?}", dy.dims(), x.dims())));
+        }
+        let (dy, x, w) = (contiguous(dy)?, contiguous(x)?, contiguous(w)?);
+        let (dys, xs, w) = (HostSlice::new(&dy)?, HostSlice::new(&x)?, HostSlice::new(&w)?);
+        let (dys, xs, w): (&[f32], &[f32], &[f32]) = (&dys, &xs, &w);
+        let out = simd::rows(rows, width, |row, dx| {
+            let at = row * width..(row + 1) * width;
+            simd::dispatch(Backward { dx, dy: &dys[at.clone()], x: &xs[at], w, eps });
+        });
+        if let Some(dw) = dw {
+            if dw.len() != width {
+                return Err(Error::Invalid(format!("rms_norm: dw has {} elements, not {width}", dw.len())));
+            }
+            for (dy, x) in dys.chunks(width).zip(xs.chunks(width)) {
+                simd::dispatch(WeightGrad { dw, dy, x, eps });
+            }
+        }
+        tensor(out, (rows, width))
+    }
 }
 
 /// The same on tensor operations, for any device and float type.
-pub(crate) mod composed {
+mod composed {
     use super::{D, Result, Tensor};
 
     /// `1 / sqrt(mean(x^2) + eps)`, `[N, 1]`.
@@ -160,12 +161,12 @@ pub(crate) mod composed {
         Ok((x.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?.recip()?)
     }
 
-    pub(crate) fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
+    pub(super) fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
         Ok(x.broadcast_mul(&scale(x, eps)?)?.broadcast_mul(w)?)
     }
 
     /// `(dx, dw)`.
-    pub(crate) fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    pub(super) fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
         let r = scale(x, eps)?;
         let g = dy.broadcast_mul(w)?;
         let inner = (&g * x)?.mean_keepdim(D::Minus1)?;
@@ -175,3 +176,6 @@ pub(crate) mod composed {
         Ok((dx, dw))
     }
 }
+
+#[cfg(test)]
+mod tests;

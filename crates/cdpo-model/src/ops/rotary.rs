@@ -5,9 +5,9 @@
 //! a rotation, hence also the backward.
 
 use candle_core::{Device, Tensor};
-use rayon::prelude::*;
 
 use super::host::{HostSlice, contiguous, is_host_f32, tensor};
+use super::simd::{self, Isa, Kernel};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
@@ -58,30 +58,21 @@ impl Rotary {
         if is_host_f32(x) { self.cpu(x, positions, inverse) } else { self.composed(x, heads, positions, inverse) }
     }
 
-    pub(crate) fn cpu(&self, x: &Tensor, positions: &[u32], inverse: bool) -> Result<Tensor> {
+    fn cpu(&self, x: &Tensor, positions: &[u32], inverse: bool) -> Result<Tensor> {
         let x = contiguous(x)?;
         let (rows, width) = x.dims2()?;
         let xs = HostSlice::new(&x)?;
         let xs: &[f32] = &xs;
-        let half = self.half;
-        let mut out = vec![0.0; rows * width];
-        out.par_chunks_mut(width).zip(xs.par_chunks(width)).zip(positions).for_each(|((y, x), &p)| {
-            let at = p as usize * half..(p as usize + 1) * half;
+        let sign = if inverse { -1.0 } else { 1.0 };
+        let out = simd::rows(rows, width, |row, y| {
+            let at = positions[row] as usize * self.half..(positions[row] as usize + 1) * self.half;
             let (cos, sin) = (&self.cos[at.clone()], &self.sin[at]);
-            for (y, x) in y.chunks_mut(2 * half).zip(x.chunks(2 * half)) {
-                let (y0, y1) = y.split_at_mut(half);
-                let (x0, x1) = x.split_at(half);
-                for i in 0..half {
-                    let s = if inverse { -sin[i] } else { sin[i] };
-                    y0[i] = x0[i] * cos[i] - x1[i] * s;
-                    y1[i] = x1[i] * cos[i] + x0[i] * s;
-                }
-            }
+            simd::dispatch(Turn { y, x: &xs[row * width..][..width], cos, sin, sign });
         });
         tensor(out, (rows, width))
     }
 
-    pub(crate) fn composed(&self, x: &Tensor, heads: usize, positions: &[u32], inverse: bool) -> Result<Tensor> {
+    fn composed(&self, x: &Tensor, heads: usize, positions: &[u32], inverse: bool) -> Result<Tensor> {
         let (rows, width) = x.dims2()?;
         let gather = |table: &[f32], sign: f32| -> Result<Tensor> {
             let values: Vec<f32> = positions
@@ -101,3 +92,35 @@ impl Rotary {
         Ok(Tensor::stack(&[y0, y1], 2)?.reshape((rows, width))?)
     }
 }
+
+/// One row, all of its heads; `sign` -1 turns back.
+struct Turn<'a> {
+    y: &'a mut [f32],
+    x: &'a [f32],
+    cos: &'a [f32],
+    sin: &'a [f32],
+    sign: f32,
+}
+
+impl Kernel for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let half = self.cos.len();
+        for (y, x) in self.y.chunks_exact_mut(2 * half).zip(self.x.chunks_exact(2 * half)) {
+            let (y0, y1) = y.split_at_mut(half);
+            let (x0, x1) = x.split_at(half);
+            let out = y0.iter_mut().zip(y1);
+            let turn = self.cos.iter().zip(self.sin);
+            for (((y0, y1), (&x0, &x1)), (&cos, &sin)) in out.zip(x0.iter().zip(x1)).zip(turn) {
+                let sin = self.sign * sin;
+                *y0 = I::mul_add(x0, cos, -(x1 * sin));
+                *y1 = I::mul_add(x1, cos, x0 * sin);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

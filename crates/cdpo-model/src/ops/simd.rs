@@ -7,8 +7,13 @@
 //! Sums are folded in a fixed order over [`LANES`] partial sums, so the result for a row depends on that row alone;
 //! with FMA it is the same for both vector widths.
 
-// The only module of the crate with `unsafe`: calls of functions compiled for instructions checked to exist.
+// The only module of the crate with `unsafe`: calls of functions compiled for instructions checked to exist, and
+// buffers handed to the code that fills them.
 #![allow(unsafe_code)]
+
+mod fresh;
+
+pub(crate) use fresh::{filled, row_pairs, rows};
 
 /// Partial results that every reduction keeps.
 pub(crate) const LANES: usize = 16;

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use super::host::{HostSlice, contiguous, is_host_f32, tensor};
 use super::simd::{self, Isa, Kernel};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// `y = silu(gate) * up`.
 ///
@@ -25,14 +25,10 @@ pub fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tens
 }
 
 /// The CPU kernels.
-pub(crate) mod cpu {
-    use super::{HostSlice, Isa, Kernel, Result, Tensor, contiguous, simd, tensor};
-    use crate::error::Error;
-    use rayon::prelude::*;
+mod cpu {
+    use super::{Error, HostSlice, Isa, Kernel, Result, Tensor, contiguous, simd, tensor};
 
-    /// Elements per parallel piece.
-    const PIECE: usize = 4096;
-
+    /// Some elements of `y`.
     struct Forward<'a> {
         y: &'a mut [f32],
         gate: &'a [f32],
@@ -45,32 +41,12 @@ pub(crate) mod cpu {
         #[inline(always)]
         fn run<I: Isa>(self) {
             for ((y, &g), &u) in self.y.iter_mut().zip(self.gate).zip(self.up) {
-                *y = g * u / (1.0 + simd::exp::<I>(-g));
+                *y = g / (1.0 + simd::exp::<I>(-g)) * u;
             }
         }
     }
 
-    fn check(a: &Tensor, b: &Tensor) -> Result<()> {
-        if a.dims() == b.dims() {
-            Ok(())
-        } else {
-            Err(Error::Invalid(format!("swiglu: shapes {:?} and {:?} differ", a.dims(), b.dims())))
-        }
-    }
-
-    pub(crate) fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-        check(gate, up)?;
-        let (gate, up) = (contiguous(gate)?, contiguous(up)?);
-        let (gs, us) = (HostSlice::new(&gate)?, HostSlice::new(&up)?);
-        let (gs, us): (&[f32], &[f32]) = (&gs, &us);
-        let mut out = vec![0.0; gs.len()];
-        out.par_chunks_mut(PIECE)
-            .zip(gs.par_chunks(PIECE))
-            .zip(us.par_chunks(PIECE))
-            .for_each(|((y, gate), up)| simd::dispatch(Forward { y, gate, up }));
-        tensor(out, gate.shape())
-    }
-
+    /// Some elements of both gradients.
     struct Backward<'a> {
         dgate: &'a mut [f32],
         dup: &'a mut [f32],
@@ -95,39 +71,62 @@ pub(crate) mod cpu {
         }
     }
 
-    pub(crate) fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
-        check(gate, up)?;
-        check(dy, up)?;
+    /// Rows and width of tensors that must have one shape.
+    fn check(given: &[&Tensor]) -> Result<(usize, usize)> {
+        if let Some(other) = given.iter().find(|t| t.dims() != given[0].dims()) {
+            return Err(Error::Invalid(format!("swiglu: shapes {:?} and {:?} differ", given[0].dims(), other.dims())));
+        }
+        let count = given[0].elem_count();
+        let width = given[0].dims().last().copied().unwrap_or(1);
+        Ok((count / width.max(1), width))
+    }
+
+    pub(super) fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        let (rows, width) = check(&[gate, up])?;
+        let (gate, up) = (contiguous(gate)?, contiguous(up)?);
+        let (gates, ups) = (HostSlice::new(&gate)?, HostSlice::new(&up)?);
+        let (gates, ups): (&[f32], &[f32]) = (&gates, &ups);
+        let out = simd::rows(rows, width, |row, y| {
+            let at = row * width..(row + 1) * width;
+            simd::dispatch(Forward { y, gate: &gates[at.clone()], up: &ups[at] });
+        });
+        tensor(out, gate.shape())
+    }
+
+    pub(super) fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (rows, width) = check(&[gate, up, dy])?;
         let (dy, gate, up) = (contiguous(dy)?, contiguous(gate)?, contiguous(up)?);
-        let (ds, gs, us) = (HostSlice::new(&dy)?, HostSlice::new(&gate)?, HostSlice::new(&up)?);
-        let (ds, gs, us): (&[f32], &[f32], &[f32]) = (&ds, &gs, &us);
-        let (mut dgate, mut dup) = (vec![0.0; gs.len()], vec![0.0; gs.len()]);
-        dgate
-            .par_chunks_mut(PIECE)
-            .zip(dup.par_chunks_mut(PIECE))
-            .zip(ds.par_chunks(PIECE).zip(gs.par_chunks(PIECE)).zip(us.par_chunks(PIECE)))
-            .for_each(|((dgate, dup), ((dy, gate), up))| simd::dispatch(Backward { dgate, dup, dy, gate, up }));
+        let (dys, gates, ups) = (HostSlice::new(&dy)?, HostSlice::new(&gate)?, HostSlice::new(&up)?);
+        let (dys, gates, ups): (&[f32], &[f32], &[f32]) = (&dys, &gates, &ups);
+        let (dgate, dup) = simd::row_pairs(rows, width, |row, dgate, dup| {
+            let at = row * width..(row + 1) * width;
+            let (dy, gate, up) = (&dys[at.clone()], &gates[at.clone()], &ups[at]);
+            simd::dispatch(Backward { dgate, dup, dy, gate, up });
+        });
         Ok((tensor(dgate, gate.shape())?, tensor(dup, gate.shape())?))
     }
 }
 
 /// The same on tensor operations, for any device and float type.
-pub(crate) mod composed {
+mod composed {
     use super::{Result, Tensor};
 
     fn sigmoid(x: &Tensor) -> Result<Tensor> {
         Ok((x.neg()?.exp()? + 1.0)?.recip()?)
     }
 
-    pub(crate) fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    pub(super) fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
         Ok(((gate * sigmoid(gate)?)? * up)?)
     }
 
     /// `(dgate, dup)`.
-    pub(crate) fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
+    pub(super) fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
         let s = sigmoid(gate)?;
         let d = (dy * &s)?;
         let slope = ((gate * (1.0 - &s)?)? + 1.0)?;
         Ok((((&d * up)? * slope)?, (&d * gate)?))
     }
 }
+
+#[cfg(test)]
+mod tests;

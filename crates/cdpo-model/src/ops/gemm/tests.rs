@@ -8,7 +8,7 @@ const SHAPES: [(usize, usize); 8] =
     [(1, 1), (3, 5), (64, 16), (129, 33), (576, 192), (255, 1031), (1536, 577), (4864, 96)];
 const COUNTS: [usize; 12] = [1, 2, 3, 5, 6, 7, 8, 13, 31, 64, 100, 256];
 
-fn product(a: &[f32], rows: usize, k: usize, n: usize, b: Rhs<'_>, alpha: f32, beta: f32) -> Vec<u32> {
+fn accumulated(a: &[f32], rows: usize, k: usize, n: usize, b: Rhs<'_>, alpha: f32, beta: f32) -> Vec<u32> {
     let mut out: Vec<f32> = (0..rows * n).map(|i| (i % n) as f32 * 0.01).collect();
     gemm(&mut out, MatRef::new(a, rows, k).unwrap(), b, alpha, beta).unwrap();
     out.iter().map(|v| v.to_bits()).collect()
@@ -24,14 +24,19 @@ fn a_row_has_one_bit_pattern_whatever_the_batch_the_threads_and_the_packing() {
         let dense = Rhs::Dense(MatRef::new(&w, n, k).unwrap().t());
         let packed = PackedB::transposed(&w, n, k).unwrap();
         for (alpha, beta) in [(1.0, 0.0), (0.7, 1.0)] {
-            let whole = with_threads(2, || product(&x, 256, k, n, Rhs::Packed(&packed), alpha, beta));
+            let whole = with_threads(2, || accumulated(&x, 256, k, n, Rhs::Packed(&packed), alpha, beta));
             for threads in [1, 2, 3] {
                 with_threads(threads, || {
                     for rows in COUNTS {
                         for from in [0, (256 - rows) / 2, 256 - rows] {
                             let expected = &whole[from * n..(from + rows) * n];
                             for b in [Rhs::Packed(&packed), dense] {
-                                let got = product(&x[from * k..(from + rows) * k], rows, k, n, b, alpha, beta);
+                                if beta == 0.0 {
+                                    let a = MatRef::new(&x[from * k..(from + rows) * k], rows, k).unwrap();
+                                    let fresh = product(a, b, alpha, None).unwrap();
+                                    assert!(fresh.iter().map(|v| v.to_bits()).eq(expected.iter().copied()));
+                                }
+                                let got = accumulated(&x[from * k..(from + rows) * k], rows, k, n, b, alpha, beta);
                                 assert!(
                                     got == expected,
                                     "rows {from}..{} of 256, k {k}, n {n}, {threads} threads, {b:?}",
@@ -90,6 +95,23 @@ fn beta_zero_does_not_read_the_output() {
         gemm(&mut out, a, Rhs::Dense(MatRef::new(&w, 4, 5).unwrap()), 0.5, 0.0).unwrap();
         assert_eq!(out, vec![4.0; rows * 5]);
     }
+}
+
+#[test]
+fn a_bias_is_added_to_every_row_alike() {
+    let (k, n) = (300, 70);
+    let x = draw_both(1, &[7, k]).0.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let w = draw_both(2, &[k, n]).0.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let bias: Vec<f32> = (0..n).map(|i| i as f32 - 30.0).collect();
+    let b = Rhs::Dense(MatRef::new(&w, k, n).unwrap());
+    let whole = product(MatRef::new(&x, 7, k).unwrap(), b, 1.0, Some(&bias)).unwrap();
+    let plain = product(MatRef::new(&x, 7, k).unwrap(), b, 1.0, None).unwrap();
+    let expected: Vec<f64> = plain.iter().zip(bias.iter().cycle()).map(|(y, b)| f64::from(*y) + f64::from(*b)).collect();
+    let got: Vec<f64> = whole.iter().map(|y| f64::from(*y)).collect();
+    assert_close("biased", &got, &expected, 2e-7);
+    let one = product(MatRef::new(&x[..k], 1, k).unwrap(), b, 1.0, Some(&bias)).unwrap();
+    assert_eq!(one, whole[..n]);
+    assert!(product(MatRef::new(&x, 7, k).unwrap(), b, 1.0, Some(&bias[1..])).is_err());
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Dropout, HostSlice, LinearGrads, LoraRef, Result, contiguous, tensor};
+use super::{HostSlice, LinearGrads, LoraRef, Result, contiguous, tensor};
 use crate::error::Error;
-use crate::ops::gemm::{MatRef, Rhs, gemm};
+use crate::ops::gemm::{MatRef, Rhs, gemm, product};
+use crate::ops::simd;
 use crate::weight::Weight;
 
 /// An adapter's matrices as slices, with its rank.
@@ -47,33 +48,22 @@ pub(crate) fn forward(x: &Tensor, w: &Weight, bias: Option<&Tensor>, lora: &[Lor
     let x = contiguous(x)?;
     let (rows, width) = x.dims2()?;
     let (out_features, in_features) = w.shape();
-    check_width("x", width, in_features)?;
+    expect("x", width, in_features)?;
     let xs = HostSlice::new(&x)?;
-    let xm = MatRef::new(&xs, rows, width)?;
-    let mut out = vec![0.0; rows * out_features];
-    if let Some(packed) = w.packed() {
-        gemm(&mut out, xm, Rhs::Packed(packed), 1.0, 0.0)?;
+    let input = MatRef::new(&xs, rows, width)?;
+    let bias = bias.map(contiguous).transpose()?;
+    let bias = bias.as_ref().map(HostSlice::new).transpose()?;
+    let mut out = if let Some(packed) = w.packed() {
+        product(input, Rhs::Packed(packed), 1.0, bias.as_deref())?
     } else {
         let dense = contiguous(w.dense()?)?;
         let ws = HostSlice::new(&dense)?;
-        gemm(&mut out, xm, Rhs::Dense(MatRef::new(&ws, out_features, in_features)?.t()), 1.0, 0.0)?;
-    }
-    if let Some(bias) = bias {
-        let bias = contiguous(bias)?;
-        let bias = HostSlice::new(&bias)?;
-        check_width("bias", bias.len(), out_features)?;
-        let bias: &[f32] = &bias;
-        out.par_chunks_mut(out_features).for_each(|y| {
-            for (y, b) in y.iter_mut().zip(bias) {
-                *y += b;
-            }
-        });
-    }
+        product(input, Rhs::Dense(MatRef::new(&ws, out_features, in_features)?.t()), 1.0, bias.as_deref())?
+    };
     for lora in lora {
         let factors = Factors::new(lora, out_features, in_features)?;
-        let input = dropped(&xs, rows, width, lora)?;
-        let mut z = vec![0.0; rows * factors.rank];
-        gemm(&mut z, MatRef::new(&input, rows, width)?, Rhs::Dense(factors.a()?.t()), 1.0, 0.0)?;
+        let dropped = dropped(&xs, rows, width, lora)?;
+        let z = product(MatRef::new(&dropped, rows, width)?, Rhs::Dense(factors.a()?.t()), 1.0, None)?;
         gemm(&mut out, MatRef::new(&z, rows, factors.rank)?, Rhs::Dense(factors.b()?.t()), lora.scale, 1.0)?;
     }
     tensor(out, (rows, out_features))
@@ -91,27 +81,26 @@ pub(crate) fn backward(
     let (dy, x) = (contiguous(dy)?, contiguous(x)?);
     let (rows, width) = x.dims2()?;
     let (out_features, in_features) = w.shape();
-    check_width("x", width, in_features)?;
-    check_width("dy", dy.elem_count(), rows * out_features)?;
+    expect("x", width, in_features)?;
+    expect("dy", dy.elem_count(), rows * out_features)?;
     let (dys, xs) = (HostSlice::new(&dy)?, HostSlice::new(&x)?);
-    let (dym, xm) = (MatRef::new(&dys, rows, out_features)?, MatRef::new(&xs, rows, width)?);
+    let (upstream, input) = (MatRef::new(&dys, rows, out_features)?, MatRef::new(&xs, rows, width)?);
     if let Some(into) = grads.weight {
-        gemm(into, dym.t(), Rhs::Dense(xm), 1.0, 1.0)?;
+        gemm(into, upstream.t(), Rhs::Dense(input), 1.0, 1.0)?;
     }
     if let Some(into) = grads.bias {
-        check_width("bias gradient", into.len(), out_features)?;
+        expect("bias gradient", into.len(), out_features)?;
         for dy in dys.chunks(out_features) {
             for (sum, dy) in into.iter_mut().zip(dy) {
                 *sum += dy;
             }
         }
     }
-    let mut dx = Vec::new();
+    let mut dx = None;
     if need_dx {
         let dense = contiguous(w.dense()?)?;
         let ws = HostSlice::new(&dense)?;
-        dx = vec![0.0; rows * width];
-        gemm(&mut dx, dym, Rhs::Dense(MatRef::new(&ws, out_features, in_features)?), 1.0, 0.0)?;
+        dx = Some(product(upstream, Rhs::Dense(MatRef::new(&ws, out_features, in_features)?), 1.0, None)?);
     }
     let mut wanted = grads.lora;
     for (index, lora) in lora.iter().enumerate() {
@@ -120,33 +109,32 @@ pub(crate) fn backward(
             continue;
         }
         let factors = Factors::new(lora, out_features, in_features)?;
-        let rank = factors.rank;
-        let mut dz = vec![0.0; rows * rank];
-        gemm(&mut dz, dym, Rhs::Dense(factors.b()?), lora.scale, 0.0)?;
-        let dzm = MatRef::new(&dz, rows, rank)?;
+        let dz = product(upstream, Rhs::Dense(factors.b()?), lora.scale, None)?;
+        let dz = MatRef::new(&dz, rows, factors.rank)?;
         if let Some(into) = into {
-            let input = dropped(&xs, rows, width, lora)?;
-            let input = MatRef::new(&input, rows, width)?;
-            let mut z = vec![0.0; rows * rank];
-            gemm(&mut z, input, Rhs::Dense(factors.a()?.t()), 1.0, 0.0)?;
-            gemm(into.a, dzm.t(), Rhs::Dense(input), 1.0, 1.0)?;
-            gemm(into.b, dym.t(), Rhs::Dense(MatRef::new(&z, rows, rank)?), lora.scale, 1.0)?;
+            let dropped = dropped(&xs, rows, width, lora)?;
+            let dropped = MatRef::new(&dropped, rows, width)?;
+            let z = product(dropped, Rhs::Dense(factors.a()?.t()), 1.0, None)?;
+            gemm(into.a, dz.t(), Rhs::Dense(dropped), 1.0, 1.0)?;
+            gemm(into.b, upstream.t(), Rhs::Dense(MatRef::new(&z, rows, factors.rank)?), lora.scale, 1.0)?;
         }
-        if need_dx {
+        if let Some(dx) = &mut dx {
             match &lora.dropout {
-                None => gemm(&mut dx, dzm, Rhs::Dense(factors.a()?), 1.0, 1.0)?,
+                None => gemm(dx, dz, Rhs::Dense(factors.a()?), 1.0, 1.0)?,
                 Some(dropout) => {
-                    let mut through = vec![0.0; rows * width];
-                    gemm(&mut through, dzm, Rhs::Dense(factors.a()?), 1.0, 0.0)?;
-                    add_masked(&mut dx, &through, rows, width, dropout)?;
+                    dropout.check(rows)?;
+                    let through = product(dz, Rhs::Dense(factors.a()?), 1.0, None)?;
+                    dx.par_chunks_mut(width).zip(through.par_chunks(width)).enumerate().for_each(
+                        |(row, (dx, through))| dropout.row(row).add_masked(dx, through),
+                    );
                 }
             }
         }
     }
-    need_dx.then(|| tensor(dx, (rows, width))).transpose()
+    dx.map(|dx| tensor(dx, (rows, width))).transpose()
 }
 
-fn check_width(what: &str, got: usize, expected: usize) -> Result<()> {
+fn expect(what: &str, got: usize, expected: usize) -> Result<()> {
     if got == expected {
         Ok(())
     } else {
@@ -159,18 +147,8 @@ fn dropped<'x>(x: &'x [f32], rows: usize, width: usize, lora: &LoraRef<'_>) -> R
     let Some(dropout) = &lora.dropout else {
         return Ok(Cow::Borrowed(x));
     };
-    let mut out = vec![0.0; x.len()];
-    add_masked(&mut out, x, rows, width, dropout)?;
-    Ok(Cow::Owned(out))
-}
-
-/// `out += mask * x`.
-fn add_masked(out: &mut [f32], x: &[f32], rows: usize, width: usize, dropout: &Dropout<'_>) -> Result<()> {
     dropout.check(rows)?;
-    out.par_chunks_mut(width).zip(x.par_chunks(width)).enumerate().for_each(|(row, (y, x))| {
-        for ((y, x), factor) in y.iter_mut().zip(x).zip(dropout.row(row).factors(width)) {
-            *y += factor * x;
-        }
-    });
-    Ok(())
+    Ok(Cow::Owned(simd::rows(rows, width, |row, out| {
+        dropout.row(row).add_masked(out, &x[row * width..][..width]);
+    })))
 }

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use super::Result;
 use crate::error::Error;
 use crate::keyed::Key;
+use crate::ops::simd::{self, Isa, Kernel};
 
 /// Inverted dropout: an element becomes 0 with probability `p`, else it is divided by `1 - p`.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +19,10 @@ pub struct Dropout<'a> {
     pub module: u64,
 }
 
-/// One row's mask: two columns share the 64 bits of one counter-based draw.
+/// Columns whose factors are made together.
+const BLOCK: usize = 16;
+
+/// One row's mask.
 #[derive(Clone, Copy)]
 pub(crate) struct RowMask {
     base: u64,
@@ -27,23 +31,56 @@ pub(crate) struct RowMask {
 }
 
 impl RowMask {
-    /// Factors (0 or `1 / (1 - p)`) of columns `2 * pair` and `2 * pair + 1`.
+    /// Factors, 0 or `1 / (1 - p)`, of the 16 columns from `16 * block`.
     ///
-    /// The draw is SplitMix64's finaliser of a counter stepping by the golden ratio from `Key(row).with(module)`; a
-    /// column is dropped if its 32 bits are below `p * 2^32`.
+    /// Eight 64-bit draws serve them: SplitMix64's finaliser of a counter that steps by the golden ratio from
+    /// `Key(row key).with(module)`. Draw `8 * block + i` decides column `16 * block + i` by its low half and the column 8
+    /// further by its high half; a column is dropped if its 32 bits are below `p * 2^32`.
     #[inline(always)]
-    pub(crate) fn pair(self, pair: u64) -> [f32; 2] {
-        let mut z = self.base.wrapping_add(pair.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        let factor = |bits: u32| if bits < self.threshold { 0.0 } else { self.keep };
-        [factor(z as u32), factor((z >> 32) as u32)]
+    fn block(self, block: usize) -> [f32; BLOCK] {
+        let mut factors = [self.keep; BLOCK];
+        for i in 0..BLOCK / 2 {
+            let counter = (block * (BLOCK / 2) + i) as u64;
+            let mut z = self.base.wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^= z >> 31;
+            factors[i] = if (z as u32) < self.threshold { 0.0 } else { self.keep };
+            factors[i + BLOCK / 2] = if ((z >> 32) as u32) < self.threshold { 0.0 } else { self.keep };
+        }
+        factors
     }
 
-    /// The factor of every column of a row, in order.
-    pub(crate) fn factors(self, columns: usize) -> impl Iterator<Item = f32> {
-        (0..columns.div_ceil(2) as u64).flat_map(move |pair| self.pair(pair)).take(columns)
+    /// `out += mask * x` over one row.
+    pub(crate) fn add_masked(self, out: &mut [f32], x: &[f32]) {
+        simd::dispatch(AddMasked { mask: self, out, x });
+    }
+}
+
+/// See [`RowMask::add_masked`].
+struct AddMasked<'a> {
+    mask: RowMask,
+    out: &'a mut [f32],
+    x: &'a [f32],
+}
+
+impl Kernel for AddMasked<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (out, out_rest) = self.out.as_chunks_mut::<BLOCK>();
+        let (x, x_rest) = self.x.as_chunks::<BLOCK>();
+        let whole = x.len();
+        for (block, (out, x)) in out.iter_mut().zip(x).enumerate() {
+            let factors = self.mask.block(block);
+            for i in 0..BLOCK {
+                out[i] = I::mul_add(factors[i], x[i], out[i]);
+            }
+        }
+        for ((out, x), factor) in out_rest.iter_mut().zip(x_rest).zip(self.mask.block(whole)) {
+            *out = I::mul_add(factor, *x, *out);
+        }
     }
 }
 
@@ -72,7 +109,11 @@ impl Dropout<'_> {
     pub(crate) fn mask_like(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, columns) = x.dims2()?;
         self.check(rows)?;
-        let values: Vec<f32> = (0..rows).flat_map(|row| self.row(row).factors(columns)).collect();
+        let ones = vec![1.0f32; columns];
+        let mut values = vec![0.0f32; rows * columns];
+        for (row, values) in values.chunks_mut(columns.max(1)).enumerate() {
+            self.row(row).add_masked(values, &ones);
+        }
         Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?.to_device(x.device())?.to_dtype(x.dtype())?)
     }
 }
