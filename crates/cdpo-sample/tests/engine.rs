@@ -114,10 +114,7 @@ fn extend(
 ) -> Vec<Vec<u32>> {
     let mut steps: Vec<Extend<'_>> = steps
         .iter_mut()
-        .map(|(path, ids)| Extend {
-            path: &mut **path,
-            ids,
-        })
+        .map(|(path, ids)| Extend { path, ids })
         .collect();
     let hidden = model.extend(cache, &mut steps).unwrap();
     let logits = model.logits(&hidden).unwrap().to_vec2::<f32>().unwrap();
@@ -207,7 +204,9 @@ fn logits_have_the_same_bits_in_batches_of_1_2_6_7_64() {
                     let finished = rows.iter().zip(logits).filter(|(row, _)| at[**row] == 6);
                     got.extend(finished.map(|(_, logits)| logits));
                 }
-                paths.into_iter().for_each(|path| cache.release(path));
+                for path in paths {
+                    cache.release(path);
+                }
             }
             got.sort();
             got
@@ -312,9 +311,9 @@ fn samples_have_the_same_bits_whatever_the_batch_the_cache_and_the_threads() {
         }
         let mut missing = requests();
         missing.reverse();
-        missing
-            .iter_mut()
-            .for_each(|request| request.samples.retain(|sample| sample % 2 == 1));
+        for request in &mut missing {
+            request.samples.retain(|sample| sample % 2 == 1);
+        }
         for (key, completion) in sample(
             &mut LocalSampler::new(&model, &tokenizer),
             &missing,
