@@ -3,6 +3,9 @@
 //! On CPU in `f32` an op takes the tensors' slices and runs its own kernel; everywhere else (other devices, `f64` in
 //! tests) it is composed of tensor-library calls. Both have one signature, and tests hold them to each other.
 
+// A kernel must be inlined into the function that is compiled for the instruction set at hand: see `simd`.
+#![allow(clippy::inline_always)]
+
 pub mod attention;
 pub mod gemm;
 pub mod head;

@@ -10,7 +10,10 @@
 //! kernel for a single row, is avoided by multiplying two.
 
 use candle_core::Tensor;
-use rten_gemm::{BiasVector, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, GemmUninitOptions, PackedBMatrix};
+use rten_gemm::{
+    BiasVector, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, GemmUninitOptions,
+    PackedBMatrix,
+};
 use rten_tensor::{Matrix, NdTensorView};
 
 use super::host::{HostSlice, contiguous, is_host_f32, tensor};
@@ -43,22 +46,40 @@ impl<'a> MatRef<'a> {
     /// [`Error::Invalid`] if `data` does not hold `rows * cols` elements.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Result<Self> {
         if data.len() == rows * cols {
-            Ok(Self { data, rows, cols, transposed: false })
+            Ok(Self {
+                data,
+                rows,
+                cols,
+                transposed: false,
+            })
         } else {
-            Err(Error::Invalid(format!("{} elements are not a matrix of {rows} x {cols}", data.len())))
+            Err(Error::Invalid(format!(
+                "{} elements are not a matrix of {rows} x {cols}",
+                data.len()
+            )))
         }
     }
 
     /// The transpose, without a copy.
     #[must_use]
     pub fn t(self) -> Self {
-        Self { data: self.data, rows: self.cols, cols: self.rows, transposed: !self.transposed }
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            transposed: !self.transposed,
+        }
     }
 
     fn view(&self) -> Result<Matrix<'a>> {
-        let strides = if self.transposed { [1, self.rows] } else { [self.cols, 1] };
-        NdTensorView::from_slice_with_strides([self.rows, self.cols], self.data, strides)
-            .map_err(|e| Error::Invalid(format!("matrix view of {} x {}: {e}", self.rows, self.cols)))
+        let strides = if self.transposed {
+            [1, self.rows]
+        } else {
+            [self.cols, 1]
+        };
+        NdTensorView::from_slice_with_strides([self.rows, self.cols], self.data, strides).map_err(
+            |e| Error::Invalid(format!("matrix view of {} x {}: {e}", self.rows, self.cols)),
+        )
     }
 }
 
@@ -92,7 +113,9 @@ impl PackedB {
     /// # Errors
     /// None for a well-formed [`MatRef`].
     pub fn of(b: MatRef<'_>) -> Result<Self> {
-        Ok(Self { matrix: executor().prepack_b(b.view()?) })
+        Ok(Self {
+            matrix: executor().prepack_b(b.view()?),
+        })
     }
 
     /// Length of the dot products: the weight's `in`.
@@ -108,7 +131,12 @@ impl PackedB {
 
 impl std::fmt::Debug for PackedB {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PackedB[{} -> {}]", self.in_features(), self.out_features())
+        write!(
+            f,
+            "PackedB[{} -> {}]",
+            self.in_features(),
+            self.out_features()
+        )
     }
 }
 
@@ -149,8 +177,16 @@ pub fn product(a: MatRef<'_>, b: Rhs<'_>, alpha: f32, bias: Option<&[f32]>) -> R
         return Ok(out);
     }
     let (left, right) = (GemmInputA::Unpacked(a.view()?), b.input()?);
-    let options = GemmUninitOptions { alpha, bias: bias.map(BiasVector::Row), ..GemmUninitOptions::default() };
-    filled(a.rows * n, |out| executor().gemm_uninit(out, left, right, options).map_err(|e| b.error(a, &e)))
+    let options = GemmUninitOptions {
+        alpha,
+        bias: bias.map(BiasVector::Row),
+        ..GemmUninitOptions::default()
+    };
+    filled(a.rows * n, |out| {
+        executor()
+            .gemm_uninit(out, left, right, options)
+            .map_err(|e| b.error(a, &e))
+    })
 }
 
 /// One row as the first of two equal ones, so that it takes the kernel that every other number of rows takes.
@@ -170,8 +206,14 @@ fn gemm_one_row(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f3
 }
 
 fn run(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Result<()> {
-    let options = GemmOptions { alpha, beta, ..GemmOptions::default() };
-    executor().gemm(out, GemmInputA::Unpacked(a.view()?), b.input()?, options).map_err(|e| b.error(a, &e))
+    let options = GemmOptions {
+        alpha,
+        beta,
+        ..GemmOptions::default()
+    };
+    executor()
+        .gemm(out, GemmInputA::Unpacked(a.view()?), b.input()?, options)
+        .map_err(|e| b.error(a, &e))
 }
 
 impl<'a> Rhs<'a> {
@@ -187,7 +229,10 @@ impl<'a> Rhs<'a> {
             Self::Dense(matrix) => (matrix.rows, matrix.cols),
             Self::Packed(packed) => (packed.in_features(), packed.out_features()),
         };
-        Error::Invalid(format!("matrix product [{} x {}] . [{k} x {n}]: {cause}", a.rows, a.cols))
+        Error::Invalid(format!(
+            "matrix product [{} x {}] . [{k} x {n}]: {cause}",
+            a.rows, a.cols
+        ))
     }
 }
 
@@ -198,7 +243,12 @@ impl<'a> Rhs<'a> {
 pub fn matmul_packed(x: &Tensor, w: &PackedB) -> Result<Tensor> {
     let x = contiguous(x)?;
     let (rows, cols) = x.dims2()?;
-    let out = product(MatRef::new(&HostSlice::new(&x)?, rows, cols)?, Rhs::Packed(w), 1.0, None)?;
+    let out = product(
+        MatRef::new(&HostSlice::new(&x)?, rows, cols)?,
+        Rhs::Packed(w),
+        1.0,
+        None,
+    )?;
     tensor(out, (rows, w.out_features()))
 }
 
@@ -226,7 +276,12 @@ pub fn matmul_tn(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     tensor_product(x, w, true, false)
 }
 
-fn tensor_product(x: &Tensor, w: &Tensor, x_transposed: bool, w_transposed: bool) -> Result<Tensor> {
+fn tensor_product(
+    x: &Tensor,
+    w: &Tensor,
+    x_transposed: bool,
+    w_transposed: bool,
+) -> Result<Tensor> {
     if !is_host_f32(x) || !is_host_f32(w) {
         let x = if x_transposed { x.t()? } else { x.clone() };
         let w = if w_transposed { w.t()? } else { w.clone() };
@@ -236,7 +291,10 @@ fn tensor_product(x: &Tensor, w: &Tensor, x_transposed: bool, w_transposed: bool
     let (xs, ws) = (HostSlice::new(&x)?, HostSlice::new(&w)?);
     let (x_rows, x_cols) = x.dims2()?;
     let (w_rows, w_cols) = w.dims2()?;
-    let (mut a, mut b) = (MatRef::new(&xs, x_rows, x_cols)?, MatRef::new(&ws, w_rows, w_cols)?);
+    let (mut a, mut b) = (
+        MatRef::new(&xs, x_rows, x_cols)?,
+        MatRef::new(&ws, w_rows, w_cols)?,
+    );
     if x_transposed {
         a = a.t();
     }

@@ -28,7 +28,16 @@ pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> 
     if !is_host_f32(h) {
         return composed::token_logps(h, w.dense()?, targets, CHUNK_BYTES);
     }
-    cpu::token_logps(h, w, targets, if w.packed().is_some() { PACKED_CHUNK_BYTES } else { CHUNK_BYTES })
+    cpu::token_logps(
+        h,
+        w,
+        targets,
+        if w.packed().is_some() {
+            PACKED_CHUNK_BYTES
+        } else {
+            CHUNK_BYTES
+        },
+    )
 }
 
 /// As [`token_logps`], with `d logp_r / d h_r` `[R, H]`.

@@ -31,7 +31,11 @@ impl<'a> HostSlice<'a> {
             )));
         };
         match &*storage {
-            Storage::Cpu(CpuStorage::F32(_)) => Ok(Self { storage, start, end }),
+            Storage::Cpu(CpuStorage::F32(_)) => Ok(Self {
+                storage,
+                start,
+                end,
+            }),
             _ => Err(Error::Invalid(format!(
                 "a CPU kernel got a tensor of {:?} on {:?}; it works on f32 in host memory",
                 tensor.dtype(),

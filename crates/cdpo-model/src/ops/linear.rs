@@ -52,7 +52,10 @@ pub struct LinearGrads<'g> {
 
 impl<'g> From<LoraGrads<'g>> for LinearGrads<'g> {
     fn from(lora: LoraGrads<'g>) -> Self {
-        Self { lora: Some(lora), ..Self::default() }
+        Self {
+            lora: Some(lora),
+            ..Self::default()
+        }
     }
 }
 
@@ -60,8 +63,17 @@ impl<'g> From<LoraGrads<'g>> for LinearGrads<'g> {
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn forward(x: &Tensor, w: &Weight, bias: Option<&Tensor>, lora: &[LoraRef<'_>]) -> Result<Tensor> {
-    if is_host_f32(x) { cpu::forward(x, w, bias, lora) } else { composed::forward(x, w.dense()?, bias, lora) }
+pub fn forward(
+    x: &Tensor,
+    w: &Weight,
+    bias: Option<&Tensor>,
+    lora: &[LoraRef<'_>],
+) -> Result<Tensor> {
+    if is_host_f32(x) {
+        cpu::forward(x, w, bias, lora)
+    } else {
+        composed::forward(x, w.dense()?, bias, lora)
+    }
 }
 
 /// Gradients of [`forward`] for the upstream gradient `dy` `[N, out]`: parameter gradients are added into `grads`; returns
@@ -101,7 +113,9 @@ pub fn backward(
         accumulate(into.a, &da)?;
         accumulate(into.b, &db)?;
     }
-    need_dx.then(|| composed::input_grad(dy, x, dense, lora)).transpose()
+    need_dx
+        .then(|| composed::input_grad(dy, x, dense, lora))
+        .transpose()
 }
 
 #[cfg(test)]

@@ -13,14 +13,24 @@ use crate::error::{Error, Result};
 /// # Errors
 /// If the shapes do not fit.
 pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<Tensor> {
-    if is_host_f32(x) { cpu::forward(x, w, eps) } else { composed::forward(x, w, eps) }
+    if is_host_f32(x) {
+        cpu::forward(x, w, eps)
+    } else {
+        composed::forward(x, w, eps)
+    }
 }
 
 /// `dx = r * (dy * w) - x * r^3 * mean(dy * w * x)`; adds `sum over rows of dy * x * r` into `dw` if given.
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64, dw: Option<&mut [f32]>) -> Result<Tensor> {
+pub fn backward(
+    dy: &Tensor,
+    x: &Tensor,
+    w: &Tensor,
+    eps: f64,
+    dw: Option<&mut [f32]>,
+) -> Result<Tensor> {
     if is_host_f32(x) {
         return cpu::backward(dy, x, w, eps, dw);
     }
@@ -113,7 +123,10 @@ mod cpu {
         if width > 0 && w.dims() == [width] {
             Ok((rows, width))
         } else {
-            Err(Error::Invalid(format!("rms_norm: weight {:?} does not fit rows of {width}", w.dims())))
+            Err(Error::Invalid(format!(
+                "rms_norm: weight {:?} does not fit rows of {width}",
+                w.dims()
+            )))
         }
     }
 
@@ -123,26 +136,54 @@ mod cpu {
         let (xs, w) = (HostSlice::new(&x)?, HostSlice::new(&w)?);
         let (xs, w): (&[f32], &[f32]) = (&xs, &w);
         let out = simd::rows(rows, width, |row, y| {
-            simd::dispatch(Forward { y, x: &xs[row * width..][..width], w, eps });
+            simd::dispatch(Forward {
+                y,
+                x: &xs[row * width..][..width],
+                w,
+                eps,
+            });
         });
         tensor(out, (rows, width))
     }
 
-    pub(super) fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64, dw: Option<&mut [f32]>) -> Result<Tensor> {
+    pub(super) fn backward(
+        dy: &Tensor,
+        x: &Tensor,
+        w: &Tensor,
+        eps: f64,
+        dw: Option<&mut [f32]>,
+    ) -> Result<Tensor> {
         let (rows, width) = check(x, w)?;
         if dy.dims() != x.dims() {
-            return Err(Error::Invalid(format!("rms_norm: dy {:?} does not fit x {:?}", dy.dims(), x.dims())));
+            return Err(Error::Invalid(format!(
+                "rms_norm: dy {:?} does not fit x {:?}",
+                dy.dims(),
+                x.dims()
+            )));
         }
         let (dy, x, w) = (contiguous(dy)?, contiguous(x)?, contiguous(w)?);
-        let (dys, xs, w) = (HostSlice::new(&dy)?, HostSlice::new(&x)?, HostSlice::new(&w)?);
+        let (dys, xs, w) = (
+            HostSlice::new(&dy)?,
+            HostSlice::new(&x)?,
+            HostSlice::new(&w)?,
+        );
         let (dys, xs, w): (&[f32], &[f32], &[f32]) = (&dys, &xs, &w);
         let out = simd::rows(rows, width, |row, dx| {
             let at = row * width..(row + 1) * width;
-            simd::dispatch(Backward { dx, dy: &dys[at.clone()], x: &xs[at], w, eps });
+            simd::dispatch(Backward {
+                dx,
+                dy: &dys[at.clone()],
+                x: &xs[at],
+                w,
+                eps,
+            });
         });
         if let Some(dw) = dw {
             if dw.len() != width {
-                return Err(Error::Invalid(format!("rms_norm: dw has {} elements, not {width}", dw.len())));
+                return Err(Error::Invalid(format!(
+                    "rms_norm: dw has {} elements, not {width}",
+                    dw.len()
+                )));
             }
             for (dy, x) in dys.chunks(width).zip(xs.chunks(width)) {
                 simd::dispatch(WeightGrad { dw, dy, x, eps });
@@ -166,7 +207,12 @@ mod composed {
     }
 
     /// `(dx, dw)`.
-    pub(super) fn backward(dy: &Tensor, x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    pub(super) fn backward(
+        dy: &Tensor,
+        x: &Tensor,
+        w: &Tensor,
+        eps: f64,
+    ) -> Result<(Tensor, Tensor)> {
         let r = scale(x, eps)?;
         let g = dy.broadcast_mul(w)?;
         let inner = (&g * x)?.mean_keepdim(D::Minus1)?;

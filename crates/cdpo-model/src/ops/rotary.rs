@@ -31,7 +31,12 @@ impl Rotary {
     pub fn from_inv_freq(inv_freq: &[f64], positions: usize) -> Self {
         let angle = (0..positions).flat_map(|p| inv_freq.iter().map(move |f| p as f64 * f));
         let (sin, cos) = angle.map(|a| (a.sin() as f32, a.cos() as f32)).unzip();
-        Self { half: inv_freq.len(), positions, cos, sin }
+        Self {
+            half: inv_freq.len(),
+            positions,
+            cos,
+            sin,
+        }
     }
 
     /// Positions that the tables cover.
@@ -43,7 +48,13 @@ impl Rotary {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the shapes do not fit, [`Error::Context`] if a position is beyond the tables.
-    pub fn apply(&self, x: &Tensor, heads: usize, positions: &[u32], inverse: bool) -> Result<Tensor> {
+    pub fn apply(
+        &self,
+        x: &Tensor,
+        heads: usize,
+        positions: &[u32],
+        inverse: bool,
+    ) -> Result<Tensor> {
         let (rows, width) = x.dims2()?;
         if rows != positions.len() || width != heads * 2 * self.half {
             return Err(Error::Invalid(format!(
@@ -53,9 +64,16 @@ impl Rotary {
             )));
         }
         if let Some(p) = positions.iter().find(|&&p| p as usize >= self.positions) {
-            return Err(Error::Context(format!("position {p} is beyond the model's {} positions", self.positions)));
+            return Err(Error::Context(format!(
+                "position {p} is beyond the model's {} positions",
+                self.positions
+            )));
         }
-        if is_host_f32(x) { self.cpu(x, positions, inverse) } else { self.composed(x, heads, positions, inverse) }
+        if is_host_f32(x) {
+            self.cpu(x, positions, inverse)
+        } else {
+            self.composed(x, heads, positions, inverse)
+        }
     }
 
     fn cpu(&self, x: &Tensor, positions: &[u32], inverse: bool) -> Result<Tensor> {
@@ -67,12 +85,24 @@ impl Rotary {
         let out = simd::rows(rows, width, |row, y| {
             let at = positions[row] as usize * self.half..(positions[row] as usize + 1) * self.half;
             let (cos, sin) = (&self.cos[at.clone()], &self.sin[at]);
-            simd::dispatch(Turn { y, x: &xs[row * width..][..width], cos, sin, sign });
+            simd::dispatch(Turn {
+                y,
+                x: &xs[row * width..][..width],
+                cos,
+                sin,
+                sign,
+            });
         });
         tensor(out, (rows, width))
     }
 
-    fn composed(&self, x: &Tensor, heads: usize, positions: &[u32], inverse: bool) -> Result<Tensor> {
+    fn composed(
+        &self,
+        x: &Tensor,
+        heads: usize,
+        positions: &[u32],
+        inverse: bool,
+    ) -> Result<Tensor> {
         let (rows, width) = x.dims2()?;
         let gather = |table: &[f32], sign: f32| -> Result<Tensor> {
             let values: Vec<f32> = positions
@@ -86,7 +116,10 @@ impl Rotary {
         let cos = gather(&self.cos, 1.0)?;
         let sin = gather(&self.sin, if inverse { -1.0 } else { 1.0 })?;
         let x = x.reshape((rows, heads, 2, self.half))?;
-        let (x0, x1) = (x.narrow(2, 0, 1)?.squeeze(2)?, x.narrow(2, 1, 1)?.squeeze(2)?);
+        let (x0, x1) = (
+            x.narrow(2, 0, 1)?.squeeze(2)?,
+            x.narrow(2, 1, 1)?.squeeze(2)?,
+        );
         let y0 = (x0.broadcast_mul(&cos)? - x1.broadcast_mul(&sin)?)?;
         let y1 = (x1.broadcast_mul(&cos)? + x0.broadcast_mul(&sin)?)?;
         Ok(Tensor::stack(&[y0, y1], 2)?.reshape((rows, width))?)
@@ -108,7 +141,11 @@ impl Kernel for Turn<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let half = self.cos.len();
-        for (y, x) in self.y.chunks_exact_mut(2 * half).zip(self.x.chunks_exact(2 * half)) {
+        for (y, x) in self
+            .y
+            .chunks_exact_mut(2 * half)
+            .zip(self.x.chunks_exact(2 * half))
+        {
             let (y0, y1) = y.split_at_mut(half);
             let (x0, x1) = x.split_at(half);
             let out = y0.iter_mut().zip(y1);

@@ -13,7 +13,11 @@ use crate::error::{Error, Result};
 /// # Errors
 /// If the shapes differ.
 pub fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    if is_host_f32(gate) { cpu::forward(gate, up) } else { composed::forward(gate, up) }
+    if is_host_f32(gate) {
+        cpu::forward(gate, up)
+    } else {
+        composed::forward(gate, up)
+    }
 }
 
 /// `(dgate, dup)`: with `s = 1 / (1 + e^-gate)`, `dup = dy * gate * s`, `dgate = dy * up * s * (1 + gate * (1 - s))`.
@@ -21,7 +25,11 @@ pub fn forward(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If the shapes differ.
 pub fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
-    if is_host_f32(gate) { cpu::backward(dy, gate, up) } else { composed::backward(dy, gate, up) }
+    if is_host_f32(gate) {
+        cpu::backward(dy, gate, up)
+    } else {
+        composed::backward(dy, gate, up)
+    }
 }
 
 /// The CPU kernels.
@@ -74,7 +82,11 @@ mod cpu {
     /// Rows and width of tensors that must have one shape.
     fn check(given: &[&Tensor]) -> Result<(usize, usize)> {
         if let Some(other) = given.iter().find(|t| t.dims() != given[0].dims()) {
-            return Err(Error::Invalid(format!("swiglu: shapes {:?} and {:?} differ", given[0].dims(), other.dims())));
+            return Err(Error::Invalid(format!(
+                "swiglu: shapes {:?} and {:?} differ",
+                given[0].dims(),
+                other.dims()
+            )));
         }
         let count = given[0].elem_count();
         let width = given[0].dims().last().copied().unwrap_or(1);
@@ -88,7 +100,11 @@ mod cpu {
         let (gates, ups): (&[f32], &[f32]) = (&gates, &ups);
         let out = simd::rows(rows, width, |row, y| {
             let at = row * width..(row + 1) * width;
-            simd::dispatch(Forward { y, gate: &gates[at.clone()], up: &ups[at] });
+            simd::dispatch(Forward {
+                y,
+                gate: &gates[at.clone()],
+                up: &ups[at],
+            });
         });
         tensor(out, gate.shape())
     }
@@ -96,12 +112,22 @@ mod cpu {
     pub(super) fn backward(dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
         let (rows, width) = check(&[gate, up, dy])?;
         let (dy, gate, up) = (contiguous(dy)?, contiguous(gate)?, contiguous(up)?);
-        let (dys, gates, ups) = (HostSlice::new(&dy)?, HostSlice::new(&gate)?, HostSlice::new(&up)?);
+        let (dys, gates, ups) = (
+            HostSlice::new(&dy)?,
+            HostSlice::new(&gate)?,
+            HostSlice::new(&up)?,
+        );
         let (dys, gates, ups): (&[f32], &[f32], &[f32]) = (&dys, &gates, &ups);
         let (dgate, dup) = simd::row_pairs(rows, width, |row, dgate, dup| {
             let at = row * width..(row + 1) * width;
             let (dy, gate, up) = (&dys[at.clone()], &gates[at.clone()], &ups[at]);
-            simd::dispatch(Backward { dgate, dup, dy, gate, up });
+            simd::dispatch(Backward {
+                dgate,
+                dup,
+                dy,
+                gate,
+                up,
+            });
         });
         Ok((tensor(dgate, gate.shape())?, tensor(dup, gate.shape())?))
     }

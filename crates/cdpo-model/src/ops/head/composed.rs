@@ -6,10 +6,19 @@ use super::{Result, not_finite, rows_per_chunk};
 use crate::ops::gemm::{matmul_nn, matmul_nt};
 
 /// See [`super::token_logps`].
-pub(crate) fn token_logps(h: &Tensor, w: &Tensor, targets: &[u32], chunk_bytes: usize) -> Result<Vec<f32>> {
+pub(crate) fn token_logps(
+    h: &Tensor,
+    w: &Tensor,
+    targets: &[u32],
+    chunk_bytes: usize,
+) -> Result<Vec<f32>> {
     let mut logps = Vec::with_capacity(targets.len());
     for (start, count) in chunks(targets.len(), w, chunk_bytes)? {
-        let (logp, _, _) = rows(&h.narrow(0, start, count)?, w, &targets[start..start + count])?;
+        let (logp, _, _) = rows(
+            &h.narrow(0, start, count)?,
+            w,
+            &targets[start..start + count],
+        )?;
         logps.extend(finite(&logp, targets, start)?);
     }
     Ok(logps)
@@ -30,13 +39,19 @@ pub(crate) fn token_logps_grad(
         let own = w.index_select(&Tensor::new(targets_here, w.device())?, 0)?;
         grads.push((own - matmul_nn(&e.broadcast_div(&total)?, w)?)?);
     }
-    let grad = if grads.is_empty() { h.zeros_like()? } else { Tensor::cat(&grads, 0)? };
+    let grad = if grads.is_empty() {
+        h.zeros_like()?
+    } else {
+        Tensor::cat(&grads, 0)?
+    };
     Ok((logps, grad))
 }
 
 fn chunks(rows: usize, w: &Tensor, bytes: usize) -> Result<impl Iterator<Item = (usize, usize)>> {
     let step = rows_per_chunk(bytes, w.dim(0)?);
-    Ok((0..rows).step_by(step).map(move |start| (start, step.min(rows - start))))
+    Ok((0..rows)
+        .step_by(step)
+        .map(move |start| (start, step.min(rows - start))))
 }
 
 /// `(logp [R], e^(l - top) [R, V], its row sums [R, 1])`, differentiable by the tensor library.
@@ -50,7 +65,10 @@ pub(crate) fn rows(h: &Tensor, w: &Tensor, targets: &[u32]) -> Result<(Tensor, T
 }
 
 fn finite(logp: &Tensor, targets: &[u32], start: usize) -> Result<Vec<f32>> {
-    let host = logp.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+    let host = logp
+        .to_dtype(DType::F32)?
+        .to_device(&Device::Cpu)?
+        .to_vec1::<f32>()?;
     match host.iter().position(|l| !l.is_finite()) {
         Some(i) => Err(not_finite(start + i, targets[start + i])),
         None => Ok(host),

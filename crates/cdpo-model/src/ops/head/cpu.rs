@@ -10,12 +10,21 @@ use crate::ops::simd::{self, Isa, Kernel, LANES};
 use crate::weight::Weight;
 
 /// See [`super::token_logps`].
-pub(crate) fn token_logps(h: &Tensor, w: &Weight, targets: &[u32], chunk_bytes: usize) -> Result<Vec<f32>> {
+pub(crate) fn token_logps(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    chunk_bytes: usize,
+) -> Result<Vec<f32>> {
     let h = contiguous(h)?;
     let (rows, width) = h.dims2()?;
     let (vocab, _) = w.shape();
     let hs = HostSlice::new(&h)?;
-    let dense = if w.packed().is_none() { Some(contiguous(w.dense()?)?) } else { None };
+    let dense = if w.packed().is_none() {
+        Some(contiguous(w.dense()?)?)
+    } else {
+        None
+    };
     let ws = dense.as_ref().map(HostSlice::new).transpose()?;
     let rhs = rhs(w, ws.as_deref(), vocab, width)?;
     let chunk = rows_per_chunk(chunk_bytes, vocab).min(rows.max(1));
@@ -24,7 +33,13 @@ pub(crate) fn token_logps(h: &Tensor, w: &Weight, targets: &[u32], chunk_bytes: 
     for start in (0..rows).step_by(chunk) {
         let count = chunk.min(rows - start);
         let logits = &mut logits[..count * vocab];
-        gemm(logits, MatRef::new(&hs[start * width..][..count * width], count, width)?, rhs, 1.0, 0.0)?;
+        gemm(
+            logits,
+            MatRef::new(&hs[start * width..][..count * width], count, width)?,
+            rhs,
+            1.0,
+            0.0,
+        )?;
         let sums = row_sums(logits, vocab, &targets[start..], start, false)?;
         logps.extend(sums.iter().map(|sum| sum.logp));
     }
@@ -54,16 +69,31 @@ pub(crate) fn token_logps_grad(
         let count = chunk.min(rows - start);
         let targets = &targets[start..start + count];
         let logits = &mut logits[..count * vocab];
-        gemm(logits, MatRef::new(&hs[start * width..][..count * width], count, width)?, rhs, 1.0, 0.0)?;
+        gemm(
+            logits,
+            MatRef::new(&hs[start * width..][..count * width], count, width)?,
+            rhs,
+            1.0,
+            0.0,
+        )?;
         let sums = row_sums(logits, vocab, targets, start, true)?;
         // sum_v e^(l_v - top) W[v]; dividing by the row's total here saves a pass over the logits.
         let grad = &mut grad[start * width..][..count * width];
-        gemm(grad, MatRef::new(logits, count, vocab)?, Rhs::Dense(MatRef::new(ws, vocab, width)?), 1.0, 0.0)?;
-        grad.par_chunks_mut(width).zip(targets).zip(&sums).for_each(|((g, &target), sum)| {
-            let factor = (-1.0 / sum.total) as f32;
-            let own = &ws[target as usize * width..][..width];
-            simd::dispatch(Combine { g, own, factor });
-        });
+        gemm(
+            grad,
+            MatRef::new(logits, count, vocab)?,
+            Rhs::Dense(MatRef::new(ws, vocab, width)?),
+            1.0,
+            0.0,
+        )?;
+        grad.par_chunks_mut(width)
+            .zip(targets)
+            .zip(&sums)
+            .for_each(|((g, &target), sum)| {
+                let factor = (-1.0 / sum.total) as f32;
+                let own = &ws[target as usize * width..][..width];
+                simd::dispatch(Combine { g, own, factor });
+            });
         logps.extend(sums.iter().map(|sum| sum.logp));
     }
     Ok((logps, tensor(grad, (rows, width))?))
@@ -85,7 +115,13 @@ struct RowSum {
 }
 
 /// Reduces every row; with `keep`, the logits become `e^(l - top)`.
-fn row_sums(logits: &mut [f32], vocab: usize, targets: &[u32], first: usize, keep: bool) -> Result<Vec<RowSum>> {
+fn row_sums(
+    logits: &mut [f32],
+    vocab: usize,
+    targets: &[u32],
+    first: usize,
+    keep: bool,
+) -> Result<Vec<RowSum>> {
     logits
         .par_chunks_mut(vocab)
         .zip(targets)
@@ -96,7 +132,10 @@ fn row_sums(logits: &mut [f32], vocab: usize, targets: &[u32], first: usize, kee
             if !(low.is_finite() && top.is_finite() && total.is_finite()) {
                 return Err(not_finite(first + i, target));
             }
-            Ok(RowSum { logp: (f64::from(at) - f64::from(top) - total.ln()) as f32, total })
+            Ok(RowSum {
+                logp: (f64::from(at) - f64::from(top) - total.ln()) as f32,
+                total,
+            })
         })
         .collect()
 }

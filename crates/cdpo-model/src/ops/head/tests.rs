@@ -1,13 +1,18 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::*;
-use crate::ops::oracle::{assert_close, assert_rows_stand_alone, bits, draw, draw_both, finite_differences, values};
+use crate::ops::oracle::{
+    assert_close, assert_rows_stand_alone, bits, draw, draw_both, finite_differences, values,
+};
 
 const TARGETS: [u32; 7] = [0, 36, 17, 17, 5, 22, 1];
 
 /// Scaled so that the probabilities are far from uniform.
 fn hidden() -> (Tensor, Tensor) {
-    let double = (draw(1, &[7, 12]) * 3.0).unwrap().to_dtype(DType::F32).unwrap();
+    let double = (draw(1, &[7, 12]) * 3.0)
+        .unwrap()
+        .to_dtype(DType::F32)
+        .unwrap();
     (double.clone(), double.to_dtype(DType::F64).unwrap())
 }
 
@@ -18,11 +23,27 @@ fn the_gradient_equals_finite_differences_and_the_tensor_librarys() {
     let logp = |h: &Tensor| Ok(composed::rows(h, &w, &TARGETS)?.0);
     let ones = Tensor::ones(7, DType::F64, &Device::Cpu).unwrap();
     let (_, grad) = composed::token_logps_grad(&h, &w, &TARGETS, CHUNK_BYTES).unwrap();
-    assert_close("finite differences", &values(&grad), &finite_differences(logp, &h, &ones), 1e-9);
+    assert_close(
+        "finite differences",
+        &values(&grad),
+        &finite_differences(logp, &h, &ones),
+        1e-9,
+    );
 
     let h = Var::from_tensor(&h).unwrap();
-    let store = composed::rows(&h, &w, &TARGETS).unwrap().0.sum_all().unwrap().backward().unwrap();
-    assert_close("autograd", &values(&grad), &values(store.get(&h).unwrap()), 1e-13);
+    let store = composed::rows(&h, &w, &TARGETS)
+        .unwrap()
+        .0
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
+    assert_close(
+        "autograd",
+        &values(&grad),
+        &values(store.get(&h).unwrap()),
+        1e-13,
+    );
 }
 
 #[test]
@@ -35,7 +56,12 @@ fn the_composed_head_is_the_log_of_a_softmax() {
         .zip(TARGETS)
         .map(|(l, t)| (l[t as usize].exp() / l.iter().map(|l| l.exp()).sum::<f64>()).ln())
         .collect();
-    assert_close("logp", &values(&composed::rows(&h, &w, &TARGETS).unwrap().0), &expected, 1e-14);
+    assert_close(
+        "logp",
+        &values(&composed::rows(&h, &w, &TARGETS).unwrap().0),
+        &expected,
+        1e-14,
+    );
 }
 
 /// The logits carry an error of a few 2^-24 of their size (up to about 20 here), which is the error of a
@@ -47,7 +73,8 @@ fn the_cpu_head_equals_the_composed_one_in_any_chunks() {
         let (w, w64) = draw_both(4, &[vocab, width]);
         let targets: Vec<u32> = (0..rows).map(|r| (r * 7919 % vocab) as u32).collect();
         let (exact, _, _) = composed::rows(&h64, &w64, &targets).unwrap();
-        let (_, exact_grad) = composed::token_logps_grad(&h64, &w64, &targets, CHUNK_BYTES).unwrap();
+        let (_, exact_grad) =
+            composed::token_logps_grad(&h64, &w64, &targets, CHUNK_BYTES).unwrap();
         let (exact, exact_grad) = (values(&exact), values(&exact_grad));
         let dense = Weight::frozen(w.clone()).unwrap();
         let mut packed = Weight::frozen(w).unwrap();
@@ -65,7 +92,10 @@ fn the_cpu_head_equals_the_composed_one_in_any_chunks() {
                 seen.push((bits(&grad), same));
             }
         }
-        assert!(seen.iter().all(|s| *s == seen[0]), "chunking or packing changes the bits");
+        assert!(
+            seen.iter().all(|s| *s == seen[0]),
+            "chunking or packing changes the bits"
+        );
     }
 }
 
@@ -87,7 +117,9 @@ fn rows_do_not_depend_on_their_company() {
     let weight = Weight::frozen(draw_both(6, &[301, 24]).0).unwrap();
     let targets: Vec<u32> = (0..40).map(|r| r * 7).collect();
     assert_rows_stand_alone(40, |n| {
-        token_logps_grad(&h.narrow(0, 0, n).unwrap(), &weight, &targets[..n]).unwrap().1
+        token_logps_grad(&h.narrow(0, 0, n).unwrap(), &weight, &targets[..n])
+            .unwrap()
+            .1
     });
     assert_rows_stand_alone(40, |n| {
         let logps = token_logps(&h.narrow(0, 0, n).unwrap(), &weight, &targets[..n]).unwrap();
@@ -99,11 +131,16 @@ fn rows_do_not_depend_on_their_company() {
 #[test]
 fn huge_logits_stay_finite_and_exact() {
     let h = Tensor::new(&[[1e4f32, 0.0]], &Device::Cpu).unwrap();
-    let w = Weight::frozen(Tensor::new(&[[1f32, 0.0], [0.0, 3.0], [-1.0, 0.0]], &Device::Cpu).unwrap()).unwrap();
+    let w =
+        Weight::frozen(Tensor::new(&[[1f32, 0.0], [0.0, 3.0], [-1.0, 0.0]], &Device::Cpu).unwrap())
+            .unwrap();
     for (target, expected) in [(0, 0.0), (1, -1e4), (2, -2e4)] {
         assert_eq!(token_logps(&h, &w, &[target]).unwrap(), [expected]);
     }
-    assert_eq!(values(&token_logps_grad(&h, &w, &[1]).unwrap().1), [-1.0, 3.0]);
+    assert_eq!(
+        values(&token_logps_grad(&h, &w, &[1]).unwrap().1),
+        [-1.0, 3.0]
+    );
 }
 
 #[test]
@@ -112,9 +149,12 @@ fn a_logit_that_is_not_finite_is_an_error_naming_the_row() {
         let mut values = vec![0.5f32; 4 * 3];
         values[2 * 3] = bad;
         let h = Tensor::from_vec(values, (4, 3), &Device::Cpu).unwrap();
-        let w = Tensor::from_vec(vec![1f32, 1.0, 1.0, 2.0, 1.0, 1.0], (2, 3), &Device::Cpu).unwrap();
+        let w =
+            Tensor::from_vec(vec![1f32, 1.0, 1.0, 2.0, 1.0, 1.0], (2, 3), &Device::Cpu).unwrap();
         let weight = Weight::frozen(w.clone()).unwrap();
-        let message = token_logps(&h, &weight, &[0, 1, 1, 0]).unwrap_err().to_string();
+        let message = token_logps(&h, &weight, &[0, 1, 1, 0])
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("row 2"), "{message}");
         assert!(token_logps_grad(&h, &weight, &[0, 1, 1, 0]).is_err());
         assert!(composed::token_logps(&h, &w, &[0, 1, 1, 0], CHUNK_BYTES).is_err());
@@ -129,5 +169,9 @@ fn targets_and_shapes_that_do_not_fit_are_errors() {
     assert!(message.contains("target 5 of row 1"), "{message}");
     assert!(token_logps(&h, &weight, &[1]).is_err());
     assert!(token_logps(&draw_both(1, &[2, 4]).0, &weight, &[1, 1]).is_err());
-    assert!(token_logps(&h.narrow(0, 0, 0).unwrap(), &weight, &[]).unwrap().is_empty());
+    assert!(
+        token_logps(&h.narrow(0, 0, 0).unwrap(), &weight, &[])
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -6,7 +6,12 @@ use super::{LoraRef, Result};
 use crate::ops::gemm::{matmul_nn, matmul_nt, matmul_tn};
 
 /// See [`super::forward`].
-pub(crate) fn forward(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, lora: &[LoraRef<'_>]) -> Result<Tensor> {
+pub(crate) fn forward(
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    lora: &[LoraRef<'_>],
+) -> Result<Tensor> {
     let mut y = matmul_nt(x, w)?;
     if let Some(bias) = bias {
         y = y.broadcast_add(bias)?;
@@ -40,7 +45,12 @@ pub(crate) fn lora_grads(dy: &Tensor, x: &Tensor, lora: &LoraRef<'_>) -> Result<
 }
 
 /// `dx = dy W + sum_i mask_i * (scale_i dy B_i A_i)`.
-pub(crate) fn input_grad(dy: &Tensor, x: &Tensor, w: &Tensor, lora: &[LoraRef<'_>]) -> Result<Tensor> {
+pub(crate) fn input_grad(
+    dy: &Tensor,
+    x: &Tensor,
+    w: &Tensor,
+    lora: &[LoraRef<'_>],
+) -> Result<Tensor> {
     let mut dx = matmul_nn(dy, w)?;
     for lora in lora {
         let dz = (matmul_nn(dy, lora.b)? * f64::from(lora.scale))?;

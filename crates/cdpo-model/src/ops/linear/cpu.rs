@@ -29,7 +29,11 @@ impl<'a> Factors<'a> {
                 lora.b.dims()
             )));
         }
-        Ok(Self { a: HostSlice::new(lora.a)?, b: HostSlice::new(lora.b)?, rank })
+        Ok(Self {
+            a: HostSlice::new(lora.a)?,
+            b: HostSlice::new(lora.b)?,
+            rank,
+        })
     }
 
     /// `[r, in]`.
@@ -44,7 +48,12 @@ impl<'a> Factors<'a> {
 }
 
 /// See [`super::forward`].
-pub(crate) fn forward(x: &Tensor, w: &Weight, bias: Option<&Tensor>, lora: &[LoraRef<'_>]) -> Result<Tensor> {
+pub(crate) fn forward(
+    x: &Tensor,
+    w: &Weight,
+    bias: Option<&Tensor>,
+    lora: &[LoraRef<'_>],
+) -> Result<Tensor> {
     let x = contiguous(x)?;
     let (rows, width) = x.dims2()?;
     let (out_features, in_features) = w.shape();
@@ -58,13 +67,29 @@ pub(crate) fn forward(x: &Tensor, w: &Weight, bias: Option<&Tensor>, lora: &[Lor
     } else {
         let dense = contiguous(w.dense()?)?;
         let ws = HostSlice::new(&dense)?;
-        product(input, Rhs::Dense(MatRef::new(&ws, out_features, in_features)?.t()), 1.0, bias.as_deref())?
+        product(
+            input,
+            Rhs::Dense(MatRef::new(&ws, out_features, in_features)?.t()),
+            1.0,
+            bias.as_deref(),
+        )?
     };
     for lora in lora {
         let factors = Factors::new(lora, out_features, in_features)?;
         let dropped = dropped(&xs, rows, width, lora)?;
-        let z = product(MatRef::new(&dropped, rows, width)?, Rhs::Dense(factors.a()?.t()), 1.0, None)?;
-        gemm(&mut out, MatRef::new(&z, rows, factors.rank)?, Rhs::Dense(factors.b()?.t()), lora.scale, 1.0)?;
+        let z = product(
+            MatRef::new(&dropped, rows, width)?,
+            Rhs::Dense(factors.a()?.t()),
+            1.0,
+            None,
+        )?;
+        gemm(
+            &mut out,
+            MatRef::new(&z, rows, factors.rank)?,
+            Rhs::Dense(factors.b()?.t()),
+            lora.scale,
+            1.0,
+        )?;
     }
     tensor(out, (rows, out_features))
 }
@@ -84,7 +109,10 @@ pub(crate) fn backward(
     expect("x", width, in_features)?;
     expect("dy", dy.elem_count(), rows * out_features)?;
     let (dys, xs) = (HostSlice::new(&dy)?, HostSlice::new(&x)?);
-    let (upstream, input) = (MatRef::new(&dys, rows, out_features)?, MatRef::new(&xs, rows, width)?);
+    let (upstream, input) = (
+        MatRef::new(&dys, rows, out_features)?,
+        MatRef::new(&xs, rows, width)?,
+    );
     if let Some(into) = grads.weight {
         gemm(into, upstream.t(), Rhs::Dense(input), 1.0, 1.0)?;
     }
@@ -100,7 +128,12 @@ pub(crate) fn backward(
     if need_dx {
         let dense = contiguous(w.dense()?)?;
         let ws = HostSlice::new(&dense)?;
-        dx = Some(product(upstream, Rhs::Dense(MatRef::new(&ws, out_features, in_features)?), 1.0, None)?);
+        dx = Some(product(
+            upstream,
+            Rhs::Dense(MatRef::new(&ws, out_features, in_features)?),
+            1.0,
+            None,
+        )?);
     }
     let mut wanted = grads.lora;
     for (index, lora) in lora.iter().enumerate() {
@@ -116,7 +149,13 @@ pub(crate) fn backward(
             let dropped = MatRef::new(&dropped, rows, width)?;
             let z = product(dropped, Rhs::Dense(factors.a()?.t()), 1.0, None)?;
             gemm(into.a, dz.t(), Rhs::Dense(dropped), 1.0, 1.0)?;
-            gemm(into.b, upstream.t(), Rhs::Dense(MatRef::new(&z, rows, factors.rank)?), lora.scale, 1.0)?;
+            gemm(
+                into.b,
+                upstream.t(),
+                Rhs::Dense(MatRef::new(&z, rows, factors.rank)?),
+                lora.scale,
+                1.0,
+            )?;
         }
         if let Some(dx) = &mut dx {
             match &lora.dropout {
@@ -124,9 +163,10 @@ pub(crate) fn backward(
                 Some(dropout) => {
                     dropout.check(rows)?;
                     let through = product(dz, Rhs::Dense(factors.a()?), 1.0, None)?;
-                    dx.par_chunks_mut(width).zip(through.par_chunks(width)).enumerate().for_each(
-                        |(row, (dx, through))| dropout.row(row).add_masked(dx, through),
-                    );
+                    dx.par_chunks_mut(width)
+                        .zip(through.par_chunks(width))
+                        .enumerate()
+                        .for_each(|(row, (dx, through))| dropout.row(row).add_masked(dx, through));
                 }
             }
         }
@@ -138,12 +178,19 @@ fn expect(what: &str, got: usize, expected: usize) -> Result<()> {
     if got == expected {
         Ok(())
     } else {
-        Err(Error::Invalid(format!("linear: {what} has {got} elements where {expected} were expected")))
+        Err(Error::Invalid(format!(
+            "linear: {what} has {got} elements where {expected} were expected"
+        )))
     }
 }
 
 /// The adapter's input: `x` itself, or `x` with its dropout applied.
-fn dropped<'x>(x: &'x [f32], rows: usize, width: usize, lora: &LoraRef<'_>) -> Result<Cow<'x, [f32]>> {
+fn dropped<'x>(
+    x: &'x [f32],
+    rows: usize,
+    width: usize,
+    lora: &LoraRef<'_>,
+) -> Result<Cow<'x, [f32]>> {
     let Some(dropout) = &lora.dropout else {
         return Ok(Cow::Borrowed(x));
     };

@@ -41,12 +41,22 @@ impl RowMask {
         let mut factors = [self.keep; BLOCK];
         for i in 0..BLOCK / 2 {
             let counter = (block * (BLOCK / 2) + i) as u64;
-            let mut z = self.base.wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut z = self
+                .base
+                .wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^= z >> 31;
-            factors[i] = if (z as u32) < self.threshold { 0.0 } else { self.keep };
-            factors[i + BLOCK / 2] = if ((z >> 32) as u32) < self.threshold { 0.0 } else { self.keep };
+            factors[i] = if (z as u32) < self.threshold {
+                0.0
+            } else {
+                self.keep
+            };
+            factors[i + BLOCK / 2] = if ((z >> 32) as u32) < self.threshold {
+                0.0
+            } else {
+                self.keep
+            };
         }
         factors
     }
@@ -97,10 +107,16 @@ impl Dropout<'_> {
     /// Checks the probability and the number of keys.
     pub(crate) fn check(&self, rows: usize) -> Result<()> {
         if !(0.0..1.0).contains(&self.p) {
-            return Err(Error::Invalid(format!("dropout probability {} is not in [0, 1)", self.p)));
+            return Err(Error::Invalid(format!(
+                "dropout probability {} is not in [0, 1)",
+                self.p
+            )));
         }
         if self.row_keys.len() != rows {
-            return Err(Error::Invalid(format!("dropout: {} row keys for {rows} rows", self.row_keys.len())));
+            return Err(Error::Invalid(format!(
+                "dropout: {} row keys for {rows} rows",
+                self.row_keys.len()
+            )));
         }
         Ok(())
     }
@@ -114,6 +130,8 @@ impl Dropout<'_> {
         for (row, values) in values.chunks_mut(columns.max(1)).enumerate() {
             self.row(row).add_masked(values, &ones);
         }
-        Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?.to_device(x.device())?.to_dtype(x.dtype())?)
+        Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?
+            .to_device(x.device())?
+            .to_dtype(x.dtype())?)
     }
 }

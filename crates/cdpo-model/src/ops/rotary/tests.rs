@@ -1,5 +1,7 @@
 use super::*;
-use crate::ops::oracle::{assert_close, assert_rows_stand_alone, draw, draw_both, finite_differences, values};
+use crate::ops::oracle::{
+    assert_close, assert_rows_stand_alone, draw, draw_both, finite_differences, values,
+};
 
 const HEADS: usize = 3;
 const POSITIONS: [u32; 6] = [0, 1, 2, 900, 7, 8191];
@@ -37,7 +39,9 @@ fn the_inverse_is_the_backward_and_undoes_the_turn() {
     let turn = |x: &Tensor| rotary().apply(x, HEADS, &POSITIONS, false);
     let dx = rotary().apply(&dy, HEADS, &POSITIONS, true).unwrap();
     assert_close("dx", &values(&dx), &finite_differences(turn, &x, &dy), 1e-9);
-    let back = rotary().apply(&turn(&x).unwrap(), HEADS, &POSITIONS, true).unwrap();
+    let back = rotary()
+        .apply(&turn(&x).unwrap(), HEADS, &POSITIONS, true)
+        .unwrap();
     assert_close("round trip", &values(&back), &values(&x), 2e-7);
 }
 
@@ -57,13 +61,20 @@ fn the_cpu_kernel_equals_the_composed_one() {
 fn rows_do_not_depend_on_their_company() {
     let x = draw_both(1, &[800, HEADS * 8]).0;
     let positions: Vec<u32> = (0..800).map(|r| r * 7).collect();
-    assert_rows_stand_alone(800, |n| rotary().apply(&x.narrow(0, 0, n).unwrap(), HEADS, &positions[..n], false).unwrap());
+    assert_rows_stand_alone(800, |n| {
+        rotary()
+            .apply(&x.narrow(0, 0, n).unwrap(), HEADS, &positions[..n], false)
+            .unwrap()
+    });
 }
 
 #[test]
 fn a_position_beyond_the_tables_is_an_error() {
     let x = draw_both(1, &[1, HEADS * 8]).0;
-    let message = rotary().apply(&x, HEADS, &[8192], false).unwrap_err().to_string();
+    let message = rotary()
+        .apply(&x, HEADS, &[8192], false)
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("8192"), "{message}");
     assert!(rotary().apply(&x, HEADS, &[1, 2], false).is_err());
     assert!(rotary().apply(&x, HEADS + 1, &[1], false).is_err());

@@ -64,7 +64,10 @@ pub(crate) fn filled(
     let start = slots.as_ptr().cast::<f32>();
     let written = fill(slots)?;
     if written.as_ptr() != start || written.len() != len {
-        return Err(Error::Invalid(format!("a kernel wrote {} of {len} elements", written.len())));
+        return Err(Error::Invalid(format!(
+            "a kernel wrote {} of {len} elements",
+            written.len()
+        )));
     }
     // SAFETY: a `&mut [f32]` to exactly these elements exists, so they are initialised.
     unsafe { buffer.set_len(len) };
