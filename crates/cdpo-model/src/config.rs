@@ -98,6 +98,10 @@ pub struct ModelConfig {
     pub eos: Vec<u32>,
 }
 
+/// Bounds that keep products of two sizes and lists of tensors small when a file is damaged.
+const MAX_SIZE: usize = 1 << 30;
+const MAX_LAYERS: usize = 1 << 12;
+
 impl ModelConfig {
     /// Reads the text of a Hugging Face `config.json`; `origin` is the file's name for messages.
     ///
@@ -159,6 +163,8 @@ impl ModelConfig {
         for (name, value) in sizes {
             if value == 0 {
                 faults.push(format!("{name} is 0"));
+            } else if value > MAX_SIZE || (name == "num_hidden_layers" && value > MAX_LAYERS) {
+                faults.push(format!("{name} is {value}, which no model has"));
             }
         }
         if self.kv_heads != 0 && !self.heads.is_multiple_of(self.kv_heads) {

@@ -153,21 +153,23 @@ fn interleaved_row(row: usize, half: usize) -> usize {
 }
 
 fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Result<()> {
-    let elements = entry
-        .shape
-        .iter()
-        .try_fold(1usize, |n, &d| n.checked_mul(d));
     let Some(encoding) = Encoding::from_ggml(entry.kind) else {
         return Ok(()); // reported with the tensor's name if it is ever read
     };
-    let end = elements
-        .and_then(|n| encoding.bytes(n))
-        .and_then(|n| n.checked_add(entry.start));
+    let (row_len, rows) = match entry.shape.split_last() {
+        Some((&last, outer)) => (
+            last,
+            outer.iter().try_fold(1usize, |n, &d| n.checked_mul(d)),
+        ),
+        None => (1, Some(1)),
+    };
+    let size = rows.and_then(|rows| encoding.bytes(row_len)?.checked_mul(rows));
+    let end = size.and_then(|size| size.checked_add(entry.start));
     match end {
         None => Err(Error::file(
             path,
             format!(
-                "tensor `{name}` of shape {:?} is no whole number of blocks",
+                "tensor `{name}` of shape {:?} has rows of no whole number of blocks",
                 entry.shape
             ),
         )),

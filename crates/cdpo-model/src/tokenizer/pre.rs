@@ -254,7 +254,7 @@ mod tests {
         );
         assert_eq!(
             words("deepseek-coder", text),
-            ["costs", " ", "$", "1", "2", "3", "4", "5", ".", "6"]
+            ["costs", " $", "1", "2", "3", "4", "5", ".", "6"]
         );
         assert_eq!(
             words("deepseek-llm", text),
@@ -273,10 +273,11 @@ mod tests {
             words("gpt-2", text),
             ["It", "'s", " x", "\n\n ", " Größe", " 数学", "!"]
         );
+        // The punctuation class runs from `:` to `~` and so cuts ASCII letters off others; the models saw it so.
         assert_eq!(
             words("deepseek-llm", text),
             [
-                "It", "'", "s", " x", "\n", "\n", " ", " Größe", " ", "数学", "!"
+                "It", "'", "s", " x", "\n", "\n", " ", " Gr", "öß", "e", " ", "数学", "!"
             ]
         );
         assert_eq!(words("qwen2", "DON'T"), ["DON", "'T"]);

@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
                     return Err(Error::file(
                         self.path,
                         format!(
-                            "truncated or damaged: `{key}` claims {count} elements, {left} bytes are left"
+                            "truncated or damaged: `{key}` claims {count} elements, {left} bytes are left; get the file again"
                         ),
                     ));
                 }

@@ -1,0 +1,402 @@
+//! Models by hub name, against a stub of the hub on the loopback interface.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cdpo_model::source::{Checkpoint, ModelSource, open, open_observed};
+
+use crate::{assert_says, fixture, folder, message};
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A hub that serves one repository, `owner/name`, at revision `v1`.
+struct Hub {
+    address: String,
+    state: Arc<State>,
+}
+
+struct State {
+    files: HashMap<String, Vec<u8>>,
+    token: Option<&'static str>,
+    /// How many whole-file responses are still to break off in the middle.
+    breaks: AtomicUsize,
+    /// `METHOD path [range]` of every request.
+    seen: Mutex<Vec<String>>,
+}
+
+impl Hub {
+    fn serve(files: HashMap<String, Vec<u8>>, token: Option<&'static str>, breaks: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("bound"));
+        let state = Arc::new(State {
+            files,
+            token,
+            breaks: breaks.into(),
+            seen: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        // The thread ends with the process; it holds nothing but the listener.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let _ = shared.answer(stream);
+            }
+        });
+        Self { address, state }
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.state.seen.lock().expect("not poisoned").clone()
+    }
+}
+
+impl State {
+    fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+                break;
+            }
+            lines.push(line.trim().to_string());
+        }
+        let header = |name: &str| {
+            lines.iter().skip(1).find_map(|l| {
+                let (key, value) = l.split_once(':')?;
+                key.eq_ignore_ascii_case(name)
+                    .then(|| value.trim().to_string())
+            })
+        };
+        let mut words = lines
+            .first()
+            .map(String::as_str)
+            .unwrap_or_default()
+            .split(' ');
+        let (method, path) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let range = header("range").unwrap_or_default();
+        self.seen
+            .lock()
+            .expect("not poisoned")
+            .push(format!("{method} {path} {range}").trim().to_string());
+
+        let allowed = self
+            .token
+            .is_none_or(|t| header("authorization") == Some(format!("Bearer {t}")));
+        if !allowed {
+            return reply(stream, "401 Unauthorized", &[], b"{}", 2);
+        }
+        if path == "/api/models/owner/name/revision/v1" {
+            let list: Vec<_> = self
+                .files
+                .keys()
+                .map(|f| serde_json::json!({"rfilename": f}))
+                .collect();
+            let body = serde_json::json!({"sha": COMMIT, "siblings": list}).to_string();
+            return reply(
+                stream,
+                "200 OK",
+                &[("Content-Type", "application/json")],
+                body.as_bytes(),
+                body.len(),
+            );
+        }
+        let Some(bytes) = path
+            .strip_prefix("/owner/name/resolve/v1/")
+            .and_then(|f| self.files.get(f))
+        else {
+            return reply(stream, "404 Not Found", &[], b"", 0);
+        };
+        let (from, to) = range
+            .strip_prefix("bytes=")
+            .and_then(|r| r.split_once('-'))
+            .unwrap_or(("0", ""));
+        let from: usize = from.parse().unwrap_or(0);
+        let to = to
+            .parse()
+            .map_or(bytes.len(), |last: usize| (last + 1).min(bytes.len()));
+        let body = &bytes[from..to];
+        let place = format!("bytes {from}-{}/{}", to.saturating_sub(1), bytes.len());
+        let etag = format!("\"{}-{}\"", path.replace('/', "_"), bytes.len());
+        let headers = [
+            ("Content-Range", place.as_str()),
+            ("ETag", &etag),
+            ("X-Repo-Commit", COMMIT),
+        ];
+        let breaks = body.len() > 1000
+            && self
+                .breaks
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+                .is_ok();
+        let sent = if breaks {
+            &body[..body.len() / 2]
+        } else {
+            body
+        };
+        reply(stream, "206 Partial Content", &headers, sent, body.len())
+    }
+}
+
+/// Writes a response that announces `length` bytes, and closes.
+fn reply(
+    mut stream: TcpStream,
+    status: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    length: usize,
+) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n"
+    )?;
+    for (name, value) in headers {
+        write!(stream, "{name}: {value}\r\n")?;
+    }
+    stream.write_all(b"\r\n")?;
+    stream.write_all(body)
+}
+
+fn files_of(folder: &Path) -> HashMap<String, Vec<u8>> {
+    std::fs::read_dir(folder)
+        .expect("there")
+        .flatten()
+        .map(|e| {
+            (
+                e.file_name().into_string().expect("plain"),
+                std::fs::read(e.path()).expect("read"),
+            )
+        })
+        .collect()
+}
+
+/// A hub name with every setting explicit.
+struct Named {
+    source: ModelSource,
+    cache: tempfile::TempDir,
+}
+
+fn named(hub: &Hub, repo: &str, token: Option<&str>) -> Named {
+    let cache = tempfile::tempdir().expect("a cache");
+    let source = ModelSource::Hub {
+        repo: repo.into(),
+        revision: "v1".into(),
+        endpoint: Some(hub.address.clone()),
+        token: token.map(str::to_string),
+        cache: cache.path().to_path_buf(),
+        offline: false,
+    };
+    Named { source, cache }
+}
+
+fn changed(source: &ModelSource, to_endpoint: Option<&str>, to_offline: bool) -> ModelSource {
+    match source.clone() {
+        ModelSource::Hub {
+            repo,
+            revision,
+            endpoint,
+            token,
+            cache,
+            ..
+        } => ModelSource::Hub {
+            repo,
+            revision,
+            endpoint: to_endpoint.map(str::to_string).or(endpoint),
+            token,
+            cache,
+            offline: to_offline,
+        },
+        path @ ModelSource::Path(_) => path,
+    }
+}
+
+fn same_model(a: &Checkpoint, b: &Checkpoint) {
+    assert_eq!(a.config, b.config);
+    assert_eq!(a.content_id, b.content_id);
+    assert_eq!(a.tokenizer.content_id(), b.tokenizer.content_id());
+}
+
+#[test]
+fn a_model_is_downloaded_once_and_then_used_without_the_network() {
+    for weights in ["llama", "llama-tied"] {
+        let local = folder(weights);
+        let expected = open(&ModelSource::Path(local.path().to_path_buf())).expect("opens");
+        let hub = Hub::serve(files_of(local.path()), None, 0);
+        let named = named(&hub, "owner/name", None);
+        let mut last = HashMap::new();
+        let found = open_observed(&named.source, &mut |d| {
+            last.insert(d.file.to_string(), (d.done, d.total));
+        })
+        .expect("downloads");
+        same_model(&found, &expected);
+        assert_eq!(found.origin, "owner/name@v1");
+        assert!(
+            last.len() >= 4 && last.values().all(|(done, total)| done == total),
+            "{last:?}"
+        );
+        // The fixture's further files are not part of the model.
+        assert!(
+            hub.seen().iter().all(|r| !r.contains("reference")),
+            "{:?}",
+            hub.seen()
+        );
+
+        let requests = hub.seen().len();
+        same_model(&open(&named.source).expect("from the cache"), &expected);
+        same_model(
+            &open(&changed(&named.source, None, true)).expect("offline"),
+            &expected,
+        );
+        same_model(
+            &open(&changed(&named.source, Some("http://127.0.0.1:9"), false)).expect("unreachable"),
+            &expected,
+        );
+        assert_eq!(hub.seen().len(), requests, "the cache is complete");
+        // Python's layout, so that both share one cache.
+        let snapshot = named
+            .cache
+            .path()
+            .join(format!("models--owner--name/snapshots/{COMMIT}"));
+        assert!(snapshot.join("config.json").exists());
+    }
+}
+
+#[test]
+fn an_interrupted_download_goes_on_where_it_broke_off() {
+    let local = folder("llama");
+    let expected = open(&ModelSource::Path(local.path().to_path_buf())).expect("opens");
+    let hub = Hub::serve(files_of(local.path()), None, 1);
+    let named = named(&hub, "owner/name", None);
+    same_model(&open(&named.source).expect("retries"), &expected);
+    let resumed = hub
+        .seen()
+        .iter()
+        .any(|r| r.contains("bytes=") && !r.contains("bytes=0-"));
+    assert!(resumed, "{:?}", hub.seen());
+}
+
+#[test]
+fn the_token_is_sent_and_never_shown() {
+    let local = folder("llama");
+    let hub = Hub::serve(files_of(local.path()), Some("secret-token"), 0);
+    assert!(open(&named(&hub, "owner/name", Some("secret-token")).source).is_ok());
+    let said = message(open(&named(&hub, "owner/name", Some("wrong-token")).source));
+    assert_says(&said, &["owner/name@v1", "401", "token"]);
+    assert!(!said.contains("wrong-token"), "{said}");
+    assert_says(
+        &message(open(&named(&hub, "owner/name", None).source)),
+        &["private or gated"],
+    );
+}
+
+#[test]
+fn offline_with_an_incomplete_cache_is_an_error_without_a_request() {
+    let local = folder("llama");
+    let hub = Hub::serve(files_of(local.path()), None, 0);
+    let named = named(&hub, "owner/name", None);
+    let offline = changed(&named.source, None, true);
+    assert_says(
+        &message(open(&offline)),
+        &[
+            "owner/name@v1",
+            "offline",
+            &named.cache.path().display().to_string(),
+        ],
+    );
+    assert!(hub.seen().is_empty());
+    open(&named.source).expect("downloads");
+    let snapshot = named
+        .cache
+        .path()
+        .join(format!("models--owner--name/snapshots/{COMMIT}"));
+    std::fs::remove_file(snapshot.join("model.safetensors")).expect("there");
+    assert_says(&message(open(&offline)), &["not in the cache"]);
+}
+
+#[test]
+fn one_gguf_file_of_a_repository_can_be_named() {
+    let path: PathBuf = fixture("gguf/tiny-qwen2.gguf");
+    let expected = open(&ModelSource::Path(path.clone())).expect("opens");
+    let files = HashMap::from([(
+        "tiny.gguf".to_string(),
+        std::fs::read(&path).expect("there"),
+    )]);
+    let hub = Hub::serve(files, None, 0);
+    let source = named(&hub, "owner/name:tiny.gguf", None);
+    same_model(&open(&source.source).expect("downloads"), &expected);
+    same_model(
+        &open(&changed(&source.source, None, true)).expect("offline"),
+        &expected,
+    );
+    assert_says(
+        &message(open(&named(&hub, "owner/name", None).source)),
+        &["config.json", "tiny.gguf"],
+    );
+    assert_says(
+        &message(open(&named(&hub, "owner/name:other.gguf", None).source)),
+        &["other.gguf", "tiny.gguf"],
+    );
+}
+
+#[test]
+fn what_a_repository_lacks_is_named() {
+    let local = folder("llama");
+    for (file, parts) in [
+        (
+            "model.safetensors",
+            ["model.safetensors", "only safetensors"],
+        ),
+        ("tokenizer.json", ["tokenizer.json", "config.json"]),
+    ] {
+        let mut files = files_of(local.path());
+        files.remove(file);
+        let hub = Hub::serve(files, None, 0);
+        assert_says(
+            &message(open(&named(&hub, "owner/name", None).source)),
+            &parts,
+        );
+    }
+    let hub = Hub::serve(HashMap::new(), None, 0);
+    assert_says(
+        &message(open(&named(&hub, "owner/other", None).source)),
+        &["404", "name and the revision"],
+    );
+}
+
+#[test]
+fn malformed_names_are_refused_before_any_path_or_request() {
+    let hub = Hub::serve(HashMap::new(), None, 0);
+    for name in [
+        "",
+        "a/b/c",
+        "../x",
+        "owner/..",
+        "owner/name:../x.gguf",
+        "owner/na me",
+        "owner//",
+        "owner/name:",
+    ] {
+        assert_says(
+            &message(open(&named(&hub, name, None).source)),
+            &["owner/name"],
+        );
+    }
+    assert!(hub.seen().is_empty());
+}
+
+#[test]
+fn an_unreachable_hub_says_so() {
+    let hub = Hub::serve(HashMap::new(), None, 0);
+    let named = named(&hub, "owner/name", None);
+    // Port 9 (discard) is closed on the loopback interface.
+    let source = changed(&named.source, Some("http://127.0.0.1:9/"), false);
+    assert_says(
+        &message(open(&source)),
+        &["owner/name@v1", "check the network and the endpoint"],
+    );
+}
