@@ -149,13 +149,10 @@ pub(crate) fn backward(
             let dropped = MatRef::new(&dropped, rows, width)?;
             let z = product(dropped, Rhs::Dense(factors.a()?.t()), 1.0, None)?;
             gemm(into.a, dz.t(), Rhs::Dense(dropped), 1.0, 1.0)?;
-            gemm(
-                into.b,
-                upstream.t(),
-                Rhs::Dense(MatRef::new(&z, rows, factors.rank)?),
-                lora.scale,
-                1.0,
-            )?;
+            // dB^T = z^T dy: twice as fast as dB itself, which would have to repack dy by columns.
+            let z = MatRef::new(&z, rows, factors.rank)?;
+            let transposed = product(z.t(), Rhs::Dense(upstream), lora.scale, None)?;
+            add_transposed(into.b, &transposed, factors.rank)?;
         }
         if let Some(dx) = &mut dx {
             match &lora.dropout {
@@ -172,6 +169,18 @@ pub(crate) fn backward(
         }
     }
     dx.map(|dx| tensor(dx, (rows, width))).transpose()
+}
+
+/// `into += from^T`, `from` `[rank, n]`, `into` `[n, rank]`.
+fn add_transposed(into: &mut [f32], from: &[f32], rank: usize) -> Result<()> {
+    expect("gradient of B", into.len(), from.len())?;
+    let n = from.len() / rank.max(1);
+    for (i, into) in into.chunks_mut(rank.max(1)).enumerate() {
+        for (j, sum) in into.iter_mut().enumerate() {
+            *sum += from[j * n + i];
+        }
+    }
+    Ok(())
 }
 
 fn expect(what: &str, got: usize, expected: usize) -> Result<()> {
