@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use cdpo_model::error::Result;
-use cdpo_model::ops::gemm::{kernel_name, matmul_nn, matmul_nt, matmul_packed, matmul_tn, PackedB};
+use cdpo_model::ops::gemm::{PackedB, kernel_name, matmul_nn, matmul_nt, matmul_packed, matmul_tn};
 use cdpo_model::ops::linear::{Dropout, LinearGrads, LoraGrads, LoraRef};
 use cdpo_model::ops::rotary::Rotary;
 use cdpo_model::ops::{head, linear, rms_norm, swiglu};
@@ -34,19 +34,52 @@ fn randn(shape: &[usize]) -> Result<Tensor> {
 }
 
 fn report(what: &str, rows: usize, seconds: f64, gflop: f64) {
-    println!("{what:<44} {rows:>5} rows {:>9.3} ms {:>7.1} GF/s", seconds * 1e3, gflop / seconds);
+    println!(
+        "{what:<44} {rows:>5} rows {:>9.3} ms {:>7.1} GF/s",
+        seconds * 1e3,
+        gflop / seconds
+    );
 }
 
 fn products(rows: usize, width: usize, out: usize) -> Result<()> {
-    let (x, w, dy) = (randn(&[rows, width])?, randn(&[out, width])?, randn(&[rows, out])?);
+    let (x, w, dy) = (
+        randn(&[rows, width])?,
+        randn(&[out, width])?,
+        randn(&[rows, out])?,
+    );
     let packed = PackedB::new(&w)?;
     let gflop = 2e-9 * (rows * width * out) as f64;
     let name = |what: &str| format!("{what} {width} -> {out}");
-    report(&name("tensor library x W^T"), rows, best(|| Ok(drop(x.matmul(&w.t()?)?)))?, gflop);
-    report(&name("x W^T"), rows, best(|| matmul_nt(&x, &w).map(drop))?, gflop);
-    report(&name("x W^T, packed"), rows, best(|| matmul_packed(&x, &packed).map(drop))?, gflop);
-    report(&name("dy W"), rows, best(|| matmul_nn(&dy, &w).map(drop))?, gflop);
-    report(&name("dy^T x"), rows, best(|| matmul_tn(&dy, &x).map(drop))?, gflop);
+    report(
+        &name("tensor library x W^T"),
+        rows,
+        best(|| Ok(drop(x.matmul(&w.t()?)?)))?,
+        gflop,
+    );
+    report(
+        &name("x W^T"),
+        rows,
+        best(|| matmul_nt(&x, &w).map(drop))?,
+        gflop,
+    );
+    report(
+        &name("x W^T, packed"),
+        rows,
+        best(|| matmul_packed(&x, &packed).map(drop))?,
+        gflop,
+    );
+    report(
+        &name("dy W"),
+        rows,
+        best(|| matmul_nn(&dy, &w).map(drop))?,
+        gflop,
+    );
+    report(
+        &name("dy^T x"),
+        rows,
+        best(|| matmul_tn(&dy, &x).map(drop))?,
+        gflop,
+    );
     Ok(())
 }
 
@@ -58,35 +91,86 @@ fn adapted(rows: usize, width: usize, out: usize) -> Result<()> {
     let (a, b) = (randn(&[RANK, width])?, randn(&[out, RANK])?);
     let row_keys: Vec<u64> = (0..rows as u64).collect();
     let gflop = 2e-9 * (rows * width * out) as f64;
-    let dropped = Dropout { p: 0.05, row_keys: &row_keys, module: 1 };
-    report(&format!("linear {width} -> {out}"), rows, best(|| linear::forward(&x, &w, None, &[]).map(drop))?, gflop);
+    let dropped = Dropout {
+        p: 0.05,
+        row_keys: &row_keys,
+        module: 1,
+    };
+    report(
+        &format!("linear {width} -> {out}"),
+        rows,
+        best(|| linear::forward(&x, &w, None, &[]).map(drop))?,
+        gflop,
+    );
     for (what, dropout) in [("LoRA", None), ("LoRA, dropout", Some(dropped))] {
-        let lora = [LoraRef { a: &a, b: &b, scale: 2.0, dropout }];
+        let lora = [LoraRef {
+            a: &a,
+            b: &b,
+            scale: 2.0,
+            dropout,
+        }];
         let forward = best(|| linear::forward(&x, &w, None, &lora).map(drop))?;
-        report(&format!("linear {width} -> {out}, {what}"), rows, forward, gflop);
+        report(
+            &format!("linear {width} -> {out}, {what}"),
+            rows,
+            forward,
+            gflop,
+        );
         let (mut da, mut db) = (vec![0.0; RANK * width], vec![0.0; RANK * out]);
         let backward = best(|| {
-            let grads: LinearGrads<'_> = LoraGrads { index: 0, a: &mut da, b: &mut db }.into();
+            let grads: LinearGrads<'_> = LoraGrads {
+                index: 0,
+                a: &mut da,
+                b: &mut db,
+            }
+            .into();
             linear::backward(&dy, &x, &w, &lora, grads, true).map(drop)
         })?;
-        report(&format!("linear backward {width} -> {out}, {what}"), rows, backward, gflop);
+        report(
+            &format!("linear backward {width} -> {out}, {what}"),
+            rows,
+            backward,
+            gflop,
+        );
     }
     Ok(())
 }
 
 fn elementwise(rows: usize) -> Result<()> {
     let (hidden, inner, heads) = (576, 1536, 9);
-    let (x, dy, w) = (randn(&[rows, hidden])?, randn(&[rows, hidden])?, randn(&[hidden])?);
-    let (gate, up, dz) = (randn(&[rows, inner])?, randn(&[rows, inner])?, randn(&[rows, inner])?);
-    let inv_freq: Vec<f64> = (0..32).map(|i| 10000f64.powf(-f64::from(i) / 32.0)).collect();
+    let (x, dy, w) = (
+        randn(&[rows, hidden])?,
+        randn(&[rows, hidden])?,
+        randn(&[hidden])?,
+    );
+    let (gate, up, dz) = (
+        randn(&[rows, inner])?,
+        randn(&[rows, inner])?,
+        randn(&[rows, inner])?,
+    );
+    let inv_freq: Vec<f64> = (0..32)
+        .map(|i| 10000f64.powf(-f64::from(i) / 32.0))
+        .collect();
     let rotary = Rotary::from_inv_freq(&inv_freq, rows);
     let positions: Vec<u32> = (0..rows as u32).collect();
     for (what, seconds) in [
-        ("rms_norm", best(|| rms_norm::forward(&x, &w, 1e-5).map(drop))?),
-        ("rms_norm backward", best(|| rms_norm::backward(&dy, &x, &w, 1e-5, None).map(drop))?),
-        ("rotary", best(|| rotary.apply(&x, heads, &positions, false).map(drop))?),
+        (
+            "rms_norm",
+            best(|| rms_norm::forward(&x, &w, 1e-5).map(drop))?,
+        ),
+        (
+            "rms_norm backward",
+            best(|| rms_norm::backward(&dy, &x, &w, 1e-5, None).map(drop))?,
+        ),
+        (
+            "rotary",
+            best(|| rotary.apply(&x, heads, &positions, false).map(drop))?,
+        ),
         ("swiglu", best(|| swiglu::forward(&gate, &up).map(drop))?),
-        ("swiglu backward", best(|| swiglu::backward(&dz, &gate, &up).map(drop))?),
+        (
+            "swiglu backward",
+            best(|| swiglu::backward(&dz, &gate, &up).map(drop))?,
+        ),
     ] {
         println!("{what:<44} {rows:>5} rows {:>9.3} ms", seconds * 1e3);
     }
@@ -100,16 +184,40 @@ fn heads(rows: usize) -> Result<()> {
     let targets: Vec<u32> = (0..rows as u32).map(|r| r * 31 % vocab as u32).collect();
     let gflop = 2e-9 * (rows * hidden * vocab) as f64;
     let mut w = Weight::frozen(dense)?;
-    report("head, dense", rows, best(|| head::token_logps(&h, &w, &targets).map(drop))?, gflop);
-    report("head with gradient, dense", rows, best(|| head::token_logps_grad(&h, &w, &targets).map(drop))?, 2.0 * gflop);
+    report(
+        "head, dense",
+        rows,
+        best(|| head::token_logps(&h, &w, &targets).map(drop))?,
+        gflop,
+    );
+    report(
+        "head with gradient, dense",
+        rows,
+        best(|| head::token_logps_grad(&h, &w, &targets).map(drop))?,
+        2.0 * gflop,
+    );
     w.pack(true)?;
-    report("head, packed", rows, best(|| head::token_logps(&h, &w, &targets).map(drop))?, gflop);
-    report("head with gradient, packed", rows, best(|| head::token_logps_grad(&h, &w, &targets).map(drop))?, 2.0 * gflop);
+    report(
+        "head, packed",
+        rows,
+        best(|| head::token_logps(&h, &w, &targets).map(drop))?,
+        gflop,
+    );
+    report(
+        "head with gradient, packed",
+        rows,
+        best(|| head::token_logps_grad(&h, &w, &targets).map(drop))?,
+        2.0 * gflop,
+    );
     Ok(())
 }
 
 fn main() -> Result<()> {
-    println!("kernel {}, {} threads", kernel_name(), rayon::current_num_threads());
+    println!(
+        "kernel {}, {} threads",
+        kernel_name(),
+        rayon::current_num_threads()
+    );
     for rows in [64, 1024] {
         products(rows, 576, 1536)?;
         adapted(rows, 576, 576)?;

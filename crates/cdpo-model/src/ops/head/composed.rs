@@ -1,4 +1,5 @@
-//! The head on tensor operations, for any device and float type.
+//! The head on tensor operations, for any device and float type. Whether the logits are finite is judged by the
+//! log-probabilities, so a lone negative infinity off the target passes, as a probability of 0.
 
 use candle_core::{D, DType, Device, Tensor};
 

@@ -161,6 +161,17 @@ fn a_logit_that_is_not_finite_is_an_error_naming_the_row() {
     }
 }
 
+/// It would not show in the log-probability of another target.
+#[test]
+fn one_negative_infinity_among_the_logits_is_an_error() {
+    let h = Tensor::new(&[[0.0f32, 1.0], [1.0, 1.0]], &Device::Cpu).unwrap();
+    let w = Tensor::new(&[[2f32, 1.0], [f32::MIN, f32::MIN]], &Device::Cpu).unwrap();
+    let message = token_logps(&h, &Weight::frozen(w).unwrap(), &[0, 0])
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("row 1"), "{message}");
+}
+
 #[test]
 fn targets_and_shapes_that_do_not_fit_are_errors() {
     let weight = Weight::frozen(draw_both(2, &[5, 3]).0).unwrap();

@@ -109,5 +109,6 @@ mod tests {
         assert!(filled(3, |slots| Ok(cleared(&mut slots[..2]))).is_err());
         assert!(filled(3, |slots| Ok(cleared(&mut slots[1..]))).is_err());
         assert!(filled(3, |_| Ok(&mut [])).is_err());
+        assert!(filled(3, |_| Ok(Box::leak(Box::new([0.0; 3])))).is_err());
     }
 }
