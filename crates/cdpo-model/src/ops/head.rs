@@ -53,6 +53,28 @@ pub fn token_logps_grad(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<(Vec<
     }
 }
 
+/// The host `f32` kernel of [`super::head_weight::weight_grad`]: adds `sum_r g_r (e_(y_r) - p_r) h_r^T` into `into` `[V, H]`.
+///
+/// # Errors
+/// As [`token_logps`], and if there are not as many derivatives as targets or `into` has another size.
+pub(crate) fn host_weight_grad(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    dlogps: &[f32],
+    into: &mut [f32],
+) -> Result<()> {
+    check(h, w, targets)?;
+    if dlogps.len() != targets.len() {
+        return Err(Error::Invalid(format!(
+            "head: {} derivatives for {} targets",
+            dlogps.len(),
+            targets.len()
+        )));
+    }
+    cpu::weight_grad(h, w, targets, dlogps, into, CHUNK_BYTES)
+}
+
 fn check(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<()> {
     let (rows, width) = h.dims2()?;
     let (vocab, in_features) = w.shape();

@@ -5,7 +5,8 @@
 use candle_core::{D, Tensor};
 
 use super::gemm::{matmul_nt, matmul_tn};
-use super::host::accumulate;
+use super::head::host_weight_grad;
+use super::host::{accumulate, is_host_f32};
 use crate::error::Result;
 use crate::weight::Weight;
 
@@ -17,6 +18,9 @@ const CHUNK_BYTES: usize = 128 << 20;
 /// # Errors
 /// If the shapes do not fit.
 pub fn weight_grad(h: &Tensor, w: &Weight, targets: &[u32], dlogps: &[f32], into: &mut [f32]) -> Result<()> {
+    if is_host_f32(h) {
+        return host_weight_grad(h, w, targets, dlogps, into);
+    }
     let (vocab, width) = w.shape();
     let rows = (CHUNK_BYTES / (vocab * size_of::<f32>())).max(1);
     let dense = w.dense()?;

@@ -282,23 +282,52 @@ mod tests {
         }
     }
 
+    /// Runs a kernel as compiled for AVX2, where the machine has it, else for the baseline with fused multiply-adds as
+    /// library calls.
+    fn narrow<K: Kernel>(kernel: K) -> K::Output {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the features are present.
+            return unsafe { avx2(kernel) };
+        }
+        kernel.run::<Fused>()
+    }
+
     #[test]
-    fn both_vector_widths_give_the_same_bits() {
-        let mut key = crate::keyed::Key::new(5);
-        let mut draw = |n: usize| -> Vec<f32> {
-            (0..n)
-                .map(|_| {
-                    key = key.with(1);
-                    key.unit() as f32 - 0.5
-                })
-                .collect()
+    fn every_vector_width_gives_the_same_bits() {
+        let draw = |seed| -> Vec<f32> {
+            let key = crate::keyed::Key::new(seed);
+            (0..1003).map(|i| key.with(i).unit() as f32 - 0.5).collect()
         };
-        let (a, b) = (draw(1003), draw(1003));
-        // `Fused` here is compiled for the baseline, with fused multiply-adds as library calls.
-        assert_eq!(dispatch(Sums(&a, &b)), Sums(&a, &b).run::<Fused>());
-        let (mut x, mut y) = (a.clone(), a);
-        dispatch(ExpAll(&mut x));
-        ExpAll(&mut y).run::<Fused>();
-        assert_eq!(x, y);
+        let (a, b) = (draw(1), draw(2));
+        let fused = Sums(&a, &b).run::<Fused>();
+        assert_eq!(narrow(Sums(&a, &b)), fused);
+        let exps = |run: fn(ExpAll<'_>)| {
+            let mut x = a.clone();
+            run(ExpAll(&mut x));
+            x
+        };
+        let fused_exps = exps(|k| k.run::<Fused>());
+        assert_eq!(exps(|k| narrow(k)), fused_exps);
+        if is_fused() {
+            assert_eq!(dispatch(Sums(&a, &b)), fused);
+            assert_eq!(exps(|k| dispatch(k)), fused_exps);
+        }
+    }
+
+    /// Whether [`dispatch`] chooses fused multiply-adds here.
+    fn is_fused() -> bool {
+        struct Probe;
+        impl Kernel for Probe {
+            type Output = bool;
+
+            #[inline(always)]
+            fn run<I: Isa>(self) -> bool {
+                // The product's last bit survives only if the sum is fused.
+                let x = 1.0 + f32::EPSILON;
+                I::mul_add(x, x, -(x * x)) != 0.0
+            }
+        }
+        dispatch(Probe)
     }
 }

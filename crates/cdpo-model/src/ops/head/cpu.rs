@@ -99,6 +99,56 @@ pub(crate) fn token_logps_grad(
     Ok((logps, tensor(grad, (rows, width))?))
 }
 
+/// See [`super::weight_grad`].
+pub(crate) fn weight_grad(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    dlogps: &[f32],
+    into: &mut [f32],
+    chunk_bytes: usize,
+) -> Result<()> {
+    let h = contiguous(h)?;
+    let (rows, width) = h.dims2()?;
+    let (vocab, _) = w.shape();
+    let hs = HostSlice::new(&h)?;
+    let dense = if w.packed().is_none() {
+        Some(contiguous(w.dense()?)?)
+    } else {
+        None
+    };
+    let ws = dense.as_ref().map(HostSlice::new).transpose()?;
+    let rhs = rhs(w, ws.as_deref(), vocab, width)?;
+    let chunk = rows_per_chunk(chunk_bytes, vocab).min(rows.max(1));
+    let mut logits = vec![0.0f32; chunk * vocab];
+    for start in (0..rows).step_by(chunk) {
+        let count = chunk.min(rows - start);
+        let logits = &mut logits[..count * vocab];
+        let hidden = MatRef::new(&hs[start * width..][..count * width], count, width)?;
+        gemm(logits, hidden, rhs, 1.0, 0.0)?;
+        let (targets, dlogps) = (
+            &targets[start..start + count],
+            &dlogps[start..start + count],
+        );
+        let sums = row_sums(logits, vocab, targets, start, true)?;
+        // g_r (e_(y_r) - p_r), in the place of e^(l - top).
+        logits
+            .par_chunks_mut(vocab)
+            .zip(targets)
+            .zip(dlogps.par_iter().zip(&sums))
+            .for_each(|((e, &target), (&g, sum))| {
+                simd::dispatch(Scale {
+                    x: e,
+                    factor: (-f64::from(g) / sum.total) as f32,
+                });
+                e[target as usize] += g;
+            });
+        let errors = MatRef::new(logits, count, vocab)?;
+        gemm(into, errors.t(), Rhs::Dense(hidden), 1.0, 1.0)?;
+    }
+    Ok(())
+}
+
 fn rhs<'a>(w: &'a Weight, dense: Option<&'a [f32]>, vocab: usize, width: usize) -> Result<Rhs<'a>> {
     Ok(match w.packed() {
         Some(packed) => Rhs::Packed(packed),
@@ -197,6 +247,23 @@ impl Kernel for Combine<'_> {
     fn run<I: Isa>(self) {
         for (g, &own) in self.g.iter_mut().zip(self.own) {
             *g = I::mul_add(self.factor, *g, own);
+        }
+    }
+}
+
+/// `x *= factor`.
+struct Scale<'a> {
+    x: &'a mut [f32],
+    factor: f32,
+}
+
+impl Kernel for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for x in self.x {
+            *x *= self.factor;
         }
     }
 }

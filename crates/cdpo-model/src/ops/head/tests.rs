@@ -1,6 +1,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::*;
+use crate::ops::head_weight::weight_grad;
 use crate::ops::oracle::{
     assert_close, assert_rows_stand_alone, bits, draw, draw_both, finite_differences, values,
 };
@@ -109,6 +110,39 @@ fn the_composed_head_goes_in_chunks_too() {
     assert_eq!(whole.0, parts.0);
     assert_eq!(whole.0, few);
     assert_close("grad", &values(&parts.1), &values(&whole.1), 1e-14);
+}
+
+/// `f64` by the composed path, in `f32` sums; then the kernel against it, for chunks of any size.
+#[test]
+fn the_gradient_of_a_trained_head_equals_finite_differences() {
+    let (h, h64) = hidden();
+    let (w, w64) = draw_both(2, &[37, 12]);
+    let dlogps = [0.5f32, -1.0, 2.0, 0.25, 0.0, -0.75, 1.5];
+    let upstream = Tensor::new(&dlogps, &Device::Cpu).unwrap();
+    let logp = |w: &Tensor| Ok(composed::rows(&h64, w, &TARGETS)?.0);
+    let expected = finite_differences(logp, &w64, &upstream);
+    let wide = |g: &[f32]| g.iter().map(|g| f64::from(*g) - 1.0).collect::<Vec<_>>();
+    let mut sums = vec![1.0f32; 37 * 12];
+    weight_grad(
+        &h64,
+        &Weight::frozen(w64).unwrap(),
+        &TARGETS,
+        &dlogps,
+        &mut sums,
+    )
+    .unwrap();
+    assert_close("composed", &wide(&sums), &expected, 1e-6);
+    let weight = Weight::frozen(w).unwrap();
+    for rows in [1, 2, 3, 7, 50] {
+        let mut sums = vec![1.0f32; 37 * 12];
+        cpu::weight_grad(&h, &weight, &TARGETS, &dlogps, &mut sums, rows * 37 * 4).unwrap();
+        assert_close("cpu", &wide(&sums), &expected, 2e-6);
+    }
+    let mut sums = vec![1.0f32; 37 * 12];
+    weight_grad(&h, &weight, &TARGETS, &dlogps, &mut sums).unwrap();
+    assert_close("public", &wide(&sums), &expected, 2e-6);
+    assert!(weight_grad(&h, &weight, &TARGETS, &dlogps[1..], &mut sums).is_err());
+    assert!(weight_grad(&h, &weight, &TARGETS, &dlogps, &mut sums[1..]).is_err());
 }
 
 #[test]
