@@ -146,7 +146,7 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     )];
     for layer in 0..config.layers {
         let mut add = |name: &str, shape: Vec<usize>| {
-            all.push((format!("model.layers.{layer}.{name}"), shape))
+            all.push((format!("model.layers.{layer}.{name}"), shape));
         };
         add("input_layernorm.weight", vec![hidden]);
         for (name, width) in [("q_proj", q), ("k_proj", kv), ("v_proj", kv)] {

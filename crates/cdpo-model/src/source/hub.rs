@@ -211,8 +211,8 @@ impl Remote {
     fn lacks(&self, file: &str, listed: &[String]) -> Error {
         let gguf: Vec<&str> = listed
             .iter()
-            .filter(|f| f.ends_with(".gguf"))
             .map(String::as_str)
+            .filter(|f| Path::new(f).extension().is_some_and(|e| e == "gguf"))
             .collect();
         let hint = if !gguf.is_empty() {
             format!(

@@ -225,15 +225,12 @@ impl TensorSource for SafetensorsFolder {
             }
         };
         let row_len = shape.last().copied().unwrap_or(1);
-        let rows = if row_len == 0 {
-            0
-        } else {
-            shape.iter().product::<usize>() / row_len
-        };
+        let elements: usize = shape.iter().product();
+        let rows = elements.checked_div(row_len).unwrap_or(0);
         let (from, to) = info.data_offsets;
         let bytes = shard.bytes.get(shard.data + from..shard.data + to);
         let bytes = bytes
-            .filter(|b| Some(b.len()) == encoding.bytes(rows * row_len))
+            .filter(|b| Some(b.len()) == encoding.bytes(elements))
             .ok_or_else(|| {
                 Error::tensor(
                     name,

@@ -144,7 +144,7 @@ fn bpe(origin: &str, tokens: &[&str], kinds: &[u64], merges: &[&str], pre: Pre) 
             return Err(damaged(format!("token {id} `{text}` is there twice")));
         }
     }
-    let longest = tokens.iter().map(|t| t.len()).max().unwrap_or(0);
+    let longest = vocab.keys().map(String::len).max().unwrap_or(0);
     let mut pairs = Vec::with_capacity(merges.len());
     for &merge in merges {
         let (left, right) = merge
@@ -172,8 +172,12 @@ fn content_id(pre: &str, tokens: &[&str], kinds: &[u64], merges: &[&str]) -> Str
     text(pre);
     for list in [tokens, merges] {
         text(&list.len().to_string());
-        list.iter().for_each(|item| text(item));
+        for item in list {
+            text(item);
+        }
     }
-    kinds.iter().for_each(|kind| text(&kind.to_string()));
+    for kind in kinds {
+        text(&kind.to_string());
+    }
     hasher.finalize().to_hex()[..32].to_string()
 }

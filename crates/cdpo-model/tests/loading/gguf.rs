@@ -184,8 +184,9 @@ fn linear_scaling_is_read_in_both_spellings() {
         vec![("llama.rope.scale_linear", Value::F32(2.0))],
     ] {
         let mut file = tiny("llama");
-        keys.into_iter()
-            .for_each(|(key, value)| file.set(key, value));
+        for (key, value) in keys {
+            file.set(key, value);
+        }
         assert_eq!(
             open_file(file.save().path()).config.rope_scaling,
             RopeScaling::Linear { factor: 2.0 }

@@ -1,6 +1,8 @@
 //! The real models, where `CDPO_TEST_MODELS` and `CDPO_TEST_DATA` point: ids of every question and solution against
 //! the model's own tokenizer.json and against hashes dumped by `scripts/check_real_models.py`.
 
+#![allow(clippy::print_stderr)]
+
 use std::path::PathBuf;
 
 use cdpo_model::Tokenizer;

@@ -262,12 +262,7 @@ fn a_tokenizer_larger_than_the_embedding_does_not_belong_to_the_model() {
     let dir = folder("llama");
     let path = dir.path().join("tokenizer.json");
     let text = std::fs::read_to_string(&path).expect("there");
-    std::fs::write(
-        &path,
-        text.replace("\"1\": 9", "\"1\": 9, \"c\": 10")
-            .replace("\"id\": 2,", "\"id\": 2,"),
-    )
-    .expect("written");
+    std::fs::write(&path, text.replace("\"1\": 9", "\"1\": 9, \"c\": 10")).expect("written");
     assert!(open_folder(dir.path()).is_ok());
     let many: Vec<String> = (10..300).map(|i| format!("\"x{i}\": {i}")).collect();
     std::fs::write(

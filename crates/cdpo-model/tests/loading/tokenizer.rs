@@ -6,7 +6,8 @@ use cdpo_model::Tokenizer;
 use cdpo_model::source::{ModelSource, open};
 use serde_json::{Value, json};
 
-use crate::bad_gguf::tiny;
+use crate::bad_gguf::Value::{Flag, Text, Texts};
+use crate::bad_gguf::{File, tiny};
 use crate::{TINY_TOKENIZER, assert_says, fixture, message};
 
 /// The tiny tokenizer in a folder, with a `tokenizer_config.json` if one is given.
@@ -187,7 +188,7 @@ fn a_saved_tokenizer_reads_back_the_same() {
 
 #[test]
 fn the_content_identifier_follows_the_vocabulary() {
-    let id = |change: fn(&mut crate::bad_gguf::File)| {
+    let id = |change: fn(&mut File)| {
         let mut file = tiny("llama");
         change(&mut file);
         open(&ModelSource::Path(file.save().path().to_path_buf()))
@@ -195,7 +196,6 @@ fn the_content_identifier_follows_the_vocabulary() {
             .tokenizer
             .content_id()
     };
-    use crate::bad_gguf::Value::{Flag, Text, Texts};
     let base = id(|_| {});
     assert_eq!(base, id(|f| f.set("general.name", Text("other".into()))));
     assert_ne!(

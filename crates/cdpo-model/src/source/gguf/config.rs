@@ -112,8 +112,9 @@ fn rope_scaling(
         None => meta.number(&key("rope.scale_linear"))?,
     };
     match (meta.text(&key("rope.scaling.type"))?, factor) {
-        (Some("none"), _) | (None, None) => Ok(RopeScaling::None),
-        (None | Some("linear"), Some(1.0)) => Ok(RopeScaling::None),
+        (Some("none"), _) | (None, None) | (None | Some("linear"), Some(1.0)) => {
+            Ok(RopeScaling::None)
+        }
         (None | Some("linear"), Some(factor)) => Ok(RopeScaling::Linear { factor }),
         (Some("linear"), None) => Err(meta.missing(&key("rope.scaling.factor"))),
         (Some(other), _) => Err(Error::file(
