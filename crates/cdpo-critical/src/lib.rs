@@ -1,10 +1,12 @@
 //! Critical tokens: which trajectories to learn from, and how strongly each of their tokens points to a wrong answer.
 //!
 //! [`selection`] turns graded samples into the positive set, the negative set and the preference pairs; [`contrast`] scores
-//! every token of a wrong response by two contrastive models (Lin et al. 2025, arXiv 2411.19943, Eq. 1).
+//! every token of a wrong response by two contrastive models (Lin et al. 2025, arXiv 2411.19943, Eq. 1); [`rollout`] holds the
+//! definition of a critical token by rollouts and the search that needs only part of them.
 
 pub mod contrast;
 pub mod error;
+pub mod rollout;
 pub mod selection;
 
 pub use contrast::{ContrastModels, ContrastSettings, ContrastSummary, score_pairs};
