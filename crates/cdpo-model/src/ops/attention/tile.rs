@@ -25,31 +25,49 @@ pub(super) fn scores<I: Isa>(a: &[f32], bt: &[f32], out: &mut [f32], rows: usize
         for c in (0..TILE).step_by(WIDTH) {
             let out = &mut out[r * TILE + c..];
             if blocked {
-                score_block::<I, BLOCK>(&a[r * d..], &bt[c..], out, d);
+                score_block::<I>(&a[r * d..], &bt[c..], out, d);
             } else {
-                score_block::<I, 1>(&a[r * d..], &bt[c..], out, d);
+                score_lane::<I>(&a[r * d..], &bt[c..], out, d);
             }
         }
         r += if blocked { BLOCK } else { 1 };
     }
 }
 
+/// One lane of a block.
 #[inline(always)]
-fn score_block<I: Isa, const R: usize>(a: &[f32], bt: &[f32], out: &mut [f32], d: usize) {
-    let mut sum = [[0.0f32; WIDTH]; R];
-    let rows: [&[f32]; R] = std::array::from_fn(|r| &a[r * d..r * d + d]);
-    for i in 0..d {
-        let Some((b, _)) = bt[i * TILE..].split_first_chunk::<WIDTH>() else { return };
-        for r in 0..R {
-            let x = rows[r][i];
-            for j in 0..WIDTH {
-                sum[r][j] = I::mul_add(x, b[j], sum[r][j]);
-            }
+fn score_lane<I: Isa>(a: &[f32], bt: &[f32], out: &mut [f32], d: usize) {
+    let mut sum = [0.0f32; WIDTH];
+    for (i, &x) in a[..d].iter().enumerate() {
+        let Some(b) = bt[i * TILE..].first_chunk::<WIDTH>() else { return };
+        for j in 0..WIDTH {
+            sum[j] = I::mul_add(x, b[j], sum[j]);
         }
     }
-    for r in 0..R {
-        out[r * TILE..r * TILE + WIDTH].copy_from_slice(&sum[r]);
+    out[..WIDTH].copy_from_slice(&sum);
+}
+
+/// [`BLOCK`] lanes. The sums are arrays of their own under one loop over columns: in this form, and not as an array of
+/// arrays with the loop over lanes outside, the compiler keeps them in vector registers.
+#[inline(always)]
+fn score_block<I: Isa>(a: &[f32], bt: &[f32], out: &mut [f32], d: usize) {
+    let [a0, a1, a2, a3]: [&[f32]; BLOCK] = std::array::from_fn(|r| &a[r * d..r * d + d]);
+    let [mut s0, mut s1, mut s2, mut s3] = [[0.0f32; WIDTH]; BLOCK];
+    for i in 0..d {
+        let Some(b) = bt[i * TILE..].first_chunk::<WIDTH>() else { return };
+        let (x0, x1, x2, x3) = (a0[i], a1[i], a2[i], a3[i]);
+        for j in 0..WIDTH {
+            s0[j] = I::mul_add(x0, b[j], s0[j]);
+            s1[j] = I::mul_add(x1, b[j], s1[j]);
+            s2[j] = I::mul_add(x2, b[j], s2[j]);
+            s3[j] = I::mul_add(x3, b[j], s3[j]);
+        }
     }
+    let mut put = |r: usize, sum: &[f32; WIDTH]| out[r * TILE..r * TILE + WIDTH].copy_from_slice(sum);
+    put(0, &s0);
+    put(1, &s1);
+    put(2, &s2);
+    put(3, &s3);
 }
 
 /// `out[r, c] += sum_(j < n) w[r, j] * b[j, c]` for `rows` rows of weights with stride `ldw`, `b` `[n, d]`, `out`
@@ -63,15 +81,15 @@ pub(super) fn accumulate<I: Isa>(w: &[f32], ldw: usize, b: &[f32], out: &mut [f3
         let mut c = 0;
         while c + WIDTH <= d {
             if blocked {
-                accumulate_block::<I, BLOCK, WIDTH>(w, ldw, &b[c..], &mut out[c..], n, d);
+                accumulate_block::<I>(w, ldw, &b[c..], &mut out[c..], n, d);
             } else {
-                accumulate_block::<I, 1, WIDTH>(w, ldw, &b[c..], &mut out[c..], n, d);
+                accumulate_lane::<I, WIDTH>(w, &b[c..], &mut out[c..], n, d);
             }
             c += WIDTH;
         }
         while c < d {
             for r in 0..if blocked { BLOCK } else { 1 } {
-                accumulate_block::<I, 1, 1>(&w[r * ldw..], ldw, &b[c..], &mut out[r * d + c..], n, d);
+                accumulate_lane::<I, 1>(&w[r * ldw..], &b[c..], &mut out[r * d + c..], n, d);
             }
             c += 1;
         }
@@ -79,32 +97,43 @@ pub(super) fn accumulate<I: Isa>(w: &[f32], ldw: usize, b: &[f32], out: &mut [f3
     }
 }
 
+/// One lane of a block, `W` columns.
 #[inline(always)]
-fn accumulate_block<I: Isa, const R: usize, const W: usize>(
-    w: &[f32],
-    ldw: usize,
-    b: &[f32],
-    out: &mut [f32],
-    n: usize,
-    d: usize,
-) {
-    let weights: [&[f32]; R] = std::array::from_fn(|r| &w[r * ldw..r * ldw + n]);
-    let mut sum = [[0.0f32; W]; R];
-    for r in 0..R {
-        sum[r].copy_from_slice(&out[r * d..r * d + W]);
-    }
-    for j in 0..n {
-        let Some((row, _)) = b[j * d..].split_first_chunk::<W>() else { return };
-        for r in 0..R {
-            let x = weights[r][j];
-            for i in 0..W {
-                sum[r][i] = I::mul_add(x, row[i], sum[r][i]);
-            }
+fn accumulate_lane<I: Isa, const W: usize>(w: &[f32], b: &[f32], out: &mut [f32], n: usize, d: usize) {
+    let Some(out) = out.first_chunk_mut::<W>() else { return };
+    let mut sum = *out;
+    for (j, &x) in w[..n].iter().enumerate() {
+        let Some(row) = b[j * d..].first_chunk::<W>() else { return };
+        for i in 0..W {
+            sum[i] = I::mul_add(x, row[i], sum[i]);
         }
     }
-    for r in 0..R {
-        out[r * d..r * d + W].copy_from_slice(&sum[r]);
+    *out = sum;
+}
+
+/// [`BLOCK`] lanes, [`WIDTH`] columns; written out for the reason given at [`score_block`].
+#[inline(always)]
+fn accumulate_block<I: Isa>(w: &[f32], ldw: usize, b: &[f32], out: &mut [f32], n: usize, d: usize) {
+    let [w0, w1, w2, w3]: [&[f32]; BLOCK] = std::array::from_fn(|r| &w[r * ldw..r * ldw + n]);
+    let [mut s0, mut s1, mut s2, mut s3] = [[0.0f32; WIDTH]; BLOCK];
+    for (r, sum) in [&mut s0, &mut s1, &mut s2, &mut s3].into_iter().enumerate() {
+        sum.copy_from_slice(&out[r * d..r * d + WIDTH]);
     }
+    for j in 0..n {
+        let Some(row) = b[j * d..].first_chunk::<WIDTH>() else { return };
+        let (x0, x1, x2, x3) = (w0[j], w1[j], w2[j], w3[j]);
+        for i in 0..WIDTH {
+            s0[i] = I::mul_add(x0, row[i], s0[i]);
+            s1[i] = I::mul_add(x1, row[i], s1[i]);
+            s2[i] = I::mul_add(x2, row[i], s2[i]);
+            s3[i] = I::mul_add(x3, row[i], s3[i]);
+        }
+    }
+    let mut put = |r: usize, sum: &[f32; WIDTH]| out[r * d..r * d + WIDTH].copy_from_slice(sum);
+    put(0, &s0);
+    put(1, &s1);
+    put(2, &s2);
+    put(3, &s3);
 }
 
 /// Turns one lane's scores of a tile into softmax numerators under the running maximum. The first `visible` keys count,
