@@ -3,6 +3,7 @@
 
 mod anchor;
 mod boxed;
+mod choice;
 mod formula;
 mod prose;
 
@@ -24,6 +25,8 @@ pub enum Rule {
     LastFormula,
     /// The last number.
     LastNumber,
+    /// A letter that names an option.
+    Choice,
     /// The whole response.
     Whole,
 }
@@ -37,6 +40,7 @@ impl Rule {
             Rule::AnswerIs => "answer_is",
             Rule::LastFormula => "last_formula",
             Rule::LastNumber => "last_number",
+            Rule::Choice => "choice",
             Rule::Whole => "whole",
         }
     }
@@ -69,6 +73,7 @@ impl<'a> Extracted<'a> {
 /// Finds the answer of `response` under the given conventions.
 pub(crate) fn extract(response: &str, conventions: Extraction) -> Option<Extracted<'_>> {
     match conventions {
+        Extraction::Choice => choice::letter(response),
         Extraction::Plain => Extracted::slice(response, 0..response.len(), Rule::Whole),
         Extraction::Gsm8kStrict => anchor::gsm8k_strict(response),
         Extraction::Gsm8kFlexible => prose::flexible_number(response),

@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 
+use crate::budget;
+use crate::equal;
 use crate::extract::{self, Extracted};
-use crate::number;
+use crate::form::value::Value;
 use crate::options::GradeOptions;
+use crate::read;
+use crate::refusal::Refusal;
+use crate::syntax::Reading;
 use crate::verdict::{Outcome, Verdict};
 
 /// Grades responses against gold answers.
@@ -56,37 +61,26 @@ impl Grader {
         }
     }
 
-    /// Whether two answers are equal.
+    /// Whether two answers are equal. Symmetric; `false` if either is refused.
     pub fn equal(&self, a: &str, b: &str) -> bool {
-        match (self.key(a), self.key(b)) {
-            (Some(a), Some(b)) => a == b,
+        match (self.read(a), self.read(b)) {
+            (Ok(a), Ok(b)) => self.same(&a, &b),
             _ => false,
         }
     }
 
-    /// The canonical key of an answer: equal keys mean equal answers.
+    fn read(&self, answer: &str) -> Result<Value, Refusal> {
+        read::read(answer, Reading { decimal_comma: self.options.decimal_comma })
+    }
+
+    fn same(&self, a: &Value, b: &Value) -> bool {
+        budget::start();
+        equal::same(a, b, &self.options)
+    }
+
+    /// The canonical key of an answer: equal keys mean equal answers. `None` if it is refused.
     pub fn key(&self, answer: &str) -> Option<String> {
-        if answer.trim().is_empty() || answer.len() > 4096 {
-            return None;
-        }
-        if let Some(number) = number::plain(answer) {
-            return Some(number.to_string());
-        }
-        let answer = answer.trim().trim_matches('$').trim_end_matches('.');
-        let answer = answer
-            .replace("\\dfrac", "\\frac")
-            .replace("\\tfrac", "\\frac")
-            .replace("\\left", "");
-        let answer = answer
-            .replace("\\right", "")
-            .replace("\\text", "")
-            .replace("\\!", "");
-        Some(
-            answer
-                .chars()
-                .filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}'))
-                .collect(),
-        )
+        self.read(answer).ok().map(|value| value.key())
     }
 
     /// Finds the answer of a response.

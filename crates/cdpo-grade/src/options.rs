@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Which conventions are used to find the answer in a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extraction {
     /// Every convention, the most explicit first: `####`, `\boxed{}`, "the answer is", last formula or number.
@@ -17,14 +17,37 @@ pub enum Extraction {
     Math,
     /// The whole response is the answer.
     Plain,
+    /// A letter A to J that names an option.
+    Choice,
 }
 
 /// Settings of a [`crate::Grader`]; the default is exact comparison with every extraction rule.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GradeOptions {
     /// Which conventions are used to find the answer.
     pub extraction: Extraction,
     /// Also accept an answer that is 100 times, or a hundredth of, the gold answer when either is a percentage.
     pub percent_rule: bool,
+    /// Compare lists such as `1, 2` in order. Tuples always are.
+    pub ordered_lists: bool,
+    /// Read a comma as a decimal mark where it can be one: `2,5` is 5/2.
+    pub decimal_comma: bool,
+    /// A decimal equals an exact value that rounds to it if it has at least this many significant digits.
+    pub decimal_digits: u32,
+    /// Fractions have to be in lowest terms on both sides, or unreduced in the same way.
+    pub require_simplified: bool,
+}
+
+impl Default for GradeOptions {
+    fn default() -> Self {
+        GradeOptions {
+            extraction: Extraction::Auto,
+            percent_rule: false,
+            ordered_lists: false,
+            decimal_comma: false,
+            decimal_digits: 4,
+            require_simplified: false,
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! Worked gold solutions graded as responses. Needs the data folder in `CDPO_TEST_DATA`; skips without it.
+#![allow(clippy::print_stderr)]
 
 use std::path::PathBuf;
 

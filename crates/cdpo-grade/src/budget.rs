@@ -1,0 +1,31 @@
+//! The work that one comparison may do, so that every comparison ends soon.
+//!
+//! Counted per thread: [`start`] opens a fresh account, [`spend`] draws on it and refuses when it is empty. The count
+//! depends on the texts alone, so a refusal is the same on every machine.
+
+use std::cell::Cell;
+
+use crate::refusal::Refusal;
+
+/// The work of one comparison: about as many term products, or parser steps, as take a few milliseconds.
+const WORK: usize = 20_000;
+
+thread_local! {
+    static LEFT: Cell<usize> = const { Cell::new(WORK) };
+}
+
+/// Opens a fresh account.
+pub(crate) fn start() {
+    LEFT.set(WORK);
+}
+
+/// Draws `work` from the account.
+pub(crate) fn spend(work: usize) -> Result<(), Refusal> {
+    let left = LEFT.get();
+    if work > left {
+        LEFT.set(0);
+        return Err(Refusal::TooBig);
+    }
+    LEFT.set(left - work);
+    Ok(())
+}

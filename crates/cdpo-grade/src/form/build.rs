@@ -1,0 +1,190 @@
+//! Scalars and matrices from expressions.
+
+use super::atom::{Atom, Function};
+use super::call::{call, logarithm};
+use super::matrix::{self, Matrix};
+use super::sum::Sum;
+use super::unit::Measure;
+use super::value::Quantity;
+use crate::rational::ratio;
+use crate::refusal::Refusal;
+use crate::syntax::{Constant, Expr};
+
+/// Why an expression has no normal form of the kind asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Refused(Refusal),
+    /// It is well-formed, but not of that kind: a word in a sum, a set in a product.
+    OfOtherKind,
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Fault::Refused(refusal)
+    }
+}
+
+/// A scalar or a matrix.
+pub(crate) enum Computed {
+    Scalar(Quantity),
+    Matrix(Matrix),
+}
+
+/// The scalar that an expression denotes, with the upper signs of ± (`flip`: the lower).
+pub(crate) fn scalar(expr: &Expr, flip: bool) -> Result<Sum, Fault> {
+    quantity(expr, flip).map(|q| q.sum)
+}
+
+/// The scalar, with its unit and decimal places.
+pub(crate) fn quantity(expr: &Expr, flip: bool) -> Result<Quantity, Fault> {
+    match computed(expr, flip)? {
+        Computed::Scalar(quantity) => Ok(quantity),
+        Computed::Matrix(_) => Err(Fault::OfOtherKind),
+    }
+}
+
+/// The canonical text of a scalar without signs of its own, as subscripts carry it.
+pub(crate) fn plain_text(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Text(text) => Some(text.clone()),
+        expr => scalar(expr, false).ok().map(|sum| sum.to_string()),
+    }
+}
+
+pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
+    let sum = match expr {
+        Expr::Number(value, places) => {
+            let quantity = Quantity { places: *places, ..Quantity::bare(Sum::rational(value.clone())) };
+            return Ok(Computed::Scalar(quantity));
+        }
+        Expr::Symbol(name) => Sum::symbol(name),
+        Expr::Constant(constant) => match constant {
+            Constant::Pi => Sum::atom(Atom::Pi),
+            Constant::E => Sum::atom(Atom::E),
+            Constant::I => Sum::atom(Atom::I),
+            Constant::Infinity => Sum::atom(Atom::Infinity),
+            Constant::Reals | Constant::Empty => return Err(Fault::OfOtherKind),
+        },
+        Expr::Neg(inner) => match computed(inner, flip)? {
+            Computed::Scalar(q) => return Ok(Computed::Scalar(Quantity { sum: q.sum.negated(), ..q })),
+            Computed::Matrix(m) => return Ok(Computed::Matrix(matrix::scaled(&m, &Sum::integer(-1))?)),
+        },
+        Expr::Add(a, b) | Expr::Mixed(a, b) => return added(a, b, false, flip),
+        Expr::Sub(a, b) => return added(a, b, true, flip),
+        Expr::PlusMinus(a, b, lower_first) => {
+            let minus = *lower_first != flip;
+            match a {
+                Some(a) => return added(a, b, minus, flip),
+                None => {
+                    let q = quantity(b, flip)?;
+                    let sum = if minus { q.sum.negated() } else { q.sum };
+                    return Ok(Computed::Scalar(Quantity { sum, ..q }));
+                }
+            }
+        }
+        Expr::Mul(a, b) => return multiplied(a, b, flip),
+        Expr::Div(a, b) => {
+            let (a, b) = (computed(a, flip)?, quantity(b, flip)?);
+            return match a {
+                Computed::Scalar(a) => joined(a.sum.div(&b.sum)?, a.measure, b.measure),
+                Computed::Matrix(m) => Ok(Computed::Matrix(matrix::scaled(&m, &b.sum.inverse()?)?)),
+            };
+        }
+        Expr::Power(base, exponent) => {
+            let exponent = scalar(exponent, flip)?;
+            match computed(base, flip)? {
+                Computed::Scalar(q) => {
+                    return joined(q.sum.symbolic_power(&exponent)?, q.measure, None);
+                }
+                Computed::Matrix(m) if exponent == Sum::integer(2) => {
+                    return matrix::product(&m, &m)?.map(Computed::Matrix).ok_or(Fault::OfOtherKind);
+                }
+                Computed::Matrix(_) => return Err(Fault::OfOtherKind),
+            }
+        }
+        Expr::Call(function, arguments) => {
+            if let (Function::Abs, [inner]) = (function, arguments.as_slice())
+                && let Computed::Matrix(m) = computed(inner, flip)?
+            {
+                let determinant = matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?;
+                return Ok(Computed::Scalar(Quantity::bare(determinant)));
+            }
+            let arguments: Result<Vec<Sum>, Fault> =
+                arguments.iter().map(|argument| angle(*function, argument, flip)).collect();
+            call(*function, arguments?)?
+        }
+        Expr::Log(base, x) => logarithm(&scalar(base, flip)?, &scalar(x, flip)?)?,
+        Expr::Apply(name, arguments) => {
+            let keys: Result<Vec<String>, Fault> =
+                arguments.iter().map(|argument| super::answer::value_with(argument, flip).map(|v| v.key())).collect();
+            Sum::atom(Atom::Opaque(format!("{name}({})", keys?.join(","))))
+        }
+        Expr::Degrees(inner) => {
+            let q = quantity(inner, flip)?;
+            return Ok(Computed::Scalar(Quantity { measure: Some(Measure::DEGREE), ..q }));
+        }
+        Expr::Unit(inner, unit) => match computed(inner, flip)? {
+            Computed::Scalar(q) => {
+                let measure = Measure::named(unit).or(q.measure);
+                return Ok(Computed::Scalar(Quantity { measure, ..q }));
+            }
+            matrix => return Ok(matrix),
+        },
+        Expr::Matrix(rows) => {
+            let row = |row: &Vec<Expr>| row.iter().map(|entry| scalar(entry, flip)).collect::<Result<Vec<_>, _>>();
+            let rows: Result<Matrix, Fault> = rows.iter().map(row).collect();
+            return Ok(Computed::Matrix(rows?));
+        }
+        Expr::Determinant(inner) => match computed(inner, flip)? {
+            Computed::Matrix(m) => matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?,
+            Computed::Scalar(q) => call(Function::Abs, vec![q.sum])?,
+        },
+        _ => return Err(Fault::OfOtherKind),
+    };
+    Ok(Computed::Scalar(Quantity::bare(sum)))
+}
+
+/// A sum with the unit of either part; two different units make no sum.
+fn joined(sum: Sum, a: Option<Measure>, b: Option<Measure>) -> Result<Computed, Fault> {
+    Ok(Computed::Scalar(Quantity { sum, places: None, measure: a.or(b) }))
+}
+
+fn added(a: &Expr, b: &Expr, minus: bool, flip: bool) -> Result<Computed, Fault> {
+    match (computed(a, flip)?, computed(b, flip)?) {
+        (Computed::Scalar(a), Computed::Scalar(b)) => {
+            if a.measure.is_some() && b.measure.is_some() && a.measure != b.measure {
+                return Err(Fault::OfOtherKind);
+            }
+            if a.sum.infinite_sign().is_some() || b.sum.infinite_sign().is_some() {
+                return Err(Refusal::Undefined.into());
+            }
+            joined(if minus { a.sum.sub(&b.sum)? } else { a.sum.add(&b.sum)? }, a.measure, b.measure)
+        }
+        (Computed::Matrix(a), Computed::Matrix(b)) => {
+            let b = if minus { matrix::scaled(&b, &Sum::integer(-1))? } else { b };
+            matrix::added(&a, &b)?.map(Computed::Matrix).ok_or(Fault::OfOtherKind)
+        }
+        _ => Err(Fault::OfOtherKind),
+    }
+}
+
+fn multiplied(a: &Expr, b: &Expr, flip: bool) -> Result<Computed, Fault> {
+    match (computed(a, flip)?, computed(b, flip)?) {
+        (Computed::Scalar(a), Computed::Scalar(b)) => joined(a.sum.mul(&b.sum)?, a.measure, b.measure),
+        (Computed::Matrix(a), Computed::Matrix(b)) => {
+            matrix::product(&a, &b)?.map(Computed::Matrix).ok_or(Fault::OfOtherKind)
+        }
+        (Computed::Matrix(m), Computed::Scalar(q)) | (Computed::Scalar(q), Computed::Matrix(m)) => {
+            Ok(Computed::Matrix(matrix::scaled(&m, &q.sum)?))
+        }
+    }
+}
+
+/// An argument of a function; degrees become radians in a function of an angle.
+fn angle(function: Function, argument: &Expr, flip: bool) -> Result<Sum, Fault> {
+    let q = quantity(argument, flip)?;
+    if function.takes_angle() && q.measure == Some(Measure::DEGREE) {
+        return Ok(q.sum.mul(&Sum::atom(Atom::Pi))?.scaled(&ratio(1, 180)));
+    }
+    Ok(q.sum)
+}

@@ -1,0 +1,53 @@
+//! Answers compared as text.
+
+/// Words in lower case with single blanks and without the brackets, quotes and full stops around them.
+pub(crate) fn normal(words: &str) -> String {
+    let outer = |c: char| c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '"' | '\'' | '(' | ')' | '*');
+    let words = words.trim_matches(outer);
+    let mut text = String::with_capacity(words.len());
+    for word in words.split(|c: char| c.is_whitespace() || c == '~').filter(|word| !word.is_empty()) {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.extend(word.chars().flat_map(char::to_lowercase));
+    }
+    text
+}
+
+/// Mathematics outside the grammar as written, without blanks, braces and text commands.
+pub(crate) fn as_written(surface: &str) -> String {
+    let mut text = surface.to_owned();
+    for (command, plain) in [
+        ("\\dfrac", "\\frac"),
+        ("\\tfrac", "\\frac"),
+        ("\\mathrm", ""),
+        ("\\textbf", ""),
+        ("\\textit", ""),
+        ("\\textrm", ""),
+        ("\\textnormal", ""),
+        ("\\mbox", ""),
+        ("\\text", ""),
+    ] {
+        if text.contains(command) {
+            text = text.replace(command, plain);
+        }
+    }
+    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}')).collect()
+}
+
+/// Whether an answer is words alone: letters with blanks and light punctuation, at least one run of three letters.
+pub(crate) fn is_words(surface: &str) -> bool {
+    let mut run = 0;
+    let mut longest = 0;
+    for c in surface.chars() {
+        if c.is_alphabetic() {
+            run += 1;
+            longest = longest.max(run);
+        } else if c.is_whitespace() || matches!(c, '\'' | '-' | '.' | '(' | ')' | '!' | '?' | '&' | ',') {
+            run = 0;
+        } else {
+            return false;
+        }
+    }
+    longest >= 3
+}

@@ -1,0 +1,232 @@
+//! Sums, products and powers.
+
+use super::function::{command, named_function};
+use super::group::{group, script};
+use super::input::{Input, Parsed, attempt, blanks, deeper, expect, fail, peek, peek_command, take, take_any, take_command};
+use super::{Constant, Expr, fence, numeral, symbol, unit};
+use crate::form::atom::Function;
+use crate::rational::integer;
+
+/// A sum.
+pub(super) fn expression(input: &mut Input<'_>) -> Parsed<Expr> {
+    deeper(input, |input| {
+        let mut sum = match sign(input) {
+            None => term(input)?,
+            Some(Sign::Plus) => term(input)?,
+            Some(Sign::Minus) => Expr::Neg(Box::new(term(input)?)),
+            Some(Sign::Either(flipped)) => Expr::PlusMinus(None, Box::new(term(input)?), flipped),
+        };
+        while let Some(sign) = sign(input) {
+            let next = Box::new(term(input)?);
+            sum = match sign {
+                Sign::Plus => Expr::Add(Box::new(sum), next),
+                Sign::Minus => Expr::Sub(Box::new(sum), next),
+                Sign::Either(flipped) => Expr::PlusMinus(Some(Box::new(sum)), next, flipped),
+            };
+        }
+        Ok(sum)
+    })
+}
+
+enum Sign {
+    Plus,
+    Minus,
+    Either(bool),
+}
+
+fn sign(input: &mut Input<'_>) -> Option<Sign> {
+    match peek(input)? {
+        '+' => {
+            take(input, "+");
+            Some(if take(input, "-") { Sign::Minus } else { Sign::Plus })
+        }
+        '-' => {
+            take(input, "-");
+            Some(Sign::Minus)
+        }
+        '\\' => take_any(input, &["pm", "mp"]).map(|name| Sign::Either(name == "mp")),
+        _ => None,
+    }
+}
+
+/// A product.
+fn term(input: &mut Input<'_>) -> Parsed<Expr> {
+    let mut product = factor(input)?;
+    loop {
+        if let Some(operator) = operator(input) {
+            let next = Box::new(signed_factor(input)?);
+            product = match operator {
+                Operator::Times => Expr::Mul(Box::new(product), next),
+                Operator::Over => Expr::Div(Box::new(product), next),
+                Operator::Mod => Expr::Call(Function::Mod, vec![product, *next]),
+            };
+            continue;
+        }
+        match attempt(input, |input| implicit(input, &product)) {
+            Some(next) if numeral::is_mixed(&product, &next) => {
+                product = Expr::Mixed(Box::new(product), Box::new(next));
+            }
+            Some(next) => product = Expr::Mul(Box::new(product), Box::new(next)),
+            None => return Ok(product),
+        }
+    }
+}
+
+enum Operator {
+    Times,
+    Over,
+    Mod,
+}
+
+fn operator(input: &mut Input<'_>) -> Option<Operator> {
+    match peek(input)? {
+        '*' => take(input, "*").then_some(Operator::Times),
+        '/' => take(input, "/").then_some(Operator::Over),
+        '\\' => match take_any(input, &["cdot", "times", "ast", "bullet", "div", "bmod", "mod"])? {
+            "div" => Some(Operator::Over),
+            "bmod" | "mod" => Some(Operator::Mod),
+            _ => Some(Operator::Times),
+        },
+        _ => None,
+    }
+}
+
+/// A factor with an optional sign, as stands after an operator.
+pub(super) fn signed_factor(input: &mut Input<'_>) -> Parsed<Expr> {
+    if take(input, "-") {
+        return Ok(Expr::Neg(Box::new(deeper(input, signed_factor)?)));
+    }
+    take(input, "+");
+    factor(input)
+}
+
+/// A factor that follows another without an operator.
+fn implicit(input: &mut Input<'_>, before: &Expr) -> Parsed<Expr> {
+    // Lists and sets multiply nothing.
+    if matches!(before, Expr::Fence(..) | Expr::Set(_) | Expr::Text(_)) {
+        return fail();
+    }
+    match peek(input) {
+        Some(c) if c.is_ascii_digit() || c == '.' => {
+            blanks(input);
+            let next = numeral::number(input)?;
+            if !matches!(before, Expr::Number(..)) {
+                return postfix(input, next);
+            }
+            // A mixed number in plain text: `1 1/2`.
+            expect(input, "/")?;
+            blanks(input);
+            let fraction = Expr::Div(Box::new(next), Box::new(numeral::number(input)?));
+            if numeral::is_mixed(before, &fraction) { Ok(fraction) } else { fail() }
+        }
+        Some('(' | '{' | '\\' | '[') => {
+            let next = factor(input)?;
+            match next {
+                Expr::Fence(..) | Expr::Set(_) | Expr::Text(_) | Expr::List(_) => fail(),
+                next => Ok(next),
+            }
+        }
+        Some('|') if input.state.bars == 0 => factor(input),
+        Some(c) if c.is_alphabetic() => factor(input),
+        _ => fail(),
+    }
+}
+
+/// A base with what stands behind it.
+pub(super) fn factor(input: &mut Input<'_>) -> Parsed<Expr> {
+    let inner = deeper(input, base)?;
+    postfix(input, inner)
+}
+
+fn postfix(input: &mut Input<'_>, mut value: Expr) -> Parsed<Expr> {
+    loop {
+        match peek(input) {
+            Some('^') => {
+                take(input, "^");
+                if unit::degree_sign(input) {
+                    value = Expr::Degrees(Box::new(value));
+                } else {
+                    let exponent = script(input)?;
+                    value = Expr::Power(Box::new(value), Box::new(exponent));
+                }
+            }
+            Some('!') if !input.input.trim_start().starts_with("!=") => {
+                take(input, "!");
+                value = Expr::Call(Function::Factorial, vec![value]);
+            }
+            Some('%') => {
+                take(input, "%");
+                value = Expr::Unit(Box::new(value), "%".into());
+            }
+            Some('\\') => match peek_command(input) {
+                Some("degree") => {
+                    take_command(input, "degree");
+                    value = Expr::Degrees(Box::new(value));
+                }
+                _ if take(input, "\\$") => value = Expr::Unit(Box::new(value), "$".into()),
+                _ => return Ok(value),
+            },
+            _ => return Ok(value),
+        }
+    }
+}
+
+/// A number, a symbol, a command, or something between brackets.
+pub(super) fn base(input: &mut Input<'_>) -> Parsed<Expr> {
+    blanks(input);
+    match peek(input) {
+        Some(c) if c.is_ascii_digit() || c == '.' => numeral::number(input),
+        Some('(' | '[') => fence::fence(input),
+        Some('{') => group(input),
+        Some('|') => fence::bars(input, "|", "|"),
+        Some('\\') => command(input),
+        Some('€' | '£' | '¥') => {
+            let sign = input.input.chars().next().unwrap_or('€');
+            input.input = &input.input[sign.len_utf8()..];
+            Ok(Expr::Unit(Box::new(signed_factor(input)?), sign.to_string()))
+        }
+        Some(c) if c.is_alphabetic() => word(input),
+        Some('∠' | '△') => {
+            let sign = input.input.chars().next().unwrap_or('∠');
+            input.input = &input.input[sign.len_utf8()..];
+            Ok(Expr::Symbol(sign.to_string()))
+        }
+        _ => fail(),
+    }
+}
+
+/// A run of letters: a function, a constant, or symbols of one letter each.
+fn word(input: &mut Input<'_>) -> Parsed<Expr> {
+    let run = input.input;
+    let len = run.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(run.len());
+    let run = &run[..len];
+    match run {
+        "pi" => {
+            input.input = &input.input[2..];
+            return Ok(Expr::Constant(Constant::Pi));
+        }
+        "infinity" | "inf" | "infty" => {
+            input.input = &input.input[len..];
+            return Ok(Expr::Constant(Constant::Infinity));
+        }
+        "sqrt" => {
+            input.input = &input.input[4..];
+            let inner = Box::new(super::group::root_argument(input)?);
+            return Ok(Expr::Power(inner, Box::new(half())));
+        }
+        _ => {}
+    }
+    if let Some(function) = Function::named(run) {
+        input.input = &input.input[len..];
+        return named_function(input, function);
+    }
+    // Words are no products of their letters.
+    if super::list::is_conjunction(input) || unit::is_word(run) {
+        return fail();
+    }
+    symbol::symbol(input)
+}
+
+pub(super) fn half() -> Expr {
+    Expr::Div(Box::new(Expr::Number(integer(1), None)), Box::new(Expr::Number(integer(2), None)))
+}
