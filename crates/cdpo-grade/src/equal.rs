@@ -22,42 +22,65 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
     let scalar = |sum: &Sum| Value::scalar(sum.clone());
     match (a, b) {
         (Value::Scalar(a), Value::Scalar(b)) => quantity::same(a, b, options),
-        (Value::Named { name: n, value: v, equation: e }, Value::Named { name: m, value: w, equation: f }) => {
-            (n == m && same(v, w, options)) || matches!((e, f), (Some(e), Some(f)) if same_sum(e, f))
+        (
+            Value::Named {
+                name: n,
+                value: v,
+                equation: e,
+            },
+            Value::Named {
+                name: m,
+                value: w,
+                equation: f,
+            },
+        ) => {
+            (n == m && same(v, w, options))
+                || matches!((e, f), (Some(e), Some(f)) if same_sum(e, f))
         }
-        (Value::Named { equation: Some(e), .. }, Value::Equation(f)) => same_sum(e, f),
+        (
+            Value::Named {
+                equation: Some(e), ..
+            },
+            Value::Equation(f),
+        ) => same_sum(e, f),
         (Value::Named { name, value, .. }, Value::Region(region)) if region.variable.is_some() => {
-            region.variable.as_ref() == Some(name) && same(value, &Value::Region(unnamed(region)), options)
+            region.variable.as_ref() == Some(name)
+                && same(value, &Value::Region(unnamed(region)), options)
         }
         // A name before an answer may be left out, but not one before another kind of statement.
-        (Value::Named { value, .. }, b) => !matches!(b, Value::Equation(_)) && same(value, b, options),
+        (Value::Named { value, .. }, b) => {
+            !matches!(b, Value::Equation(_)) && same(value, b, options)
+        }
         (Value::Equation(a), Value::Equation(b)) => same_sum(a, b),
         (Value::Inequalities(a), Value::Inequalities(b)) => collection::same_inequalities(a, b),
         (Value::Based(a, base), Value::Based(b, other)) => base == other && same_digits(a, b),
         (Value::Text(a), Value::Text(b)) => same_text(a, b),
         // A single letter may stand as text or as a symbol.
         (Value::Text(text), Value::Scalar(q)) => q.sum.to_string().eq_ignore_ascii_case(text),
-        (Value::Region(a), Value::Region(b)) => collection::same_regions(a, b),
+        (Value::Region(a), Value::Region(b)) => collection::same_regions(a, b, options),
         (Value::Region(a), Value::Tuple(open @ ('(' | '['), items, close)) => {
-            interval(*open, items, *close).is_some_and(|b| collection::same_regions(a, &b))
+            interval(*open, items, *close).is_some_and(|b| collection::same_regions(a, &b, options))
         }
         (Value::Region(a), Value::Set(items)) => {
-            !items.is_empty() && as_region(b).is_some_and(|b| collection::same_regions(a, &b))
+            !items.is_empty()
+                && as_region(b).is_some_and(|b| collection::same_regions(a, &b, options))
                 || (items.is_empty() && a.parts.is_empty())
         }
         (Value::Tuple(open, a, close), Value::Tuple(o, b, c)) => {
-            let round = |open: &char, close: &char| matches!((open, close), ('(', ')') | ('<', '>'));
-            ((open, close) == (o, c) || (round(open, close) && round(o, c))) && collection::in_order(a, b, options)
+            let round =
+                |open: &char, close: &char| matches!((open, close), ('(', ')') | ('<', '>'));
+            ((open, close) == (o, c) || (round(open, close) && round(o, c)))
+                && collection::in_order(a, b, options)
         }
         (Value::Matrix(a), Value::Matrix(b)) => {
-            let row = |(x, y): (&Vec<Sum>, &Vec<Sum>)| {
-                x.len() == y.len() && x.iter().zip(y).all(|(p, q)| same(&scalar(p), &scalar(q), options))
-            };
-            a.len() == b.len() && a.iter().zip(b).all(row)
+            a.len() == b.len()
+                && a.iter()
+                    .zip(b)
+                    .all(|(x, y)| collection::in_order(x, y, options))
         }
-        (Value::Matrix(rows), Value::Tuple('(' | '<', items, ')' | '>')) => as_vector(rows).is_some_and(|vector| {
-            vector.len() == items.len() && vector.iter().zip(items).all(|(x, y)| same(&scalar(x), y, options))
-        }),
+        (Value::Matrix(rows), Value::Tuple('(' | '<', items, ')' | '>')) => {
+            as_vector(rows).is_some_and(|vector| collection::in_order(&vector, items, options))
+        }
         (Value::Set(a), Value::Set(b)) => collection::in_any_order(a, b, true, options),
         (Value::Set(a), Value::List(b)) => collection::in_any_order(a, b, true, options),
         (Value::List(a), Value::List(b)) => {
@@ -72,9 +95,9 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
             (m.is_none() || n.is_none() || m == n) && collection::same_ratios(a, b)
         }
         (Value::Ratio(a, None), Value::Scalar(q)) => match a.as_slice() {
-            [top, bottom] if !collection::is_time(a) => {
-                top.div(bottom).is_ok_and(|sum| same(&scalar(&sum), &Value::Scalar(q.clone()), options))
-            }
+            [top, bottom] if !collection::is_time(a) => top
+                .div(bottom)
+                .is_ok_and(|sum| same(&scalar(&sum), &Value::Scalar(q.clone()), options)),
             _ => false,
         },
         _ => false,
@@ -82,7 +105,10 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
 }
 
 fn unnamed(region: &Region) -> Region {
-    Region { variable: None, parts: region.parts.clone() }
+    Region {
+        variable: None,
+        parts: region.parts.clone(),
+    }
 }
 
 fn same_digits(a: &str, b: &str) -> bool {
@@ -95,6 +121,8 @@ fn same_text(a: &str, b: &str) -> bool {
 
 /// The text without case and punctuation.
 fn letters(text: &str) -> String {
-    let kept = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')' | '.' | '\'' | '"' | '*' | '{' | '}'));
+    let kept = text.chars().filter(|c| {
+        !c.is_whitespace() && !matches!(c, '(' | ')' | '.' | '\'' | '"' | '*' | '{' | '}')
+    });
     kept.flat_map(char::to_lowercase).collect()
 }

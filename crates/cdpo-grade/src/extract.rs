@@ -14,6 +14,7 @@ use crate::options::Extraction;
 
 /// The rule that found an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Rule {
     /// The rest of the line after `####`.
     HashMarks,
@@ -70,8 +71,16 @@ impl<'a> Extracted<'a> {
     }
 }
 
-/// Finds the answer of `response` under the given conventions.
-pub(crate) fn extract(response: &str, conventions: Extraction) -> Option<Extracted<'_>> {
+/// A response up to this many bytes may be an answer as a whole.
+const MAX_WHOLE: usize = 400;
+
+/// Finds the answer of `response` under the given conventions. `is_formula` says whether a text reads as mathematics
+/// from end to end.
+pub(crate) fn extract<'a>(
+    response: &'a str,
+    conventions: Extraction,
+    is_formula: &dyn Fn(&str) -> bool,
+) -> Option<Extracted<'a>> {
     match conventions {
         Extraction::Choice => choice::letter(response),
         Extraction::Plain => Extracted::slice(response, 0..response.len(), Rule::Whole),
@@ -83,19 +92,7 @@ pub(crate) fn extract(response: &str, conventions: Extraction) -> Option<Extract
         }
         Extraction::Auto => {
             let body = body(response);
-            marked(response, body.clone())
-                .or_else(|| whole(response, body.clone()))
-                .or_else(|| {
-                    let formula = formula::last(response, body.clone());
-                    let number = prose::last_number(response, body.clone());
-                    match (formula, number) {
-                        (Some(f), Some(n)) => Some(if n.span.start > f.span.end { n } else { f }),
-                        (f, n) => f.or(n),
-                    }
-                })
-                .or_else(|| {
-                    Extracted::slice(response, body, Rule::Whole).filter(|e| e.text.len() <= 200)
-                })
+            marked(response, body.clone()).or_else(|| unmarked(response, body, is_formula))
         }
     }
 }
@@ -113,19 +110,43 @@ fn marked(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
         .or_else(|| anchor::answer_is(response, body))
 }
 
-/// The answer in a gold text: a bare answer, a `#### N` line, or a solution with a box.
-pub(crate) fn gold(gold: &str) -> Cow<'_, str> {
-    anchor::hash_marks(gold, 0..gold.len())
-        .or_else(|| boxed::last(gold, 0..gold.len()))
-        .map_or(Cow::Borrowed(gold), |found| found.text)
+/// Answers that nothing announces: the whole response, or the last formula or number in it.
+fn unmarked<'a>(
+    response: &'a str,
+    body: Range<usize>,
+    is_formula: &dyn Fn(&str) -> bool,
+) -> Option<Extracted<'a>> {
+    let text = response[body.clone()].trim();
+    if text.len() <= MAX_WHOLE {
+        let words = prose::words(text);
+        if (words == 0 && text.contains('\\'))
+            || ((words < 2 || text.contains('\\')) && is_formula(text))
+        {
+            return Extracted::slice(response, body, Rule::Whole);
+        }
+    }
+    let formula = formula::last(response, body.clone());
+    let number = prose::last_number(response, body.clone());
+    match (formula, number) {
+        (Some(f), Some(n)) => Some(if n.span.start > f.span.end { n } else { f }),
+        (f, n) => f.or(n),
+    }
+    .or_else(|| Extracted::slice(response, body, Rule::Whole).filter(|e| e.text.len() <= MAX_WHOLE))
 }
 
-/// A response that is nothing but an answer.
-fn whole(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
-    let text = &response[body.clone()];
-    (text.len() <= 200 && !prose::is_prose(text))
-        .then(|| Extracted::slice(response, body, Rule::Whole))
-        .flatten()
+/// The answer in a gold text: a bare answer, a `#### N` line, or a solution that marks its answer.
+pub(crate) fn gold(gold: &str, conventions: Extraction) -> Cow<'_, str> {
+    if conventions == Extraction::Choice
+        && let Some(found) = choice::letter(gold)
+    {
+        return found.text;
+    }
+    let all = 0..gold.len();
+    anchor::hash_marks(gold, all.clone())
+        .or_else(|| anchor::final_answer(gold, all.clone()).filter(|_| gold.len() > 40))
+        .or_else(|| boxed::last(gold, all.clone()))
+        .or_else(|| boxed::unclosed(gold))
+        .map_or(Cow::Borrowed(gold), |found| found.text)
 }
 
 /// The part of a response that may hold the answer: after the thoughts, before a next question.

@@ -1,5 +1,6 @@
 //! The grader: extraction, comparison and grouping under one set of options.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::budget;
@@ -36,28 +37,50 @@ impl Grader {
             };
         };
         let rule = found.rule.name().to_owned();
+        let joined = matches!(found.text, Cow::Owned(_));
         let answer = found.text.into_owned();
-        let Some(key) = self.key(&answer) else {
-            return Verdict {
-                outcome: Outcome::Unparsed,
-                answer: Some(answer),
-                key: None,
-                rule,
-                why: "the answer lies outside the bounds of what is read".into(),
-            };
+        let value = match self.read(&answer) {
+            Ok(value) => value,
+            Err(refusal) => {
+                let why = format!("the answer is not read: {refusal}");
+                return Verdict {
+                    outcome: Outcome::Unparsed,
+                    answer: Some(answer),
+                    key: None,
+                    rule,
+                    why,
+                };
+            }
         };
-        let gold = extract::gold(gold);
-        let (outcome, why) = if self.equal(&answer, &gold) {
-            (Outcome::Correct, "equal")
-        } else {
-            (Outcome::Wrong, "not shown equal")
+        // Two boxes around one value written twice are one answer.
+        let value = match value {
+            Value::List(mut items)
+                if joined && items[1..].iter().all(|item| self.same(&items[0], item)) =>
+            {
+                items.swap_remove(0)
+            }
+            value => value,
+        };
+        let gold = extract::gold(gold, self.options.extraction);
+        let (outcome, why) = match self.read(&gold) {
+            Ok(gold) if self.same(&value, &gold) => {
+                (Outcome::Correct, "equal to the gold answer".to_owned())
+            }
+            Ok(_) => (
+                Outcome::Wrong,
+                "not shown equal to the gold answer".to_owned(),
+            ),
+            Err(refusal) => (
+                Outcome::Wrong,
+                format!("the gold answer is not read: {refusal}"),
+            ),
         };
         Verdict {
             outcome,
             answer: Some(answer),
-            key: Some(key),
+            key: Some(value.key()),
             rule,
-            why: why.into(),
+            why,
         }
     }
 
@@ -70,7 +93,12 @@ impl Grader {
     }
 
     fn read(&self, answer: &str) -> Result<Value, Refusal> {
-        read::read(answer, Reading { decimal_comma: self.options.decimal_comma })
+        read::read(
+            answer,
+            Reading {
+                decimal_comma: self.options.decimal_comma,
+            },
+        )
     }
 
     fn same(&self, a: &Value, b: &Value) -> bool {
@@ -85,7 +113,8 @@ impl Grader {
 
     /// Finds the answer of a response.
     pub fn extract<'a>(&self, response: &'a str) -> Option<Extracted<'a>> {
-        extract::extract(response, self.options.extraction)
+        let is_formula = |text: &str| !matches!(self.read(text), Err(_) | Ok(Value::Text(_)));
+        extract::extract(response, self.options.extraction, &is_formula)
     }
 
     /// Groups the answers of one question: by key, then by equality with the first answer of each group.

@@ -30,14 +30,28 @@ pub(crate) fn decimal(digits: &str) -> Option<Rational> {
     if len == 0 || len as u64 > MAX_BITS / 4 {
         return None;
     }
-    if !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+    if !whole
+        .bytes()
+        .chain(fraction.bytes())
+        .all(|b| b.is_ascii_digit())
+    {
         return None;
     }
     if len <= 18 {
-        let read = |s: &str| if s.is_empty() { Some(0) } else { s.parse::<i64>().ok() };
+        let read = |s: &str| {
+            if s.is_empty() {
+                Some(0)
+            } else {
+                s.parse::<i64>().ok()
+            }
+        };
         let scale = 10i64.pow(fraction.len() as u32);
         let value = read(whole)? * scale + read(fraction)?;
-        return Some(if scale == 1 { integer(value) } else { ratio(value, scale) });
+        return Some(if scale == 1 {
+            integer(value)
+        } else {
+            ratio(value, scale)
+        });
     }
     let digits: BigInt = [whole, fraction].concat().parse().ok()?;
     if fraction.is_empty() {
@@ -55,7 +69,11 @@ pub(crate) fn power(base: &Rational, exponent: &BigInt) -> Option<Rational> {
         return exponent.is_positive().then(Rational::zero);
     }
     if (-base).is_one() {
-        return Some(if num_integer::Integer::is_even(exponent) { Rational::one() } else { -Rational::one() });
+        return Some(if num_integer::Integer::is_even(exponent) {
+            Rational::one()
+        } else {
+            -Rational::one()
+        });
     }
     let n = exponent.abs().to_u32()?;
     let bits = base.numer().bits().max(base.denom().bits());
@@ -63,7 +81,11 @@ pub(crate) fn power(base: &Rational, exponent: &BigInt) -> Option<Rational> {
         return None;
     }
     let raised = Rational::new_raw(Pow::pow(base.numer(), n), Pow::pow(base.denom(), n));
-    Some(if exponent.is_negative() { raised.recip() } else { raised })
+    Some(if exponent.is_negative() {
+        raised.recip()
+    } else {
+        raised
+    })
 }
 
 /// Splits a positive integer into prime powers by trial division; a cofactor without small primes is kept whole,
@@ -124,8 +146,19 @@ mod tests {
 
     #[test]
     fn factors_multiply_back_to_the_number() {
-        for n in [1u64, 2, 12, 97, 360, 1 << 40, 10_007 * 10_007, 1_000_000_007] {
-            let product = factors(&n.into()).into_iter().fold(BigInt::one(), |p, (f, k)| p * Pow::pow(f, k));
+        for n in [
+            1u64,
+            2,
+            12,
+            97,
+            360,
+            1 << 40,
+            10_007 * 10_007,
+            1_000_000_007,
+        ] {
+            let product = factors(&n.into())
+                .into_iter()
+                .fold(BigInt::one(), |p, (f, k)| p * Pow::pow(f, k));
             assert_eq!(product, n.into());
         }
         assert_eq!(factors(&(10_007u64 * 10_007).into()), [(10_007.into(), 2)]);

@@ -18,7 +18,9 @@ pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
         }
     }
     let as_written = || Value::Text(text::as_written(&surface));
-    let Some(expr) = syntax::parse(&surface, reading)? else { return Ok(as_written()) };
+    let Some(expr) = syntax::parse(&surface, reading)? else {
+        return Ok(as_written());
+    };
     match answer::value(&expr) {
         Ok(value) => Ok(value),
         Err(Fault::Refused(refusal)) => Err(refusal),
@@ -32,6 +34,10 @@ fn words(surface: &str) -> Option<Value> {
 }
 
 fn is_function_or_constant(surface: &str) -> bool {
-    let first = surface.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or("");
-    matches!(first, "infinity" | "inf" | "sqrt") || crate::form::atom::Function::named(first).is_some()
+    let first = surface
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .next()
+        .unwrap_or("");
+    matches!(first, "infinity" | "inf" | "sqrt")
+        || crate::form::atom::Function::named(first).is_some()
 }

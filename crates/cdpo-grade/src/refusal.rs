@@ -33,7 +33,9 @@ impl fmt::Display for Refusal {
             Refusal::Empty => f.write_str("it is empty"),
             Refusal::TooLong => write!(f, "it is longer than {MAX_LEN} bytes"),
             Refusal::TooDeep => write!(f, "it nests deeper than {MAX_DEPTH} levels"),
-            Refusal::TooBig => f.write_str("its numbers, powers or lists are too big to compute with"),
+            Refusal::TooBig => {
+                f.write_str("its numbers, powers or lists are too big to compute with")
+            }
             Refusal::Unbalanced => f.write_str("its braces do not match"),
             Refusal::Control => f.write_str("it holds a control character"),
             Refusal::Undefined => f.write_str("it has no value (a division by zero)"),

@@ -9,8 +9,9 @@ use cdpo_grade::{Extraction, GradeOptions, Grader, Outcome};
 fn options(case: &serde_json::Value) -> GradeOptions {
     let config = &case["config"];
     let types = config.get("match_types").or(config.get("match_type"));
-    let types: Vec<&str> =
-        types.and_then(|t| t.as_array()).map_or(Vec::new(), |t| t.iter().filter_map(|t| t.as_str()).collect());
+    let types: Vec<&str> = types.and_then(|t| t.as_array()).map_or(Vec::new(), |t| {
+        t.iter().filter_map(|t| t.as_str()).collect()
+    });
     let language = config["language"].as_str().unwrap_or("");
     GradeOptions {
         extraction: match types.as_slice() {
@@ -41,19 +42,40 @@ fn public_cases_are_graded_as_their_suites_expect() {
             continue;
         }
         cases += 1;
-        let (prediction, gold) = (case["prediction"].as_str().expect("text"), case["gold"].as_str().expect("text"));
+        let (prediction, gold) = (
+            case["prediction"].as_str().expect("text"),
+            case["gold"].as_str().expect("text"),
+        );
         let verdict = Grader::new(options(&case)).grade(prediction, gold);
         let correct = verdict.outcome == Outcome::Correct;
         if correct != case["expected"].as_bool().expect("a label") {
-            let tail: String = prediction.chars().rev().take(120).collect::<Vec<_>>().into_iter().rev().collect();
+            let tail: String = prediction
+                .chars()
+                .rev()
+                .take(120)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect();
             let row = format!("{} {tail:?} / {gold:?}: {verdict:?}", case["id"]);
-            if correct { false_positives.push(row) } else { misses.push(row) }
+            if correct {
+                false_positives.push(row)
+            } else {
+                misses.push(row)
+            }
         }
     }
-    eprintln!("{cases} cases, {} missed, {} false positives", misses.len(), false_positives.len());
+    eprintln!(
+        "{cases} cases, {} missed, {} false positives",
+        misses.len(),
+        false_positives.len()
+    );
     for row in misses.iter().chain(&false_positives) {
         eprintln!("{row}");
     }
     assert!(false_positives.is_empty(), "{false_positives:#?}");
-    assert!(misses.len() * 50 <= cases, "more than 2 % missed: {misses:#?}");
+    assert!(
+        misses.len() * 50 <= cases,
+        "more than 2 % missed: {misses:#?}"
+    );
 }

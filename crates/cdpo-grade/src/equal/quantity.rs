@@ -33,13 +33,19 @@ pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
     {
         return false;
     }
+    if options.require_simplified && a.unreduced != b.unreduced {
+        return false;
+    }
     if same_value(a, b, options) {
         return true;
     }
     let percent = |q: &Quantity| q.measure.is_some_and(|measure| measure.is_percent());
     options.percent_rule && (percent(a) || percent(b)) && {
         let hundredth = integer(1) / integer(100);
-        let scaled = |q: &Quantity| Quantity { sum: q.sum.scaled(&hundredth), ..q.clone() };
+        let scaled = |q: &Quantity| Quantity {
+            sum: q.sum.scaled(&hundredth),
+            ..q.clone()
+        };
         same_value(&scaled(a), b, options) || same_value(a, &scaled(b), options)
     }
 }
@@ -57,7 +63,9 @@ fn same_value(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
 
 /// Whether an exact value rounds to a decimal that has enough significant digits.
 fn rounds_to(exact: &Sum, decimal: &Sum, places: u32, least_digits: u32) -> bool {
-    let Some(decimal) = decimal.as_rational() else { return false };
+    let Some(decimal) = decimal.as_rational() else {
+        return false;
+    };
     if exact.as_rational().is_some_and(|q| q.is_integer()) || places > 1000 {
         return false;
     }
@@ -70,7 +78,12 @@ fn rounds_to(exact: &Sum, decimal: &Sum, places: u32, least_digits: u32) -> bool
     if let Some(exact) = exact.as_rational() {
         return (exact - decimal).abs() <= half;
     }
-    let Some(value) = constant(exact) else { return false };
-    let (Some(decimal), Some(half)) = (Double::of_rational(&decimal), Double::of_rational(&half)) else { return false };
+    let Some(value) = constant(exact) else {
+        return false;
+    };
+    let (Some(decimal), Some(half)) = (Double::of_rational(&decimal), Double::of_rational(&half))
+    else {
+        return false;
+    };
     (value.re - decimal).abs() <= half && value.error < half.to_f64()
 }

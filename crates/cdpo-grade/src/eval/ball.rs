@@ -20,12 +20,28 @@ const FUNCTION_ROUNDING: f64 = 512.0 * Double::UNIT;
 impl Ball {
     /// A real number known to rounding.
     pub(crate) fn real(x: Double) -> Self {
-        Ball { re: x, im: Double::ZERO, error: x.to_f64().abs() * ROUNDING }
+        Ball {
+            re: x,
+            im: Double::ZERO,
+            error: x.to_f64().abs() * ROUNDING,
+        }
     }
 
-    pub(crate) const I: Ball = Ball { re: Double::ZERO, im: Double::ONE, error: 0.0 };
-    pub(crate) const ONE: Ball = Ball { re: Double::ONE, im: Double::ZERO, error: 0.0 };
-    pub(crate) const ZERO: Ball = Ball { re: Double::ZERO, im: Double::ZERO, error: 0.0 };
+    pub(crate) const I: Ball = Ball {
+        re: Double::ZERO,
+        im: Double::ONE,
+        error: 0.0,
+    };
+    pub(crate) const ONE: Ball = Ball {
+        re: Double::ONE,
+        im: Double::ZERO,
+        error: 0.0,
+    };
+    pub(crate) const ZERO: Ball = Ball {
+        re: Double::ZERO,
+        im: Double::ZERO,
+        error: 0.0,
+    };
 
     /// The absolute value of the centre.
     pub(crate) fn magnitude(self) -> f64 {
@@ -44,13 +60,18 @@ impl Ball {
 
     fn bounded(re: Double, im: Double, error: f64) -> Option<Self> {
         let ball = Ball { re, im, error };
-        (re.is_finite() && im.is_finite() && error.is_finite() && ball.magnitude() < 1e250).then_some(ball)
+        (re.is_finite() && im.is_finite() && error.is_finite() && ball.magnitude() < 1e250)
+            .then_some(ball)
     }
 
     /// The value of a function whose derivative is at most `slope` over the disc.
     pub(crate) fn mapped(self, re: Double, im: Double, slope: f64) -> Option<Self> {
         let magnitude = re.to_f64().hypot(im.to_f64());
-        Self::bounded(re, im, self.error * slope * 1.01 + magnitude * FUNCTION_ROUNDING + 1e-300)
+        Self::bounded(
+            re,
+            im,
+            self.error * slope * 1.01 + magnitude * FUNCTION_ROUNDING + 1e-300,
+        )
     }
 
     /// One over it; `None` if it may be zero.
@@ -71,16 +92,28 @@ impl Ball {
         } else {
             (self.re * self.re + self.im * self.im).sqrt()
         };
-        Ball { re, im: Double::ZERO, error: self.error + re.to_f64() * ROUNDING }
+        Ball {
+            re,
+            im: Double::ZERO,
+            error: self.error + re.to_f64() * ROUNDING,
+        }
     }
 
     /// e to the power of it.
     pub(crate) fn exp(self) -> Option<Self> {
         let size = self.re.exp();
-        let (sin, cos) = if self.im == Double::ZERO { (Double::ZERO, Double::ONE) } else { self.im.sin_cos() };
+        let (sin, cos) = if self.im == Double::ZERO {
+            (Double::ZERO, Double::ONE)
+        } else {
+            self.im.sin_cos()
+        };
         let growth = size.to_f64() * (1.0 + self.error).min(2.0);
         let argument = self.magnitude() * Double::UNIT * 8.0;
-        Ball { error: self.error + argument, ..self }.mapped(size * cos, size * sin, growth)
+        Ball {
+            error: self.error + argument,
+            ..self
+        }
+        .mapped(size * cos, size * sin, growth)
     }
 
     /// The principal logarithm; `None` if it may be zero or lies across the branch cut.
@@ -125,21 +158,33 @@ impl Ball {
         if self.is_real() && !self.re.is_negative() && self.im == Double::ZERO {
             let root = self.re.sqrt();
             let size = root.to_f64();
-            let error = if size > 0.0 { (self.error / size).min(self.error.sqrt()) } else { self.error.sqrt() };
+            let error = if size > 0.0 {
+                (self.error / size).min(self.error.sqrt())
+            } else {
+                self.error.sqrt()
+            };
             return Self::bounded(root, Double::ZERO, error + size * ROUNDING);
         }
         Some(self.ln()?.halved()).and_then(Ball::exp)
     }
 
     fn halved(self) -> Self {
-        Ball { re: self.re.scaled(-1), im: self.im.scaled(-1), error: self.error / 2.0 }
+        Ball {
+            re: self.re.scaled(-1),
+            im: self.im.scaled(-1),
+            error: self.error / 2.0,
+        }
     }
 }
 
 impl Neg for Ball {
     type Output = Self;
     fn neg(self) -> Self {
-        Ball { re: -self.re, im: -self.im, error: self.error }
+        Ball {
+            re: -self.re,
+            im: -self.im,
+            error: self.error,
+        }
     }
 }
 
@@ -148,7 +193,11 @@ impl Add for Ball {
     fn add(self, other: Self) -> Self {
         let (re, im) = (self.re + other.re, self.im + other.im);
         let size = self.magnitude() + other.magnitude();
-        Ball { re, im, error: self.error + other.error + size * Double::UNIT }
+        Ball {
+            re,
+            im,
+            error: self.error + other.error + size * Double::UNIT,
+        }
     }
 }
 
@@ -165,7 +214,11 @@ impl Mul for Ball {
         let (a, b) = (self.magnitude(), other.magnitude());
         let error = a * other.error + b * self.error + self.error * other.error + a * b * ROUNDING;
         if self.im == Double::ZERO && other.im == Double::ZERO {
-            return Ball { re: self.re * other.re, im: Double::ZERO, error };
+            return Ball {
+                re: self.re * other.re,
+                im: Double::ZERO,
+                error,
+            };
         }
         let re = self.re * other.re - self.im * other.im;
         let im = self.re * other.im + self.im * other.re;

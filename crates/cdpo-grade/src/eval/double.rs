@@ -39,13 +39,25 @@ impl Double {
     pub(crate) const ONE: Double = Double { hi: 1.0, lo: 0.0 };
     /// The unit of rounding that error bounds count in: every operation here is right to within `UNIT`, relatively.
     pub(crate) const UNIT: f64 = 1.0 / (1u128 << 101) as f64;
-    pub(crate) const PI: Double = Double { hi: std::f64::consts::PI, lo: 1.2246467991473532e-16 };
-    pub(crate) const LN_2: Double = Double { hi: std::f64::consts::LN_2, lo: 2.3190468138462996e-17 };
-    pub(crate) const E: Double = Double { hi: std::f64::consts::E, lo: 1.4456468917292502e-16 };
+    pub(crate) const PI: Double = Double {
+        hi: std::f64::consts::PI,
+        lo: 1.2246467991473532e-16,
+    };
+    pub(crate) const LN_2: Double = Double {
+        hi: std::f64::consts::LN_2,
+        lo: 2.3190468138462996e-17,
+    };
+    pub(crate) const E: Double = Double {
+        hi: std::f64::consts::E,
+        lo: 1.4456468917292502e-16,
+    };
 
     fn new(hi: f64, lo: f64) -> Self {
         let s = hi + lo;
-        Double { hi: s, lo: lo - (s - hi) }
+        Double {
+            hi: s,
+            lo: lo - (s - hi),
+        }
     }
 
     /// The nearest `f64`.
@@ -69,7 +81,10 @@ impl Double {
     pub(crate) fn scaled(self, exponent: i32) -> Self {
         let half = exponent / 2;
         let (a, b) = (2f64.powi(half), 2f64.powi(exponent - half));
-        Double { hi: self.hi * a * b, lo: self.lo * a * b }
+        Double {
+            hi: self.hi * a * b,
+            lo: self.lo * a * b,
+        }
     }
 
     /// The square root of a number that is not negative.
@@ -113,7 +128,9 @@ impl Double {
     pub(crate) fn of_rational(q: &Rational) -> Option<Self> {
         let shift = |n: &BigInt| n.abs().bits().saturating_sub(400);
         let (down, up) = (shift(q.numer()), shift(q.denom()));
-        let exponent = i32::try_from(down as i64 - up as i64).ok().filter(|e| e.abs() < 500)?;
+        let exponent = i32::try_from(down as i64 - up as i64)
+            .ok()
+            .filter(|e| e.abs() < 500)?;
         let top = Self::of_integer(&(q.numer() >> down))?;
         let bottom = Self::of_integer(&(q.denom() >> up))?;
         let value = (top / bottom).scaled(exponent);
@@ -130,7 +147,10 @@ impl From<f64> for Double {
 impl Neg for Double {
     type Output = Self;
     fn neg(self) -> Self {
-        Double { hi: -self.hi, lo: -self.lo }
+        Double {
+            hi: -self.hi,
+            lo: -self.lo,
+        }
     }
 }
 

@@ -73,7 +73,10 @@ mod tests {
 
     fn close(a: Double, b: Double) {
         let error = (a - b).abs().to_f64() / b.abs().to_f64().max(1.0);
-        assert!(error < 64.0 * Double::UNIT, "{a:?} {b:?} differ by {error:e}");
+        assert!(
+            error < 64.0 * Double::UNIT,
+            "{a:?} {b:?} differ by {error:e}"
+        );
     }
 
     #[test]
@@ -87,7 +90,8 @@ mod tests {
     #[test]
     fn functions_invert_each_other_to_the_last_bits() {
         for n in 1..60 {
-            let x = Double::of_rational(&Rational::new((7 * n - 200).into(), 31.into())).expect("in range");
+            let x = Double::of_rational(&Rational::new((7 * n - 200).into(), 31.into()))
+                .expect("in range");
             close(x.exp().ln(), x);
             let (sin, cos) = x.sin_cos();
             close(sin * sin + cos * cos, Double::ONE);

@@ -60,9 +60,17 @@ fn power(base: Ball, exponent: &Rational, point: Point) -> Option<Ball> {
     if exponent.is_one() {
         return Some(base);
     }
-    if let Some(n) = exponent.is_integer().then(|| exponent.numer().abs().to_u32().filter(|&n| n < 4096)).flatten() {
+    if let Some(n) = exponent
+        .is_integer()
+        .then(|| exponent.numer().abs().to_u32().filter(|&n| n < 4096))
+        .flatten()
+    {
         let power = base.power(n)?;
-        return if exponent.is_negative() { power.inverse() } else { Some(power) };
+        return if exponent.is_negative() {
+            power.inverse()
+        } else {
+            Some(power)
+        };
     }
     if base.may_be_zero() {
         let exactly = base.magnitude() == 0.0 && base.error == 0.0 && exponent.is_positive();
@@ -73,7 +81,11 @@ fn power(base: Ball, exponent: &Rational, point: Point) -> Option<Ball> {
     if real && base.re.is_negative() {
         if num_integer::Integer::is_odd(exponent.denom()) {
             let size = ((-base).ln()? * exponent_ball).exp()?;
-            return Some(if num_integer::Integer::is_odd(exponent.numer()) { -size } else { size });
+            return Some(if num_integer::Integer::is_odd(exponent.numer()) {
+                -size
+            } else {
+                size
+            });
         }
         if !point.complex {
             return None;
@@ -82,13 +94,20 @@ fn power(base: Ball, exponent: &Rational, point: Point) -> Option<Ball> {
     if real && !base.re.is_negative() && exponent.denom().to_u8() == Some(2) {
         let odd = exponent.numer().abs().to_u32().filter(|&n| n < 4096)?;
         let power = base.sqrt()?.power(odd)?;
-        return if exponent.is_negative() { power.inverse() } else { Some(power) };
+        return if exponent.is_negative() {
+            power.inverse()
+        } else {
+            Some(power)
+        };
     }
     (base.ln()? * exponent_ball).exp()
 }
 
 fn call(function: Function, arguments: &[Sum], point: Point) -> Option<Ball> {
-    if matches!(function, Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm | Function::Mod) {
+    if matches!(
+        function,
+        Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm | Function::Mod
+    ) {
         // Functions of integers: unknown values that depend on nothing but their arguments.
         return Some(point.value(&(function, arguments)));
     }
@@ -141,7 +160,11 @@ fn call(function: Function, arguments: &[Sum], point: Point) -> Option<Ball> {
 }
 
 fn logarithm(x: Ball, point: Point) -> Option<Ball> {
-    if !point.complex && x.re.is_negative() { None } else { x.ln() }
+    if !point.complex && x.re.is_negative() {
+        None
+    } else {
+        x.ln()
+    }
 }
 
 fn halve(x: Ball) -> Ball {
@@ -158,8 +181,14 @@ fn sin_cos(x: Ball) -> Option<(Ball, Ball)> {
     }
     if x.im == Double::ZERO {
         let (sin, cos) = x.re.sin_cos();
-        let x = Ball { error: x.error + x.magnitude() * 8.0 * Double::UNIT, ..x };
-        return Some((x.mapped(sin, Double::ZERO, 1.0)?, x.mapped(cos, Double::ZERO, 1.0)?));
+        let x = Ball {
+            error: x.error + x.magnitude() * 8.0 * Double::UNIT,
+            ..x
+        };
+        return Some((
+            x.mapped(sin, Double::ZERO, 1.0)?,
+            x.mapped(cos, Double::ZERO, 1.0)?,
+        ));
     }
     let (a, b) = exponentials(x * Ball::I)?;
     Some((halve((a - b) * -Ball::I), halve(a + b)))
@@ -187,8 +216,19 @@ fn step(x: Ball, step: impl Fn(f64) -> f64) -> Option<Ball> {
 /// The real value of a constant, if it has one.
 pub(crate) fn constant(sum: &Sum) -> Option<Ball> {
     if let Some(q) = sum.as_rational() {
-        return Some(if q.is_zero() { Ball::ZERO } else { Ball::real(Double::of_rational(&q)?) });
+        return Some(if q.is_zero() {
+            Ball::ZERO
+        } else {
+            Ball::real(Double::of_rational(&q)?)
+        });
     }
-    let point = Point { seed: 0, complex: true, decimal_log: false };
-    super::zero::is_constant(sum).then(|| of(sum, point)).flatten().filter(|ball| ball.is_real())
+    let point = Point {
+        seed: 0,
+        complex: true,
+        decimal_log: false,
+    };
+    super::zero::is_constant(sum)
+        .then(|| of(sum, point))
+        .flatten()
+        .filter(|ball| ball.is_real())
 }

@@ -33,7 +33,9 @@ pub(crate) fn is_zero(sum: &Sum) -> bool {
     if nested && (0..2).all(|seed| residue::value(sum, seed) == Some(0)) {
         return true;
     }
-    if residue::decides(sum) && (!nested || (0..2).any(|seed| residue::value(sum, seed).is_some_and(|v| v != 0))) {
+    if residue::decides(sum)
+        && (!nested || (0..2).any(|seed| residue::value(sum, seed).is_some_and(|v| v != 0)))
+    {
         return false;
     }
     let logs = any_atom(sum, &|atom| matches!(atom, Atom::Call(Function::Log, _)));
@@ -42,7 +44,14 @@ pub(crate) fn is_zero(sum: &Sum) -> bool {
 
 fn zero_at_points(sum: &Sum, decimal_log: bool) -> bool {
     if is_constant(sum) {
-        return zero_at(sum, Point { seed: 0, complex: true, decimal_log }) == Some(true);
+        return zero_at(
+            sum,
+            Point {
+                seed: 0,
+                complex: true,
+                decimal_log,
+            },
+        ) == Some(true);
     }
     let imaginary = any_atom(sum, &|atom| *atom == Atom::I);
     for complex in [false, true] {
@@ -51,7 +60,14 @@ fn zero_at_points(sum: &Sum, decimal_log: bool) -> bool {
         }
         let mut zeros = 0;
         for seed in 0..TRIES {
-            match zero_at(sum, Point { seed, complex, decimal_log }) {
+            match zero_at(
+                sum,
+                Point {
+                    seed,
+                    complex,
+                    decimal_log,
+                },
+            ) {
                 Some(true) => zeros += 1,
                 Some(false) => return false,
                 None => {}
@@ -81,7 +97,14 @@ pub(crate) fn is_constant(sum: &Sum) -> bool {
     !any_atom(sum, &|atom| match atom {
         Atom::Symbol(_) | Atom::Opaque(_) => true,
         Atom::Call(function, _) => {
-            matches!(function, Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm | Function::Mod)
+            matches!(
+                function,
+                Function::Factorial
+                    | Function::Binomial
+                    | Function::Gcd
+                    | Function::Lcm
+                    | Function::Mod
+            )
         }
         _ => false,
     })
@@ -89,15 +112,20 @@ pub(crate) fn is_constant(sum: &Sum) -> bool {
 
 /// Whether some atom of a form, at any depth, satisfies a test.
 pub(crate) fn any_atom(sum: &Sum, test: &dyn Fn(&Atom) -> bool) -> bool {
-    sum.0.keys().flat_map(|product| &product.0).any(|(atom, _)| {
-        test(atom)
-            || match atom {
-                Atom::Power(base, exponent) => any_atom(base, test) || any_atom(exponent, test),
-                Atom::Call(_, arguments) => arguments.iter().any(|argument| any_atom(argument, test)),
-                Atom::Sum(inner) => any_atom(inner, test),
-                _ => false,
-            }
-    })
+    sum.0
+        .keys()
+        .flat_map(|product| &product.0)
+        .any(|(atom, _)| {
+            test(atom)
+                || match atom {
+                    Atom::Power(base, exponent) => any_atom(base, test) || any_atom(exponent, test),
+                    Atom::Call(_, arguments) => {
+                        arguments.iter().any(|argument| any_atom(argument, test))
+                    }
+                    Atom::Sum(inner) => any_atom(inner, test),
+                    _ => false,
+                }
+        })
 }
 
 /// The order of two real constants; `None` if they are not, or are too close to tell apart.
@@ -105,7 +133,10 @@ pub(crate) fn order(a: &Sum, b: &Sum) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (a.as_rational(), b.as_rational()) {
         return Some(a.cmp(&b));
     }
-    let (left, right) = (a.infinite_sign().unwrap_or(0), b.infinite_sign().unwrap_or(0));
+    let (left, right) = (
+        a.infinite_sign().unwrap_or(0),
+        b.infinite_sign().unwrap_or(0),
+    );
     if left != 0 || right != 0 {
         return Some(left.cmp(&right));
     }
@@ -117,5 +148,9 @@ pub(crate) fn order(a: &Sum, b: &Sum) -> Option<Ordering> {
     if value.may_be_zero() {
         return is_zero(&difference).then_some(Ordering::Equal);
     }
-    Some(if value.re.is_negative() { Ordering::Less } else { Ordering::Greater })
+    Some(if value.re.is_negative() {
+        Ordering::Less
+    } else {
+        Ordering::Greater
+    })
 }

@@ -67,15 +67,12 @@ pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extract
 /// What follows the last "answer is", "answer:" and their like.
 pub(super) fn answer_is(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
     let text = &response[body.clone()];
-    for (at, _) in text.rmatch_indices("nswer") {
-        if let Some(tail) = announcement(&text[at + 5..]) {
-            let found = sentence(response, body.end - tail.len()..body.end);
-            if found.is_some() {
-                return found;
-            }
-        }
-    }
-    None
+    ["nswer", "éponse", "答案"].iter().find_map(|word| {
+        text.rmatch_indices(word).find_map(|(at, _)| {
+            let tail = announcement(&text[at + word.len()..])?;
+            sentence(response, body.end - tail.len()..body.end)
+        })
+    })
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -92,7 +89,7 @@ fn announcement(rest: &str) -> Option<&str> {
         .find(['\n', '.', '?', '$'])
         .unwrap_or(rest.len())
         .min(rest.len())];
-    [":", "is ", "is: ", "are ", "="]
+    [":", "：", "is ", "is: ", "are ", "est ", "="]
         .iter()
         .filter_map(|mark| {
             let at = sentence.find(mark)?;
@@ -107,31 +104,32 @@ fn announcement(rest: &str) -> Option<&str> {
                 .find(|m| rest.starts_with(**m))
                 .map(|m| m.len() - 1)
         })
-        .map(|at| rest[at..].trim_start_matches([':', '*', ' ', '\n', '"']))
+        .map(|at| rest[at..].trim_start_matches([':', '：', '*', ' ', '\n', '"']))
 }
 
 /// The answer at the head of a sentence: its first formula, else its first number, else the words themselves.
 fn sentence(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
     let text = &response[range.clone()];
     let end = range.start + prose::sentence_len(text);
-    if let Some(found) = formula::first_run(response, range.start..end) {
+    // "Final answer: the volume is 120": the answer stands behind the last verb.
+    let start = match prose::last_verb(&response[range.start..end]) {
+        Some(at) if prose::is_prose(&response[range.start..range.start + at]) => range.start + at,
+        _ => range.start,
+    };
+    if let Some(found) = formula::first_run(response, start..end) {
         return Some(Extracted {
             rule: Rule::AnswerIs,
             ..found
         });
     }
-    let region = response[range.start..end].trim_end_matches(['.', '*', '"', ' ', '\n']);
+    let region = response[start..end].trim_end_matches(['.', '*', '"', ' ', '\n']);
     if prose::is_prose(region)
-        && let Some(found) = prose::first_number(response, range.start..range.start + region.len())
+        && let Some(found) = prose::first_number(response, start..start + region.len())
     {
         return Some(Extracted {
             rule: Rule::AnswerIs,
             ..found
         });
     }
-    Extracted::slice(
-        response,
-        range.start..range.start + region.len(),
-        Rule::AnswerIs,
-    )
+    Extracted::slice(response, start..start + region.len(), Rule::AnswerIs)
 }

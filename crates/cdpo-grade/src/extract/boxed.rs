@@ -18,6 +18,13 @@ pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> 
     }
 }
 
+/// A last box that nothing closes: all that follows it.
+pub(super) fn unclosed(text: &str) -> Option<Extracted<'_>> {
+    let at = last_command(text, 0..text.len())?;
+    let start = at + text[at..].find('{')? + 1;
+    Extracted::slice(text, start..text.len(), Rule::Boxed)
+}
+
 /// Puts the boxes that stand right before the last one in front of it, as a list.
 fn joined<'a>(
     response: &'a str,
@@ -62,7 +69,7 @@ fn joins(gap: &str) -> bool {
             _ => words += 1,
         }
     }
-    gap.len() <= 80 && !gap.contains("\n\n") && (words == 0 || (conjunctions > 0 && words <= 4))
+    gap.len() <= 80 && !gap.contains("\n\n") && (words == 0 || (conjunctions == 1 && words <= 4))
 }
 
 fn last_command(response: &str, range: Range<usize>) -> Option<usize> {

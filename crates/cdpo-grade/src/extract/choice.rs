@@ -3,27 +3,50 @@
 use super::{Extracted, Rule};
 
 /// Words behind which the answer stands.
-const ANCHORS: [&str; 7] = ["answer is", "answer:", "answer", "therefore", "réponse est", "答案", "it's"];
+const ANCHORS: [&str; 7] = [
+    "answer is",
+    "answer:",
+    "answer",
+    "therefore",
+    "réponse est",
+    "答案",
+    "it's",
+];
 /// Words that take an option back.
-const DENIALS: [&str; 9] = ["not", "isn't", "be", "or", "non", "nor", "不是", "neither", "than"];
+const DENIALS: [&str; 9] = [
+    "not", "isn't", "be", "or", "non", "nor", "不是", "neither", "than",
+];
 
 /// The first option named after the last anchor that one follows, else the first one in the response.
 pub(super) fn letter(response: &str) -> Option<Extracted<'_>> {
     ANCHORS
         .iter()
-        .flat_map(|anchor| response.rmatch_indices(anchor).map(|(at, text)| at + text.len()))
+        .flat_map(|anchor| {
+            response
+                .rmatch_indices(anchor)
+                .map(|(at, text)| at + text.len())
+        })
         .chain([0])
         .find_map(|from| first_from(response, from))
 }
 
 fn first_from(response: &str, from: usize) -> Option<Extracted<'_>> {
     let text = &response[from..];
-    text.char_indices().filter(|(_, c)| ('A'..='J').contains(c)).find_map(|(at, _)| {
-        let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '\'');
-        let glued = letter(text[..at].chars().next_back()) || letter(text[at + 1..].chars().next());
-        let before = text[..at].trim_end_matches([' ', '(', '*', '"']);
-        let denied = DENIALS.iter().any(|word| before.ends_with(word));
-        let span = from + at..from + at + 1;
-        (!glued && !denied).then(|| Extracted::slice(response, span, Rule::Choice)).flatten()
-    })
+    text.char_indices()
+        .filter(|(_, c)| ('A'..='J').contains(c))
+        .find_map(|(at, _)| {
+            let letter =
+                |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '\'');
+            let glued =
+                letter(text[..at].chars().next_back()) || letter(text[at + 1..].chars().next());
+            let before = text[..at].trim_end_matches([' ', '(', '*', '"']);
+            let denied = DENIALS.iter().any(|word| before.ends_with(word));
+            // The pronoun.
+            let pronoun = text[at..].starts_with("I ");
+            let denied = denied || pronoun;
+            let span = from + at..from + at + 1;
+            (!glued && !denied)
+                .then(|| Extracted::slice(response, span, Rule::Choice))
+                .flatten()
+        })
 }

@@ -34,8 +34,11 @@ pub(super) fn next(response: &str, from: usize, limit: usize) -> Option<(Range<u
     None
 }
 
-/// Where the delimiter stands in `text`; a single `$` must close on its own line and not behind a backslash.
+/// Where the delimiter stands in `text`; `$` and `\(` must close on their own line, `$` not behind a backslash.
 fn closing(text: &str, close: &str) -> Option<usize> {
+    if close == "\\)" {
+        return text.find(close).filter(|&at| !text[..at].contains('\n'));
+    }
     if close != "$" {
         return text.find(close);
     }
@@ -59,7 +62,9 @@ pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> 
     let mut found = None;
     while let Some((span, after)) = next(response, from, body.end) {
         from = after;
-        found = Extracted::slice(response, span, Rule::LastFormula).or(found);
+        if !super::prose::is_prose(&response[span.clone()]) {
+            found = Extracted::slice(response, span, Rule::LastFormula).or(found);
+        }
     }
     found
 }

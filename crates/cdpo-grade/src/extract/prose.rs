@@ -46,6 +46,17 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
     let mut i = body.start;
     std::iter::from_fn(move || {
         while i < body.end {
+            if bytes[i] == b'\\'
+                && let Some(end) = bare_command(response, i, body.end)
+            {
+                let start = if i > body.start && bytes[i - 1] == b'-' {
+                    i - 1
+                } else {
+                    i
+                };
+                i = end;
+                return Some(start..end);
+            }
             let digit = |at: usize| at < body.end && bytes[at].is_ascii_digit();
             let opens = digit(i) || (bytes[i] == b'.' && digit(i + 1));
             if !opens {
@@ -88,6 +99,43 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
     })
 }
 
+/// Where the text after the last " is " or " are " outside formulas begins.
+pub(super) fn last_verb(text: &str) -> Option<usize> {
+    [" is ", " are ", " equals "]
+        .iter()
+        .filter_map(|verb| {
+            text.rmatch_indices(verb)
+                .map(|(at, _)| at + verb.len())
+                .find(|&at| text[..at].matches('$').count() % 2 == 0)
+        })
+        .max()
+}
+
+/// The end of the `\frac{…}{…}` or `\sqrt{…}` that begins at `at`.
+fn bare_command(text: &str, at: usize, limit: usize) -> Option<usize> {
+    let rest = &text[at..limit];
+    let name = ["\\frac", "\\dfrac", "\\tfrac", "\\sqrt"]
+        .into_iter()
+        .find(|name| rest.starts_with(name))?;
+    let mut end = at + name.len();
+    for _ in 0..if name == "\\sqrt" { 1 } else { 2 } {
+        let mut depth = 0usize;
+        let len = text[end..limit].bytes().position(|b| {
+            match b {
+                b'{' => depth += 1,
+                b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0
+        })?;
+        if !text[end..].starts_with('{') {
+            return None;
+        }
+        end += len + 1;
+    }
+    Some(end)
+}
+
 /// The length of the first sentence of `text`, with its formulas left whole.
 pub(super) fn sentence_len(text: &str) -> usize {
     let bytes = text.as_bytes();
@@ -110,19 +158,29 @@ pub(super) fn sentence_len(text: &str) -> usize {
     bytes.len()
 }
 
-/// Whether a text reads as words rather than as an answer: two or more words of three letters outside commands.
+/// Whether a text reads as words rather than as an answer: two or more words outside commands.
 pub(super) fn is_prose(text: &str) -> bool {
+    words(text) >= 2
+}
+
+/// The number of words: runs of three letters or more that are no commands and no names of environments.
+pub(super) fn words(text: &str) -> usize {
     let mut words = 0;
     let mut rest = text;
     while let Some(at) = rest.find(char::is_alphabetic) {
-        let command = rest[..at].ends_with('\\');
+        let before = &rest[..at];
+        let command = before.ends_with('\\');
         let len = rest[at..]
             .find(|c: char| !c.is_alphabetic())
             .unwrap_or(rest.len() - at);
-        if !command && len >= 3 {
+        let word = &rest[at..at + len];
+        rest = &rest[at + len..];
+        if command && matches!(word, "begin" | "end") {
+            // The name of the environment.
+            rest = rest.trim_start_matches(|c: char| c == '{' || c.is_alphabetic());
+        } else if !command && len >= 3 {
             words += 1;
         }
-        rest = &rest[at + len..];
     }
-    words >= 2
+    words
 }

@@ -13,7 +13,11 @@ use crate::syntax::{Constant, Expr, Relation};
 /// The answer that an expression denotes.
 pub(crate) fn value(expr: &Expr) -> Result<Value, Fault> {
     let mut values = values(expr)?;
-    Ok(if values.len() == 1 { values.remove(0) } else { Value::List(values) })
+    Ok(if values.len() == 1 {
+        values.remove(0)
+    } else {
+        Value::List(values)
+    })
 }
 
 /// The one or, under ±, two answers that an expression denotes.
@@ -28,7 +32,11 @@ fn values(expr: &Expr) -> Result<Vec<Value>, Fault> {
                 && !has_either(first)
             {
                 let value = Box::new(value(right)?);
-                return Ok(vec![Value::Named { name, value, equation: None }]);
+                return Ok(vec![Value::Named {
+                    name,
+                    value,
+                    equation: None,
+                }]);
             }
         }
         _ => {}
@@ -37,7 +45,11 @@ fn values(expr: &Expr) -> Result<Vec<Value>, Fault> {
         return Ok(vec![value_with(expr, false)?]);
     }
     let (upper, lower) = (value_with(expr, false)?, value_with(expr, true)?);
-    Ok(if upper == lower { vec![upper] } else { vec![upper, lower] })
+    Ok(if upper == lower {
+        vec![upper]
+    } else {
+        vec![upper, lower]
+    })
 }
 
 fn items_of(items: &[Expr]) -> Result<Vec<Value>, Fault> {
@@ -52,7 +64,11 @@ fn list(groups: &[Vec<Expr>]) -> Result<Value, Fault> {
     let two_levels = groups.iter().any(|group| group.len() > 1);
     if two_levels {
         let tuple = |group: &Vec<Expr>| Ok(Value::Tuple('(', items_of(group)?, ')'));
-        return groups.iter().map(tuple).collect::<Result<Vec<_>, Fault>>().map(Value::List);
+        return groups
+            .iter()
+            .map(tuple)
+            .collect::<Result<Vec<_>, Fault>>()
+            .map(Value::List);
     }
     let mut items = Vec::new();
     for group in groups {
@@ -61,12 +77,21 @@ fn list(groups: &[Vec<Expr>]) -> Result<Value, Fault> {
     // x = 1, 2, 3 names the list.
     if let [Value::Named { name, value, .. }, rest @ ..] = items.as_slice()
         && !matches!(**value, Value::List(_))
-        && rest.iter().all(|item| !matches!(item, Value::Named { .. } | Value::Equation(_) | Value::Region(_)))
+        && rest.iter().all(|item| {
+            !matches!(
+                item,
+                Value::Named { .. } | Value::Equation(_) | Value::Region(_)
+            )
+        })
         && !rest.is_empty()
     {
         let mut list = vec![(**value).clone()];
         list.extend_from_slice(rest);
-        return Ok(Value::Named { name: name.clone(), value: Box::new(Value::List(list)), equation: None });
+        return Ok(Value::Named {
+            name: name.clone(),
+            value: Box::new(Value::List(list)),
+            equation: None,
+        });
     }
     // x < 1 or x > 3 is one region; x > 1 and x < 3 too.
     if let Some(region) = inequality::joined(&items) {
@@ -98,11 +123,14 @@ fn has_either(expr: &Expr) -> bool {
         | Expr::Intersection(a, b)
         | Expr::Without(a, b) => has_either(a) || has_either(b),
         Expr::Neg(a) | Expr::Degrees(a) | Expr::Unit(a, _) | Expr::Determinant(a) => has_either(a),
-        Expr::Call(_, items) | Expr::Apply(_, items) | Expr::Fence(_, items, _) | Expr::Ratio(items) => {
-            items.iter().any(has_either)
-        }
+        Expr::Call(_, items)
+        | Expr::Apply(_, items)
+        | Expr::Fence(_, items, _)
+        | Expr::Ratio(items) => items.iter().any(has_either),
         Expr::Matrix(rows) => rows.iter().flatten().any(has_either),
-        Expr::Relation(first, chain) => has_either(first) || chain.iter().any(|(_, expr)| has_either(expr)),
+        Expr::Relation(first, chain) => {
+            has_either(first) || chain.iter().any(|(_, expr)| has_either(expr))
+        }
     }
 }
 
@@ -114,7 +142,8 @@ pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
         Expr::Constant(Constant::Reals) => Value::Region(Region::all()),
         Expr::Constant(Constant::Empty) => Value::Set(Vec::new()),
         Expr::Fence(open, items, close) => {
-            let items: Result<Vec<Value>, Fault> = items.iter().map(|item| value_with(item, flip)).collect();
+            let items: Result<Vec<Value>, Fault> =
+                items.iter().map(|item| value_with(item, flip)).collect();
             let items = items?;
             let mixed = (*open == '(') != (*close == ')');
             if mixed && items.len() == 2 {
@@ -125,12 +154,18 @@ pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
         }
         Expr::Set(_) | Expr::List(_) => value(expr)?,
         Expr::Union(a, b) => Value::Region(region(a, flip)?.union(&region(b, flip)?)),
-        Expr::Intersection(a, b) => {
-            Value::Region(region(a, flip)?.intersection(&region(b, flip)?).ok_or(Fault::OfOtherKind)?)
-        }
+        Expr::Intersection(a, b) => Value::Region(
+            region(a, flip)?
+                .intersection(&region(b, flip)?)
+                .ok_or(Fault::OfOtherKind)?,
+        ),
         Expr::Without(a, b) => {
             let outside = region(b, flip)?.complement().ok_or(Fault::OfOtherKind)?;
-            Value::Region(region(a, flip)?.intersection(&outside).ok_or(Fault::OfOtherKind)?)
+            Value::Region(
+                region(a, flip)?
+                    .intersection(&outside)
+                    .ok_or(Fault::OfOtherKind)?,
+            )
         }
         Expr::Builder(_, condition) => match value(condition)? {
             Value::Region(region) => Value::Region(region),
@@ -138,26 +173,41 @@ pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
             _ => return Err(Fault::OfOtherKind),
         },
         Expr::Ratio(terms) => {
-            let terms: Result<Vec<Sum>, Fault> = terms.iter().map(|term| scalar(term, flip)).collect();
+            let terms: Result<Vec<Sum>, Fault> =
+                terms.iter().map(|term| scalar(term, flip)).collect();
             Value::Ratio(terms?, None)
         }
         Expr::Unit(inner, unit) => match value_with(inner, flip)? {
-            Value::Scalar(q) => Value::Scalar(Quantity { measure: Measure::named(unit).or(q.measure), ..q }),
+            Value::Scalar(q) => Value::Scalar(Quantity {
+                measure: Measure::named(unit).or(q.measure),
+                ..q
+            }),
             Value::Ratio(terms, measure) => Value::Ratio(terms, Measure::named(unit).or(measure)),
             other => other,
         },
         Expr::Relation(first, chain) => relation(first, chain, flip)?,
+        Expr::Matrix(rows) => {
+            let row = |row: &Vec<Expr>| row.iter().map(|entry| value_with(entry, flip)).collect();
+            Value::Matrix(rows.iter().map(row).collect::<Result<_, Fault>>()?)
+        }
         _ => match computed(expr, flip)? {
             Computed::Scalar(quantity) => Value::Scalar(quantity),
-            Computed::Matrix(rows) => Value::Matrix(rows),
+            Computed::Matrix(rows) => Value::Matrix(
+                rows.into_iter()
+                    .map(|row| row.into_iter().map(Value::scalar).collect())
+                    .collect(),
+            ),
         },
     })
 }
 
 /// An interval from its bracketed ends.
 pub(crate) fn interval(open: char, items: &[Value], close: char) -> Option<Region> {
-    let [Value::Scalar(low), Value::Scalar(high)] = items else { return None };
-    let part = Interval::new(low.sum.clone(), open == '[', high.sum.clone(), close == ']');
+    let [Value::Scalar(low), Value::Scalar(high)] = items else {
+        return None;
+    };
+    let mut part = Interval::new(low.sum.clone(), open == '[', high.sum.clone(), close == ']');
+    (part.low.places, part.high.places) = (low.places, high.places);
     Some(Region::new(None, vec![part]))
 }
 
@@ -171,7 +221,10 @@ pub(crate) fn as_region(value: &Value) -> Option<Region> {
                 Value::Scalar(q) => Some(Interval::point(q.sum.clone())),
                 _ => None,
             };
-            Some(Region::new(None, items.iter().map(point).collect::<Option<_>>()?))
+            Some(Region::new(
+                None,
+                items.iter().map(point).collect::<Option<_>>()?,
+            ))
         }
         Value::Named { value, .. } => as_region(value),
         _ => None,
@@ -183,17 +236,25 @@ fn region(expr: &Expr, flip: bool) -> Result<Region, Fault> {
 }
 
 fn relation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Value, Fault> {
-    if chain.iter().all(|(relation, _)| matches!(relation, Relation::Equal | Relation::Approximately)) {
+    if chain
+        .iter()
+        .all(|(relation, _)| matches!(relation, Relation::Equal | Relation::Approximately))
+    {
         return equation(first, chain, flip);
     }
     if let [(Relation::In, set)] = chain {
         let name = name(first).ok_or(Fault::OfOtherKind)?;
         let set = value_with(set, flip)?;
         return Ok(match as_region(&set) {
-            Some(region) if !matches!(set, Value::Set(_)) => {
-                Value::Region(Region { variable: Some(name), ..region })
-            }
-            _ => Value::Named { name, value: Box::new(set), equation: None },
+            Some(region) if !matches!(set, Value::Set(_)) => Value::Region(Region {
+                variable: Some(name),
+                ..region
+            }),
+            _ => Value::Named {
+                name,
+                value: Box::new(set),
+                equation: None,
+            },
         });
     }
     inequality::solved(first, chain, flip)
@@ -203,17 +264,32 @@ fn relation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Valu
 fn equation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Value, Fault> {
     // An approximation says less than what stands in front of it, except for x ≈ 3.
     let named_first = name(first).is_some();
-    let exact = chain.iter().position(|(relation, _)| *relation == Relation::Approximately).unwrap_or(chain.len());
-    let exact = if exact == 0 && named_first { chain.len() } else { exact };
-    let parts: Vec<&Expr> = std::iter::once(first).chain(chain[..exact].iter().map(|(_, expr)| expr)).collect();
-    let (Some(last), true) = (parts.last().copied(), parts.len() > 1) else { return value_with(first, flip) };
+    let exact = chain
+        .iter()
+        .position(|(relation, _)| *relation == Relation::Approximately)
+        .unwrap_or(chain.len());
+    let exact = if exact == 0 && named_first {
+        chain.len()
+    } else {
+        exact
+    };
+    let parts: Vec<&Expr> = std::iter::once(first)
+        .chain(chain[..exact].iter().map(|(_, expr)| expr))
+        .collect();
+    let (Some(last), true) = (parts.last().copied(), parts.len() > 1) else {
+        return value_with(first, flip);
+    };
     let value = value_with(last, flip);
     if let Some(name) = name(first) {
         let equation = match (parts.len(), scalar(first, flip), scalar(last, flip)) {
             (2, Ok(a), Ok(b)) => Some(inequality::normal_equation(&a.sub(&b)?)?),
             _ => None,
         };
-        return Ok(Value::Named { name, value: Box::new(value?), equation });
+        return Ok(Value::Named {
+            name,
+            value: Box::new(value?),
+            equation,
+        });
     }
     // 5 = x names x too; 3 + 2 = 5 is a computation of 5.
     let sums: Result<Vec<Sum>, Fault> = parts.iter().map(|part| scalar(part, flip)).collect();
@@ -225,10 +301,18 @@ fn equation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Valu
     if let Some(name) = parts.iter().find_map(|part| name(part)) {
         let (at_end, constant) = (super::answer::name(last).is_some(), is_constant(&sums[0]));
         if at_end && constant {
-            return Ok(Value::Named { name, value: Box::new(value_with(first, flip)?), equation: None });
+            return Ok(Value::Named {
+                name,
+                value: Box::new(value_with(first, flip)?),
+                equation: None,
+            });
         }
         if parts.len() > 2 && sums.last().is_some_and(is_constant) {
-            return Ok(Value::Named { name, value: Box::new(value?), equation: None });
+            return Ok(Value::Named {
+                name,
+                value: Box::new(value?),
+                equation: None,
+            });
         }
     }
     match sums.as_slice() {
@@ -248,7 +332,10 @@ pub(crate) fn name(expr: &Expr) -> Option<String> {
         Expr::Text(text) => text.clone(),
         Expr::Fence(_, items, _) => format!("({})", all(items)?.join(",")),
         Expr::Ratio(items) => all(items)?.join(":"),
-        Expr::Call(function @ (Function::Abs | Function::Sin | Function::Cos | Function::Tan), items) => {
+        Expr::Call(
+            function @ (Function::Abs | Function::Sin | Function::Cos | Function::Tan),
+            items,
+        ) => {
             format!("{}({})", function.name(), all(items)?.join(","))
         }
         Expr::Mul(a, b) => {

@@ -93,7 +93,10 @@ impl Function {
 
     /// Whether its argument is an angle.
     pub(crate) fn takes_angle(self) -> bool {
-        matches!(self, Self::Sin | Self::Cos | Self::Tan | Self::Cot | Self::Sec | Self::Csc)
+        matches!(
+            self,
+            Self::Sin | Self::Cos | Self::Tan | Self::Cot | Self::Sec | Self::Csc
+        )
     }
 }
 

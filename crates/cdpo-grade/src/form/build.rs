@@ -1,5 +1,7 @@
 //! Scalars and matrices from expressions.
 
+use num_traits::One;
+
 use super::atom::{Atom, Function};
 use super::call::{call, logarithm};
 use super::matrix::{self, Matrix};
@@ -54,7 +56,10 @@ pub(crate) fn plain_text(expr: &Expr) -> Option<String> {
 pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
     let sum = match expr {
         Expr::Number(value, places) => {
-            let quantity = Quantity { places: *places, ..Quantity::bare(Sum::rational(value.clone())) };
+            let quantity = Quantity {
+                places: *places,
+                ..Quantity::bare(Sum::rational(value.clone()))
+            };
             return Ok(Computed::Scalar(quantity));
         }
         Expr::Symbol(name) => Sum::symbol(name),
@@ -66,8 +71,15 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             Constant::Reals | Constant::Empty => return Err(Fault::OfOtherKind),
         },
         Expr::Neg(inner) => match computed(inner, flip)? {
-            Computed::Scalar(q) => return Ok(Computed::Scalar(Quantity { sum: q.sum.negated(), ..q })),
-            Computed::Matrix(m) => return Ok(Computed::Matrix(matrix::scaled(&m, &Sum::integer(-1))?)),
+            Computed::Scalar(q) => {
+                return Ok(Computed::Scalar(Quantity {
+                    sum: q.sum.negated(),
+                    ..q
+                }));
+            }
+            Computed::Matrix(m) => {
+                return Ok(Computed::Matrix(matrix::scaled(&m, &Sum::integer(-1))?));
+            }
         },
         Expr::Add(a, b) | Expr::Mixed(a, b) => return added(a, b, false, flip),
         Expr::Sub(a, b) => return added(a, b, true, flip),
@@ -84,9 +96,17 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
         }
         Expr::Mul(a, b) => return multiplied(a, b, flip),
         Expr::Div(a, b) => {
+            let unreduced = is_unreduced(a, b);
             let (a, b) = (computed(a, flip)?, quantity(b, flip)?);
             return match a {
-                Computed::Scalar(a) => joined(a.sum.div(&b.sum)?, a.measure, b.measure),
+                Computed::Scalar(a) => {
+                    let (sum, measure) = (a.sum.div(&b.sum)?, a.measure.or(b.measure));
+                    Ok(Computed::Scalar(Quantity {
+                        measure,
+                        unreduced,
+                        ..Quantity::bare(sum)
+                    }))
+                }
                 Computed::Matrix(m) => Ok(Computed::Matrix(matrix::scaled(&m, &b.sum.inverse()?)?)),
             };
         }
@@ -97,7 +117,9 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
                     return joined(q.sum.symbolic_power(&exponent)?, q.measure, None);
                 }
                 Computed::Matrix(m) if exponent == Sum::integer(2) => {
-                    return matrix::product(&m, &m)?.map(Computed::Matrix).ok_or(Fault::OfOtherKind);
+                    return matrix::product(&m, &m)?
+                        .map(Computed::Matrix)
+                        .ok_or(Fault::OfOtherKind);
                 }
                 Computed::Matrix(_) => return Err(Fault::OfOtherKind),
             }
@@ -109,19 +131,26 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
                 let determinant = matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?;
                 return Ok(Computed::Scalar(Quantity::bare(determinant)));
             }
-            let arguments: Result<Vec<Sum>, Fault> =
-                arguments.iter().map(|argument| angle(*function, argument, flip)).collect();
+            let arguments: Result<Vec<Sum>, Fault> = arguments
+                .iter()
+                .map(|argument| angle(*function, argument, flip))
+                .collect();
             call(*function, arguments?)?
         }
         Expr::Log(base, x) => logarithm(&scalar(base, flip)?, &scalar(x, flip)?)?,
         Expr::Apply(name, arguments) => {
-            let keys: Result<Vec<String>, Fault> =
-                arguments.iter().map(|argument| super::answer::value_with(argument, flip).map(|v| v.key())).collect();
+            let keys: Result<Vec<String>, Fault> = arguments
+                .iter()
+                .map(|argument| super::answer::value_with(argument, flip).map(|v| v.key()))
+                .collect();
             Sum::atom(Atom::Opaque(format!("{name}({})", keys?.join(","))))
         }
         Expr::Degrees(inner) => {
             let q = quantity(inner, flip)?;
-            return Ok(Computed::Scalar(Quantity { measure: Some(Measure::DEGREE), ..q }));
+            return Ok(Computed::Scalar(Quantity {
+                measure: Some(Measure::DEGREE),
+                ..q
+            }));
         }
         Expr::Unit(inner, unit) => match computed(inner, flip)? {
             Computed::Scalar(q) => {
@@ -131,7 +160,11 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             matrix => return Ok(matrix),
         },
         Expr::Matrix(rows) => {
-            let row = |row: &Vec<Expr>| row.iter().map(|entry| scalar(entry, flip)).collect::<Result<Vec<_>, _>>();
+            let row = |row: &Vec<Expr>| {
+                row.iter()
+                    .map(|entry| scalar(entry, flip))
+                    .collect::<Result<Vec<_>, _>>()
+            };
             let rows: Result<Matrix, Fault> = rows.iter().map(row).collect();
             return Ok(Computed::Matrix(rows?));
         }
@@ -146,7 +179,20 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
 
 /// A sum with the unit of either part; two different units make no sum.
 fn joined(sum: Sum, a: Option<Measure>, b: Option<Measure>) -> Result<Computed, Fault> {
-    Ok(Computed::Scalar(Quantity { sum, places: None, measure: a.or(b) }))
+    Ok(Computed::Scalar(Quantity {
+        measure: a.or(b),
+        ..Quantity::bare(sum)
+    }))
+}
+
+/// Whether two whole numbers have a common factor.
+fn is_unreduced(a: &Expr, b: &Expr) -> bool {
+    match (a, b) {
+        (Expr::Number(a, None), Expr::Number(b, None)) if a.is_integer() && b.is_integer() => {
+            b.is_one() || !num_integer::Integer::gcd(a.numer(), b.numer()).is_one()
+        }
+        _ => false,
+    }
 }
 
 fn added(a: &Expr, b: &Expr, minus: bool, flip: bool) -> Result<Computed, Fault> {
@@ -158,11 +204,25 @@ fn added(a: &Expr, b: &Expr, minus: bool, flip: bool) -> Result<Computed, Fault>
             if a.sum.infinite_sign().is_some() || b.sum.infinite_sign().is_some() {
                 return Err(Refusal::Undefined.into());
             }
-            joined(if minus { a.sum.sub(&b.sum)? } else { a.sum.add(&b.sum)? }, a.measure, b.measure)
+            joined(
+                if minus {
+                    a.sum.sub(&b.sum)?
+                } else {
+                    a.sum.add(&b.sum)?
+                },
+                a.measure,
+                b.measure,
+            )
         }
         (Computed::Matrix(a), Computed::Matrix(b)) => {
-            let b = if minus { matrix::scaled(&b, &Sum::integer(-1))? } else { b };
-            matrix::added(&a, &b)?.map(Computed::Matrix).ok_or(Fault::OfOtherKind)
+            let b = if minus {
+                matrix::scaled(&b, &Sum::integer(-1))?
+            } else {
+                b
+            };
+            matrix::added(&a, &b)?
+                .map(Computed::Matrix)
+                .ok_or(Fault::OfOtherKind)
         }
         _ => Err(Fault::OfOtherKind),
     }
@@ -170,10 +230,12 @@ fn added(a: &Expr, b: &Expr, minus: bool, flip: bool) -> Result<Computed, Fault>
 
 fn multiplied(a: &Expr, b: &Expr, flip: bool) -> Result<Computed, Fault> {
     match (computed(a, flip)?, computed(b, flip)?) {
-        (Computed::Scalar(a), Computed::Scalar(b)) => joined(a.sum.mul(&b.sum)?, a.measure, b.measure),
-        (Computed::Matrix(a), Computed::Matrix(b)) => {
-            matrix::product(&a, &b)?.map(Computed::Matrix).ok_or(Fault::OfOtherKind)
+        (Computed::Scalar(a), Computed::Scalar(b)) => {
+            joined(a.sum.mul(&b.sum)?, a.measure, b.measure)
         }
+        (Computed::Matrix(a), Computed::Matrix(b)) => matrix::product(&a, &b)?
+            .map(Computed::Matrix)
+            .ok_or(Fault::OfOtherKind),
         (Computed::Matrix(m), Computed::Scalar(q)) | (Computed::Scalar(q), Computed::Matrix(m)) => {
             Ok(Computed::Matrix(matrix::scaled(&m, &q.sum)?))
         }

@@ -30,7 +30,10 @@ pub(crate) fn logarithm(base: &Sum, x: &Sum) -> Result<Sum, Refusal> {
 }
 
 fn sorted(function: Function, mut arguments: Vec<Sum>) -> Vec<Sum> {
-    if matches!(function, Function::Gcd | Function::Lcm | Function::Max | Function::Min) {
+    if matches!(
+        function,
+        Function::Gcd | Function::Lcm | Function::Max | Function::Min
+    ) {
         arguments.sort();
     }
     arguments
@@ -45,7 +48,9 @@ fn number_function(function: Function, q: &Rational) -> Result<Option<Sum>, Refu
         Function::Factorial => factorial(q)?,
         Function::Ln | Function::Log if q.is_zero() => return Err(Refusal::Undefined),
         Function::Ln | Function::Log if q.is_positive() => Some(logarithm_of_number(function, q)?),
-        Function::Arcsin | Function::Arctan | Function::Sinh | Function::Tanh if q.is_zero() => Some(Sum::zero()),
+        Function::Arcsin | Function::Arctan | Function::Sinh | Function::Tanh if q.is_zero() => {
+            Some(Sum::zero())
+        }
         _ => None,
     })
 }
@@ -54,11 +59,14 @@ fn symbolic_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal
     match function {
         Function::Ln => {
             // ln(e^q) = q.
-            let (Some((product, coefficient)), true) = (x.as_monomial(), x.as_rational().is_none()) else {
+            let (Some((product, coefficient)), true) = (x.as_monomial(), x.as_rational().is_none())
+            else {
                 return Ok(None);
             };
             match product.0.as_slice() {
-                [(Atom::E, exponent)] if coefficient.is_one() => Ok(Some(Sum::rational(exponent.clone()))),
+                [(Atom::E, exponent)] if coefficient.is_one() => {
+                    Ok(Some(Sum::rational(exponent.clone())))
+                }
                 _ => Ok(None),
             }
         }
@@ -74,12 +82,16 @@ fn several_numbers(function: Function, q: &[Rational]) -> Result<Option<Sum>, Re
         (Function::Max, _) => q.iter().max().cloned(),
         (Function::Min, _) => q.iter().min().cloned(),
         (Function::Mod, [a, b]) if !b.is_zero() => Some(a - (a / b).floor() * b),
-        (Function::Gcd, _) if integers => {
-            q.iter().map(|n| n.numer().clone()).reduce(|a, b| a.gcd(&b)).map(Rational::from_integer)
-        }
-        (Function::Lcm, _) if integers => {
-            q.iter().map(|n| n.numer().clone()).reduce(|a, b| a.lcm(&b)).map(Rational::from_integer)
-        }
+        (Function::Gcd, _) if integers => q
+            .iter()
+            .map(|n| n.numer().clone())
+            .reduce(|a, b| a.gcd(&b))
+            .map(Rational::from_integer),
+        (Function::Lcm, _) if integers => q
+            .iter()
+            .map(|n| n.numer().clone())
+            .reduce(|a, b| a.lcm(&b))
+            .map(Rational::from_integer),
         _ => None,
     };
     Ok(value.map(Sum::rational))
@@ -91,7 +103,11 @@ fn factorial(q: &Rational) -> Result<Option<Sum>, Refusal> {
     if !q.is_integer() || q.is_negative() {
         return Ok(None);
     }
-    let n = q.to_integer().to_u32().filter(|&n| n <= MAX_FACTORIAL).ok_or(Refusal::TooBig)?;
+    let n = q
+        .to_integer()
+        .to_u32()
+        .filter(|&n| n <= MAX_FACTORIAL)
+        .ok_or(Refusal::TooBig)?;
     budget::spend(n as usize)?;
     let product = (2..=n).fold(BigInt::one(), |product, k| product * k);
     Ok(Some(Sum::rational(Rational::from_integer(product))))
@@ -104,7 +120,13 @@ fn binomial(n: &Rational, k: &Rational) -> Result<Option<Sum>, Refusal> {
     if k > n {
         return Ok(Some(Sum::zero()));
     }
-    let k = k.clone().min(n - k).to_integer().to_u32().filter(|&k| k <= MAX_FACTORIAL).ok_or(Refusal::TooBig)?;
+    let k = k
+        .clone()
+        .min(n - k)
+        .to_integer()
+        .to_u32()
+        .filter(|&k| k <= MAX_FACTORIAL)
+        .ok_or(Refusal::TooBig)?;
     budget::spend(k as usize)?;
     let n = n.to_integer();
     if n.bits() > 256 {
@@ -137,7 +159,9 @@ fn angle_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal> {
             _ => return Ok(None),
         }
     };
-    let (Some(sin), Some(cos)) = (sine(&turns)?, sine(&(&turns + ratio(1, 2)))?) else { return Ok(None) };
+    let (Some(sin), Some(cos)) = (sine(&turns)?, sine(&(&turns + ratio(1, 2)))?) else {
+        return Ok(None);
+    };
     let (top, bottom) = match function {
         Function::Sin => (sin, Sum::one()),
         Function::Cos => (cos, Sum::one()),
@@ -153,16 +177,24 @@ fn angle_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal> {
 /// sin(π t) for t a multiple of 1/4 or 1/6.
 fn sine(t: &Rational) -> Result<Option<Sum>, Refusal> {
     let t = t - (t / integer(2)).floor() * integer(2);
-    let (t, sign) = if t >= integer(1) { (t - integer(1), -1) } else { (t, 1) };
+    let (t, sign) = if t >= integer(1) {
+        (t - integer(1), -1)
+    } else {
+        (t, 1)
+    };
     let t = if t > ratio(1, 2) { integer(1) - t } else { t };
     // sin² of the angle.
     let square = [(0, 1, 0), (1, 6, 1), (1, 4, 2), (1, 3, 3), (1, 2, 4)]
         .into_iter()
         .find(|&(n, d, _)| t == ratio(n, d))
         .map(|(_, _, quarters)| ratio(quarters, 4));
-    let Some(square) = square else { return Ok(None) };
+    let Some(square) = square else {
+        return Ok(None);
+    };
     if square.is_zero() {
         return Ok(Some(Sum::zero()));
     }
-    Ok(Some(super::power::power_of_rational(&square, &ratio(1, 2))?.scaled(&integer(sign))))
+    Ok(Some(
+        super::power::power_of_rational(&square, &ratio(1, 2))?.scaled(&integer(sign)),
+    ))
 }

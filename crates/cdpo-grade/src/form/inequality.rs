@@ -26,7 +26,13 @@ pub(crate) fn solved(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Re
     for (n, (relation, _)) in chain.iter().enumerate() {
         let (left, right) = (&sums[n], &sums[n + 1]);
         let infinite = left.infinite_sign().is_some() || right.infinite_sign().is_some();
-        let sub = |a: &Sum, b: &Sum| if infinite { Err(Fault::OfOtherKind) } else { Ok(a.sub(b)?) };
+        let sub = |a: &Sum, b: &Sum| {
+            if infinite {
+                Err(Fault::OfOtherKind)
+            } else {
+                Ok(a.sub(b)?)
+            }
+        };
         differences.push(match relation {
             Relation::Less | Relation::AtMost => (*relation, sub(left, right)?),
             Relation::Greater => (Relation::Less, sub(right, left)?),
@@ -44,7 +50,9 @@ pub(crate) fn solved(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Re
                 break;
             }
             (None, Some(next)) => Some(next),
-            (Some(region), Some(next)) if region.variable == next.variable => region.intersection(&next),
+            (Some(region), Some(next)) if region.variable == next.variable => {
+                region.intersection(&next)
+            }
             _ => None,
         };
         if region.is_none() {
@@ -53,7 +61,12 @@ pub(crate) fn solved(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Re
     }
     if let Some(mut region) = region {
         // f(x) is named by its letter, as in equations.
-        if let Some(name) = std::iter::once(first).chain(chain.iter().map(|(_, e)| e)).find_map(name) {
+        let applied = |expr: &&Expr| matches!(expr, Expr::Apply(..));
+        if let Some(name) = std::iter::once(first)
+            .chain(chain.iter().map(|(_, e)| e))
+            .find(applied)
+            .and_then(name)
+        {
             region.variable = Some(name);
         }
         return Ok(Value::Region(region));
@@ -70,13 +83,23 @@ pub(crate) fn solved(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Re
 
 /// The solution of `difference < 0` (or ≤, ≠) where that is linear in one variable.
 fn solve(relation: Relation, difference: &Sum) -> Result<Option<Region>, Fault> {
-    let Some(variable) = sole_variable(difference) else { return Ok(None) };
-    let Some((slope, offset)) = linear(difference, &variable) else { return Ok(None) };
-    let Some(sign) = constant(&slope).filter(|ball| !ball.may_be_zero()) else { return Ok(None) };
+    let Some(variable) = sole_variable(difference) else {
+        return Ok(None);
+    };
+    let Some((slope, offset)) = linear(difference, &variable) else {
+        return Ok(None);
+    };
+    let Some(sign) = constant(&slope).filter(|ball| !ball.may_be_zero()) else {
+        return Ok(None);
+    };
     let root = offset.negated().div(&slope)?;
     let closed = relation == Relation::AtMost;
     let part = match relation {
-        Relation::Unequal => return Ok(outside(&root).and_then(|region| unfold(region, &variable).transpose()).transpose()?),
+        Relation::Unequal => {
+            return Ok(outside(&root)
+                .and_then(|region| unfold(region, &variable).transpose())
+                .transpose()?);
+        }
         _ if sign.re.is_negative() => Interval::new(root, closed, infinity(1), false),
         _ => Interval::new(infinity(-1), false, root, closed),
     };
@@ -90,15 +113,28 @@ fn outside(point: &Sum) -> Option<Region> {
 /// The region of the symbol behind a variable: itself, or the argument of an absolute value.
 fn unfold(region: Region, variable: &Atom) -> Result<Option<Region>, Fault> {
     match variable {
-        Atom::Symbol(name) | Atom::Opaque(name) => Ok(Some(Region { variable: Some(name.clone()), ..region })),
+        Atom::Symbol(name) | Atom::Opaque(name) => Ok(Some(Region {
+            variable: Some(name.clone()),
+            ..region
+        })),
         Atom::Call(Function::Abs, arguments) => {
-            let [inner] = arguments.as_slice() else { return Ok(None) };
-            let half_line = Region::new(None, vec![Interval::new(Sum::zero(), true, infinity(1), false)]);
-            let Some(sizes) = region.intersection(&half_line) else { return Ok(None) };
-            let Some(symbol) = sole_variable(inner).filter(|atom| matches!(atom, Atom::Symbol(_))) else {
+            let [inner] = arguments.as_slice() else {
                 return Ok(None);
             };
-            let Some((slope, offset)) = linear(inner, &symbol) else { return Ok(None) };
+            let half_line = Region::new(
+                None,
+                vec![Interval::new(Sum::zero(), true, infinity(1), false)],
+            );
+            let Some(sizes) = region.intersection(&half_line) else {
+                return Ok(None);
+            };
+            let Some(symbol) = sole_variable(inner).filter(|atom| matches!(atom, Atom::Symbol(_)))
+            else {
+                return Ok(None);
+            };
+            let Some((slope, offset)) = linear(inner, &symbol) else {
+                return Ok(None);
+            };
             let mirrored = affine(&sizes, &Sum::integer(-1), &Sum::zero())?;
             let values = sizes.union(&mirrored);
             // inner = slope · x + offset, hence x = (inner - offset) / slope.
@@ -120,8 +156,17 @@ fn affine(region: &Region, slope: &Sum, offset: &Sum) -> Result<Region, Fault> {
     };
     let mut parts = Vec::new();
     for part in &region.parts {
-        let (a, b) = if negative { (&part.high, &part.low) } else { (&part.low, &part.high) };
-        parts.push(Interval::new(image(&a.at)?, a.closed, image(&b.at)?, b.closed));
+        let (a, b) = if negative {
+            (&part.high, &part.low)
+        } else {
+            (&part.low, &part.high)
+        };
+        parts.push(Interval::new(
+            image(&a.at)?,
+            a.closed,
+            image(&b.at)?,
+            b.closed,
+        ));
     }
     Ok(Region::new(region.variable.clone(), parts))
 }
@@ -160,7 +205,11 @@ pub(crate) fn joined(items: &[Value]) -> Option<Region> {
             return None;
         }
         let both = all.intersection(&region)?;
-        all = if both.parts.is_empty() { all.union(&region) } else { both };
+        all = if both.parts.is_empty() {
+            all.union(&region)
+        } else {
+            both
+        };
     }
     (items.len() > 1).then_some(all)
 }
@@ -178,7 +227,9 @@ pub(crate) fn normal_equation(difference: &Sum) -> Result<Sum, Refusal> {
                 *entry = (*entry).min(exponent);
             }
         }
-        let Some((atom, exponent)) = least.into_iter().next() else { break };
+        let Some((atom, exponent)) = least.into_iter().next() else {
+            break;
+        };
         let (atom, by) = (atom.clone(), -exponent.clone());
         sum = times_power(&sum, &atom, &by)?;
     }

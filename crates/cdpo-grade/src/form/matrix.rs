@@ -18,7 +18,10 @@ pub(crate) fn added(a: &Matrix, b: &Matrix) -> Result<Option<Matrix>, Refusal> {
     if a.len() != b.len() || a.iter().zip(b).any(|(x, y)| x.len() != y.len()) {
         return Ok(None);
     }
-    let rows = a.iter().zip(b).map(|(x, y)| x.iter().zip(y).map(|(p, q)| p.add(q)).collect());
+    let rows = a
+        .iter()
+        .zip(b)
+        .map(|(x, y)| x.iter().zip(y).map(|(p, q)| p.add(q)).collect());
     rows.collect::<Result<Matrix, Refusal>>().map(Some)
 }
 
@@ -29,9 +32,13 @@ pub(crate) fn product(a: &Matrix, b: &Matrix) -> Result<Option<Matrix>, Refusal>
         return Ok(None);
     }
     let entry = |row: &Vec<Sum>, column: usize| {
-        row.iter().zip(b).try_fold(Sum::zero(), |sum, (x, line)| sum.add(&x.mul(&line[column])?))
+        row.iter().zip(b).try_fold(Sum::zero(), |sum, (x, line)| {
+            sum.add(&x.mul(&line[column])?)
+        })
     };
-    let rows = a.iter().map(|row| (0..width).map(|column| entry(row, column)).collect());
+    let rows = a
+        .iter()
+        .map(|row| (0..width).map(|column| entry(row, column)).collect());
     rows.collect::<Result<Matrix, Refusal>>().map(Some)
 }
 
@@ -47,20 +54,38 @@ pub(crate) fn determinant(m: &Matrix) -> Result<Option<Sum>, Refusal> {
     let mut total = Sum::zero();
     for column in 0..n {
         let rest = |row: &Vec<Sum>| {
-            row.iter().enumerate().filter(|(at, _)| *at != column).map(|(_, entry)| entry.clone()).collect()
+            row.iter()
+                .enumerate()
+                .filter(|(at, _)| *at != column)
+                .map(|(_, entry)| entry.clone())
+                .collect()
         };
         let minor: Matrix = m[1..].iter().map(rest).collect();
-        let Some(minor) = determinant(&minor)? else { return Ok(None) };
+        let Some(minor) = determinant(&minor)? else {
+            return Ok(None);
+        };
         let term = m[0][column].mul(&minor)?;
-        total = if column % 2 == 0 { total.add(&term)? } else { total.sub(&term)? };
+        total = if column % 2 == 0 {
+            total.add(&term)?
+        } else {
+            total.sub(&term)?
+        };
     }
     Ok(Some(total))
 }
 
 /// The entries of a single row or column.
-pub(crate) fn as_vector(m: &Matrix) -> Option<Vec<Sum>> {
+pub(crate) fn as_vector<T: Clone>(m: &[Vec<T>]) -> Option<Vec<T>> {
     if m.len() == 1 {
         return m.first().cloned();
     }
-    m.iter().map(|row| if row.len() == 1 { row.first().cloned() } else { None }).collect()
+    m.iter()
+        .map(|row| {
+            if row.len() == 1 {
+                row.first().cloned()
+            } else {
+                None
+            }
+        })
+        .collect()
 }

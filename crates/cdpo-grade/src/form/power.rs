@@ -23,13 +23,21 @@ impl Sum {
     /// A rational power. Odd roots of negative numbers are real, other fractional powers are principal.
     pub(crate) fn power(&self, exponent: &Rational) -> Result<Sum, Refusal> {
         if exponent.is_zero() {
-            return if self.is_zero() { Err(Refusal::Undefined) } else { Ok(Sum::one()) };
+            return if self.is_zero() {
+                Err(Refusal::Undefined)
+            } else {
+                Ok(Sum::one())
+            };
         }
         if exponent.is_one() {
             return Ok(self.clone());
         }
         if self.is_zero() {
-            return if exponent.is_positive() { Ok(Sum::zero()) } else { Err(Refusal::Undefined) };
+            return if exponent.is_positive() {
+                Ok(Sum::zero())
+            } else {
+                Err(Refusal::Undefined)
+            };
         }
         if let Some((product, coefficient)) = self.as_monomial() {
             return power_of_monomial(product, coefficient, exponent);
@@ -85,12 +93,18 @@ impl Sum {
         if self.0.len() != 2 {
             return Ok(None);
         }
-        let constant = self.0.keys().flat_map(|p| &p.0).all(|(a, _)| matches!(a, Atom::Integer(_) | Atom::I));
+        let constant = self
+            .0
+            .keys()
+            .flat_map(|p| &p.0)
+            .all(|(a, _)| matches!(a, Atom::Integer(_) | Atom::I));
         if !constant {
             return Ok(None);
         }
         let mut terms = self.0.iter();
-        let (Some((p, a)), Some((q, b))) = (terms.next(), terms.next()) else { return Ok(None) };
+        let (Some((p, a)), Some((q, b))) = (terms.next(), terms.next()) else {
+            return Ok(None);
+        };
         let first = Sum([(p.clone(), a.clone())].into());
         let second = Sum([(q.clone(), b.clone())].into());
         let conjugate = first.sub(&second)?;
@@ -109,7 +123,10 @@ impl Sum {
             return Err(Refusal::Undefined);
         }
         let Some(bases) = self.positive_factors() else {
-            return Ok(Sum::atom(Atom::Power(Box::new(self.clone()), Box::new(exponent.clone()))));
+            return Ok(Sum::atom(Atom::Power(
+                Box::new(self.clone()),
+                Box::new(exponent.clone()),
+            )));
         };
         let mut result = Sum::one();
         for (base, multiplicity) in bases {
@@ -131,7 +148,9 @@ impl Sum {
     /// The power of a base from [`Self::positive_factors`].
     fn power_of_base(&self, exponent: &Rational) -> Result<Sum, Refusal> {
         match self.as_atom() {
-            Some(Atom::Integer(n)) => power_of_rational(&Rational::from_integer(n.clone()), exponent),
+            Some(Atom::Integer(n)) => {
+                power_of_rational(&Rational::from_integer(n.clone()), exponent)
+            }
             _ => self.power(exponent),
         }
     }
@@ -160,7 +179,9 @@ fn is_positive(atom: &Atom) -> bool {
 /// A rational power of a rational number other than zero.
 pub(crate) fn power_of_rational(base: &Rational, exponent: &Rational) -> Result<Sum, Refusal> {
     if exponent.is_integer() {
-        return power(base, exponent.numer()).map(Sum::rational).ok_or(Refusal::TooBig);
+        return power(base, exponent.numer())
+            .map(Sum::rational)
+            .ok_or(Refusal::TooBig);
     }
     let mut result = Sum::one();
     if base.is_negative() {
@@ -173,7 +194,10 @@ pub(crate) fn power_of_rational(base: &Rational, exponent: &Rational) -> Result<
     }
     for (part, sign) in [(base.numer(), 1), (base.denom(), -1)] {
         for (prime, count) in factors(&part.abs()) {
-            result = result.mul_power(Atom::Integer(prime), &(exponent * integer(sign * i64::from(count))))?;
+            result = result.mul_power(
+                Atom::Integer(prime),
+                &(exponent * integer(sign * i64::from(count))),
+            )?;
         }
     }
     Ok(result)
@@ -188,7 +212,11 @@ impl Sum {
     }
 }
 
-fn power_of_monomial(product: &Product, coefficient: &Rational, exponent: &Rational) -> Result<Sum, Refusal> {
+fn power_of_monomial(
+    product: &Product,
+    coefficient: &Rational,
+    exponent: &Rational,
+) -> Result<Sum, Refusal> {
     if product.0.is_empty() {
         return power_of_rational(coefficient, exponent);
     }
@@ -196,7 +224,9 @@ fn power_of_monomial(product: &Product, coefficient: &Rational, exponent: &Ratio
         return Err(Refusal::Undefined);
     }
     if exponent.is_integer() {
-        let mut result = power(coefficient, exponent.numer()).map(Sum::rational).ok_or(Refusal::TooBig)?;
+        let mut result = power(coefficient, exponent.numer())
+            .map(Sum::rational)
+            .ok_or(Refusal::TooBig)?;
         for (atom, e) in &product.0 {
             result = result.mul_power(atom.clone(), &(e * exponent))?;
         }
@@ -220,7 +250,11 @@ fn power_of_monomial(product: &Product, coefficient: &Rational, exponent: &Ratio
             return scale.mul_power(atom.clone(), &(e * exponent));
         }
     }
-    let unit = if coefficient.is_negative() { -Rational::one() } else { Rational::one() };
+    let unit = if coefficient.is_negative() {
+        -Rational::one()
+    } else {
+        Rational::one()
+    };
     let base = Sum([(product.clone(), unit)].into());
     Sum::power_of_atom(Atom::Sum(Box::new(base)), exponent.clone()).mul(&scale)
 }

@@ -13,6 +13,18 @@ use crate::rational::integer;
 pub(crate) struct End {
     pub(crate) at: Sum,
     pub(crate) closed: bool,
+    /// Its decimal places, if it was written as a decimal.
+    pub(crate) places: Option<u32>,
+}
+
+impl End {
+    fn new(at: Sum, closed: bool) -> Self {
+        End {
+            at,
+            closed,
+            places: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +46,10 @@ pub(crate) fn infinity(sign: i64) -> Sum {
 
 impl Interval {
     pub(crate) fn new(low: Sum, low_closed: bool, high: Sum, high_closed: bool) -> Self {
-        Interval { low: End { at: low, closed: low_closed }, high: End { at: high, closed: high_closed } }
+        Interval {
+            low: End::new(low, low_closed),
+            high: End::new(high, high_closed),
+        }
     }
 
     pub(crate) fn point(at: Sum) -> Self {
@@ -45,12 +60,18 @@ impl Interval {
         let low = match order(&self.low.at, &other.low.at)? {
             Ordering::Less => other.low.clone(),
             Ordering::Greater => self.low.clone(),
-            Ordering::Equal => End { at: self.low.at.clone(), closed: self.low.closed && other.low.closed },
+            Ordering::Equal => End {
+                closed: self.low.closed && other.low.closed,
+                ..self.low.clone()
+            },
         };
         let high = match order(&self.high.at, &other.high.at)? {
             Ordering::Less => self.high.clone(),
             Ordering::Greater => other.high.clone(),
-            Ordering::Equal => End { at: self.high.at.clone(), closed: self.high.closed && other.high.closed },
+            Ordering::Equal => End {
+                closed: self.high.closed && other.high.closed,
+                ..self.high.clone()
+            },
         };
         Some(Interval { low, high })
     }
@@ -73,7 +94,10 @@ impl Region {
     }
 
     pub(crate) fn all() -> Self {
-        Region { variable: None, parts: vec![Interval::new(infinity(-1), false, infinity(1), false)] }
+        Region {
+            variable: None,
+            parts: vec![Interval::new(infinity(-1), false, infinity(1), false)],
+        }
     }
 
     /// Puts the intervals in order and joins those that touch; leaves them alone where ends cannot be ordered.
@@ -86,7 +110,9 @@ impl Region {
         self.parts.sort_by(|a, b| {
             let order = order(&a.low.at, &b.low.at);
             ordered &= order.is_some();
-            order.unwrap_or(Ordering::Equal).then(b.low.closed.cmp(&a.low.closed))
+            order
+                .unwrap_or(Ordering::Equal)
+                .then(b.low.closed.cmp(&a.low.closed))
         });
         if !ordered {
             return;
@@ -136,15 +162,28 @@ impl Region {
 
     /// The numbers outside it.
     pub(crate) fn complement(&self) -> Option<Region> {
-        let mut left = Region { variable: self.variable.clone(), ..Region::all() };
+        let mut left = Region {
+            variable: self.variable.clone(),
+            ..Region::all()
+        };
         for part in &self.parts {
             part.is_empty()?;
             let mut outside = Vec::new();
             if part.low.at.infinite_sign().is_none() {
-                outside.push(Interval::new(infinity(-1), false, part.low.at.clone(), !part.low.closed));
+                outside.push(Interval::new(
+                    infinity(-1),
+                    false,
+                    part.low.at.clone(),
+                    !part.low.closed,
+                ));
             }
             if part.high.at.infinite_sign().is_none() {
-                outside.push(Interval::new(part.high.at.clone(), !part.high.closed, infinity(1), false));
+                outside.push(Interval::new(
+                    part.high.at.clone(),
+                    !part.high.closed,
+                    infinity(1),
+                    false,
+                ));
             }
             left = left.intersection(&Region::new(None, outside))?;
         }
@@ -161,8 +200,17 @@ impl fmt::Display for Region {
             return f.write_str("{}");
         }
         for (n, part) in self.parts.iter().enumerate() {
-            let (open, close) = (if part.low.closed { '[' } else { '(' }, if part.high.closed { ']' } else { ')' });
-            write!(f, "{}{open}{},{}{close}", if n > 0 { " u " } else { "" }, part.low.at, part.high.at)?;
+            let (open, close) = (
+                if part.low.closed { '[' } else { '(' },
+                if part.high.closed { ']' } else { ')' },
+            );
+            write!(
+                f,
+                "{}{open}{},{}{close}",
+                if n > 0 { " u " } else { "" },
+                part.low.at,
+                part.high.at
+            )?;
         }
         Ok(())
     }

@@ -42,7 +42,10 @@ impl Sum {
     }
 
     pub(crate) fn power_of_atom(atom: Atom, exponent: Rational) -> Self {
-        Sum(BTreeMap::from([(Product(vec![(atom, exponent)]), Rational::one())]))
+        Sum(BTreeMap::from([(
+            Product(vec![(atom, exponent)]),
+            Rational::one(),
+        )]))
     }
 
     pub(crate) fn symbol(name: &str) -> Self {
@@ -57,14 +60,22 @@ impl Sum {
     pub(crate) fn as_rational(&self) -> Option<Rational> {
         match self.0.len() {
             0 => Some(Rational::zero()),
-            1 => self.0.first_key_value().filter(|(p, _)| p.0.is_empty()).map(|(_, q)| q.clone()),
+            1 => self
+                .0
+                .first_key_value()
+                .filter(|(p, _)| p.0.is_empty())
+                .map(|(_, q)| q.clone()),
             _ => None,
         }
     }
 
     /// Its product and coefficient, if it has one term.
     pub(crate) fn as_monomial(&self) -> Option<(&Product, &Rational)> {
-        if self.0.len() == 1 { self.0.first_key_value() } else { None }
+        if self.0.len() == 1 {
+            self.0.first_key_value()
+        } else {
+            None
+        }
     }
 
     /// Its atom, if it is nothing else.
@@ -80,7 +91,9 @@ impl Sum {
     pub(crate) fn infinite_sign(&self) -> Option<i8> {
         let (product, coefficient) = self.as_monomial()?;
         match product.0.as_slice() {
-            [(Atom::Infinity, exponent)] if exponent.is_one() => Some(if coefficient.is_positive() { 1 } else { -1 }),
+            [(Atom::Infinity, exponent)] if exponent.is_one() => {
+                Some(if coefficient.is_positive() { 1 } else { -1 })
+            }
             _ => None,
         }
     }
@@ -108,7 +121,11 @@ impl Sum {
         for (product, coefficient) in &other.0 {
             sum.add_term(product.clone(), coefficient.clone());
         }
-        if sum.0.len() > 4 * MAX_TERMS { Err(Refusal::TooBig) } else { Ok(sum) }
+        if sum.0.len() > 4 * MAX_TERMS {
+            Err(Refusal::TooBig)
+        } else {
+            Ok(sum)
+        }
     }
 
     pub(crate) fn sub(&self, other: &Sum) -> Result<Sum, Refusal> {
@@ -123,13 +140,21 @@ impl Sum {
         if by.is_zero() {
             return Sum::zero();
         }
-        Sum(self.0.iter().map(|(product, coefficient)| (product.clone(), coefficient * by)).collect())
+        Sum(self
+            .0
+            .iter()
+            .map(|(product, coefficient)| (product.clone(), coefficient * by))
+            .collect())
     }
 
     pub(crate) fn mul(&self, other: &Sum) -> Result<Sum, Refusal> {
         if self.0.len() * other.0.len() > MAX_TERMS {
             // Too many terms to multiply out: the longer factor stays whole.
-            let (long, short) = if self.0.len() >= other.0.len() { (self, other) } else { (other, self) };
+            let (long, short) = if self.0.len() >= other.0.len() {
+                (self, other)
+            } else {
+                (other, self)
+            };
             if long.0.len() > 1 && short.0.len() > 1 {
                 let product = vec![(Atom::Sum(Box::new(long.clone())), Rational::one())];
                 let whole = Sum(BTreeMap::from([(Product(product), Rational::one())]));
@@ -171,12 +196,18 @@ impl Sum {
 
     /// Whether its first term, in the order of the form, is negative.
     pub(crate) fn leads_negative(&self) -> bool {
-        self.0.first_key_value().is_some_and(|(_, q)| q.is_negative())
+        self.0
+            .first_key_value()
+            .is_some_and(|(_, q)| q.is_negative())
     }
 }
 
 /// The product of two products: its normal term, and the sum by which that still has to be multiplied.
-fn multiply(p: &Product, q: &Product, coefficient: Rational) -> Result<((Product, Rational), Option<Sum>), Refusal> {
+fn multiply(
+    p: &Product,
+    q: &Product,
+    coefficient: Rational,
+) -> Result<((Product, Rational), Option<Sum>), Refusal> {
     if p.0.is_empty() || q.0.is_empty() {
         let product = if p.0.is_empty() { q } else { p };
         return Ok(((product.clone(), coefficient), None));
@@ -218,7 +249,11 @@ fn settle(
 ) -> Result<(), Refusal> {
     if exponent.is_zero() {
         // ∞ / ∞ has no value.
-        return if atom == Atom::Infinity { Err(Refusal::Undefined) } else { Ok(()) };
+        return if atom == Atom::Infinity {
+            Err(Refusal::Undefined)
+        } else {
+            Ok(())
+        };
     }
     if exponent.numer().bits() + exponent.denom().bits() > MAX_EXPONENT_BITS {
         return Err(Refusal::TooBig);
@@ -235,7 +270,11 @@ fn settle(
         }
         Atom::I => {
             let turns = &exponent - (&exponent / integer(4)).floor() * integer(4);
-            let (negate, left) = if turns >= integer(2) { (true, turns - integer(2)) } else { (false, turns) };
+            let (negate, left) = if turns >= integer(2) {
+                (true, turns - integer(2))
+            } else {
+                (false, turns)
+            };
             if negate {
                 *coefficient = -coefficient.clone();
             }

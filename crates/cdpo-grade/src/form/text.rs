@@ -2,10 +2,19 @@
 
 /// Words in lower case with single blanks and without the brackets, quotes and full stops around them.
 pub(crate) fn normal(words: &str) -> String {
-    let outer = |c: char| c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '"' | '\'' | '(' | ')' | '*');
+    let outer = |c: char| {
+        c.is_whitespace()
+            || matches!(
+                c,
+                '.' | ',' | ';' | ':' | '!' | '?' | '"' | '\'' | '(' | ')' | '*'
+            )
+    };
     let words = words.trim_matches(outer);
     let mut text = String::with_capacity(words.len());
-    for word in words.split(|c: char| c.is_whitespace() || c == '~').filter(|word| !word.is_empty()) {
+    for word in words
+        .split(|c: char| c.is_whitespace() || c == '~')
+        .filter(|word| !word.is_empty())
+    {
         if !text.is_empty() {
             text.push(' ');
         }
@@ -32,7 +41,9 @@ pub(crate) fn as_written(surface: &str) -> String {
             text = text.replace(command, plain);
         }
     }
-    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}')).collect()
+    text.chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}'))
+        .collect()
 }
 
 /// Whether an answer is words alone: letters with blanks and light punctuation, at least one run of three letters.
@@ -43,7 +54,9 @@ pub(crate) fn is_words(surface: &str) -> bool {
         if c.is_alphabetic() {
             run += 1;
             longest = longest.max(run);
-        } else if c.is_whitespace() || matches!(c, '\'' | '-' | '.' | '(' | ')' | '!' | '?' | '&' | ',') {
+        } else if c.is_whitespace()
+            || matches!(c, '\'' | '-' | '.' | '(' | ')' | '!' | '?' | '&' | ',')
+        {
             run = 0;
         } else {
             return false;

@@ -21,10 +21,31 @@ const UNITS: &[(&str, &[&str])] = &[
     ("kg", &["kg", "kilogram", "kilograms", "kgs"]),
     ("g", &["g", "gram", "grams"]),
     ("mg", &["mg", "milligram", "milligrams"]),
-    ("mm", &["mm", "millimeter", "millimeters", "millimetre", "millimetres"]),
-    ("cm", &["cm", "centimeter", "centimeters", "centimetre", "centimetres"]),
+    (
+        "mm",
+        &[
+            "mm",
+            "millimeter",
+            "millimeters",
+            "millimetre",
+            "millimetres",
+        ],
+    ),
+    (
+        "cm",
+        &[
+            "cm",
+            "centimeter",
+            "centimeters",
+            "centimetre",
+            "centimetres",
+        ],
+    ),
     ("m", &["m", "meter", "meters", "metre", "metres"]),
-    ("km", &["km", "kilometer", "kilometers", "kilometre", "kilometres"]),
+    (
+        "km",
+        &["km", "kilometer", "kilometers", "kilometre", "kilometres"],
+    ),
     ("inch", &["in", "inch", "inches"]),
     ("foot", &["ft", "foot", "feet"]),
     ("yard", &["yd", "yard", "yards"]),
@@ -45,7 +66,10 @@ const UNITS: &[(&str, &[&str])] = &[
 ];
 
 impl Measure {
-    pub(crate) const DEGREE: Measure = Measure { unit: "degree", power: 1 };
+    pub(crate) const DEGREE: Measure = Measure {
+        unit: "degree",
+        power: 1,
+    };
 
     pub(crate) fn is_percent(self) -> bool {
         self.unit == "%"
@@ -56,7 +80,13 @@ impl Measure {
         let lower = words.trim().to_lowercase();
         let mut text = lower.trim_end_matches('.').trim();
         let mut power = 1;
-        for (prefix, raised) in [("square ", 2), ("sq. ", 2), ("sq ", 2), ("cubic ", 3), ("cu ", 3)] {
+        for (prefix, raised) in [
+            ("square ", 2),
+            ("sq. ", 2),
+            ("sq ", 2),
+            ("cubic ", 3),
+            ("cu ", 3),
+        ] {
             if let Some(rest) = text.strip_prefix(prefix) {
                 (text, power) = (rest, raised);
                 break;
@@ -68,12 +98,19 @@ impl Measure {
                 break;
             }
         }
-        let unit = UNITS.iter().find(|(_, spellings)| spellings.contains(&text))?.0;
+        let unit = UNITS
+            .iter()
+            .find(|(_, spellings)| spellings.contains(&text))?
+            .0;
         Some(Measure { unit, power })
     }
 
     /// The name that keys carry.
     pub(crate) fn name(self) -> String {
-        if self.power == 1 { self.unit.to_owned() } else { format!("{}^{}", self.unit, self.power) }
+        if self.power == 1 {
+            self.unit.to_owned()
+        } else {
+            format!("{}^{}", self.unit, self.power)
+        }
     }
 }

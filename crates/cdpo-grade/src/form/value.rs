@@ -19,9 +19,13 @@ pub(crate) enum Value {
     List(Vec<Value>),
     /// A set of real numbers.
     Region(Region),
-    Matrix(Vec<Vec<Sum>>),
+    Matrix(Vec<Vec<Value>>),
     /// A name and what it equals; with the equation that says so, where both sides are scalars.
-    Named { name: String, value: Box<Value>, equation: Option<Sum> },
+    Named {
+        name: String,
+        value: Box<Value>,
+        equation: Option<Sum>,
+    },
     /// The left side less the right, cleared of denominators and common factors.
     Equation(Sum),
     /// Inequalities that are not solved: each a difference that is below zero (or at most, or not, zero).
@@ -39,11 +43,18 @@ pub(crate) struct Quantity {
     pub(crate) places: Option<u32>,
     /// The measure of its unit, if that is known.
     pub(crate) measure: Option<Measure>,
+    /// Whether it was written as a quotient of whole numbers that is not in lowest terms.
+    pub(crate) unreduced: bool,
 }
 
 impl Quantity {
     pub(crate) fn bare(sum: Sum) -> Self {
-        Quantity { sum, places: None, measure: None }
+        Quantity {
+            sum,
+            places: None,
+            measure: None,
+            unreduced: false,
+        }
     }
 }
 
@@ -75,18 +86,25 @@ impl Value {
             Value::List(items) => sorted(items).join(", "),
             Value::Region(region) => region.to_string(),
             Value::Matrix(rows) => {
-                let row = |row: &Vec<Sum>| row.iter().map(Sum::to_string).collect::<Vec<_>>().join(",");
-                format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(";"))
+                let rows: Vec<String> = rows.iter().map(|row| join(row)).collect();
+                format!("[{}]", rows.join(";"))
             }
             Value::Named { name, value, .. } => format!("{name}={}", value.key()),
             Value::Equation(sum) => format!("0={sum}"),
             Value::Inequalities(parts) => {
-                let mut keys: Vec<String> = parts.iter().map(|(r, sum)| format!("{sum}{}0", r.sign())).collect();
+                let mut keys: Vec<String> = parts
+                    .iter()
+                    .map(|(r, sum)| format!("{sum}{}0", r.sign()))
+                    .collect();
                 keys.sort();
                 keys.join(" & ")
             }
             Value::Ratio(terms, measure) => {
-                let terms = terms.iter().map(Sum::to_string).collect::<Vec<_>>().join(":");
+                let terms = terms
+                    .iter()
+                    .map(Sum::to_string)
+                    .collect::<Vec<_>>()
+                    .join(":");
                 measure.map_or(terms.clone(), |m| format!("{terms} {}", m.name()))
             }
             Value::Text(text) => format!("\"{text}\""),

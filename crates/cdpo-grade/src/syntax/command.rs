@@ -4,28 +4,203 @@
 pub(super) fn is_layout(name: &str) -> bool {
     matches!(
         name,
-        "left" | "right" | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr"
-            | "Biggl" | "Biggr" | "middle" | "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits"
-            | "quad" | "qquad" | "thinspace" | "enspace" | "boldsymbol" | "bm" | "mathbf" | "mathit" | "mathsf"
-            | "mathcal" | "boxed" | "fbox" | "ensuremath" | "hfill" | "newline" | "par" | "noindent" | "bf" | "it"
-            | "mathstrut" | "strut" | "centering" | "hline" | "allowbreak" | "nobreak" | "smallskip" | "medskip"
-            | "bigskip" | "large" | "Large" | "normalsize" | "small" | "pmb" | "textsf" | "nonumber"
+        "left"
+            | "right"
+            | "big"
+            | "Big"
+            | "bigg"
+            | "Bigg"
+            | "bigl"
+            | "bigr"
+            | "Bigl"
+            | "Bigr"
+            | "biggl"
+            | "biggr"
+            | "Biggl"
+            | "Biggr"
+            | "middle"
+            | "displaystyle"
+            | "textstyle"
+            | "scriptstyle"
+            | "limits"
+            | "nolimits"
+            | "quad"
+            | "qquad"
+            | "thinspace"
+            | "enspace"
+            | "boldsymbol"
+            | "bm"
+            | "mathbf"
+            | "mathit"
+            | "mathsf"
+            | "mathcal"
+            | "boxed"
+            | "fbox"
+            | "ensuremath"
+            | "hfill"
+            | "newline"
+            | "par"
+            | "noindent"
+            | "bf"
+            | "it"
+            | "mathstrut"
+            | "strut"
+            | "centering"
+            | "hline"
+            | "allowbreak"
+            | "nobreak"
+            | "smallskip"
+            | "medskip"
+            | "bigskip"
+            | "large"
+            | "Large"
+            | "normalsize"
+            | "small"
+            | "pmb"
+            | "textsf"
+            | "nonumber"
     )
 }
 
 /// Every other command with a meaning, in alphabetical order.
 const KNOWN: &[&str] = &[
-    "Gamma", "Longrightarrow", "Rightarrow", "alpha", "angle", "approx", "arccos", "arcsin", "arctan", "ast",
-    "backslash", "bar", "begin", "beta", "binom", "bmod", "bullet", "cap", "cdot", "cdots", "cfrac", "choose", "chi",
-    "circ", "cong", "cos", "cosh", "cot", "csc", "cup", "dbinom", "degree", "delta", "dfrac", "displaystyle", "div",
-    "dots", "dotsc", "emptyset", "end", "epsilon", "equiv", "eta", "exp", "frac", "gamma", "gcd", "ge", "geq",
-    "geqslant", "gt", "hat", "implies", "in", "infty", "int", "kappa", "lambda", "land", "langle", "lbrace", "lbrack",
-    "lceil", "ldots", "le", "leq", "leqslant", "lfloor", "lg", "lim", "ln", "log", "lor", "lt", "lvert", "mathbb",
-    "mathrm", "max", "mbox", "mid", "min", "mod", "mp", "mu", "ne", "neg", "neq", "nu", "omega", "operatorname",
-    "overline", "overrightarrow", "pi", "pm", "pmod", "prime", "prod", "psi", "rangle", "rbrace", "rbrack", "rceil",
-    "rfloor", "rho", "rightarrow", "rm", "rvert", "sec", "setminus", "sigma", "sim", "sin", "sinh", "sqrt", "sum",
-    "tan", "tanh", "tau", "text", "textbf", "textit", "textnormal", "textrm", "tfrac", "theta", "times", "to",
-    "triangle", "underline", "varepsilon", "varnothing", "varphi", "vec", "vee", "vert", "wedge", "widehat", "xi",
+    "Gamma",
+    "Longrightarrow",
+    "Rightarrow",
+    "alpha",
+    "angle",
+    "approx",
+    "arccos",
+    "arcsin",
+    "arctan",
+    "ast",
+    "backslash",
+    "bar",
+    "begin",
+    "beta",
+    "binom",
+    "bmod",
+    "bullet",
+    "cap",
+    "cdot",
+    "cdots",
+    "cfrac",
+    "chi",
+    "choose",
+    "circ",
+    "cong",
+    "cos",
+    "cosh",
+    "cot",
+    "csc",
+    "cup",
+    "dbinom",
+    "degree",
+    "delta",
+    "dfrac",
+    "div",
+    "dots",
+    "dotsc",
+    "emptyset",
+    "end",
+    "epsilon",
+    "equiv",
+    "eta",
+    "exp",
+    "frac",
+    "gamma",
+    "gcd",
+    "ge",
+    "geq",
+    "geqslant",
+    "gt",
+    "hat",
+    "implies",
+    "in",
+    "infty",
+    "int",
+    "kappa",
+    "lambda",
+    "land",
+    "langle",
+    "lbrace",
+    "lbrack",
+    "lceil",
+    "ldots",
+    "le",
+    "leq",
+    "leqslant",
+    "lfloor",
+    "lg",
+    "lim",
+    "ln",
+    "log",
+    "lor",
+    "lt",
+    "lvert",
+    "mathbb",
+    "mathrm",
+    "max",
+    "mbox",
+    "mid",
+    "min",
+    "mod",
+    "mp",
+    "mu",
+    "ne",
+    "neg",
+    "neq",
+    "nu",
+    "omega",
+    "operatorname",
+    "overline",
+    "overrightarrow",
+    "pi",
+    "pm",
+    "pmod",
+    "prime",
+    "prod",
+    "psi",
+    "rangle",
+    "rbrace",
+    "rbrack",
+    "rceil",
+    "rfloor",
+    "rho",
+    "rightarrow",
+    "rm",
+    "rvert",
+    "sec",
+    "setminus",
+    "sigma",
+    "sim",
+    "sin",
+    "sinh",
+    "sqrt",
+    "sum",
+    "tan",
+    "tanh",
+    "tau",
+    "text",
+    "textbf",
+    "textit",
+    "textnormal",
+    "textrm",
+    "tfrac",
+    "theta",
+    "times",
+    "to",
+    "triangle",
+    "underline",
+    "varepsilon",
+    "varnothing",
+    "varphi",
+    "vec",
+    "vee",
+    "vert",
+    "wedge",
+    "widehat",
+    "xi",
     "zeta",
 ];
 

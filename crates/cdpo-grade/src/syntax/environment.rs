@@ -1,9 +1,11 @@
 //! Matrices and other environments.
 
-use super::group::braced;
-use super::input::{Input, Parsed, blanks, deeper, fail, inside, peek, peek_command, take, take_command};
-use super::list::item;
 use super::Expr;
+use super::group::braced;
+use super::input::{
+    Input, Parsed, blanks, deeper, fail, inside, peek, peek_command, take, take_command,
+};
+use super::list::item;
 use crate::refusal::Refusal;
 
 /// No matrix has more entries.
@@ -22,8 +24,8 @@ pub(super) fn environment(input: &mut Input<'_>) -> Parsed<Expr> {
             }
             braced(input)?;
         }
-        "pmatrix" | "bmatrix" | "Bmatrix" | "vmatrix" | "Vmatrix" | "matrix" | "smallmatrix" | "cases" | "aligned"
-        | "align" | "gathered" | "split" => {}
+        "pmatrix" | "bmatrix" | "Bmatrix" | "vmatrix" | "Vmatrix" | "matrix" | "smallmatrix"
+        | "cases" | "aligned" | "align" | "gathered" | "split" => {}
         _ => return fail(),
     }
     let rows = deeper(input, |input| inside(input, 1, 0, rows))?;
@@ -68,7 +70,11 @@ fn rows(input: &mut Input<'_>) -> Parsed<Vec<Vec<Expr>>> {
             break;
         }
     }
-    if rows.is_empty() || !row.is_empty() { fail() } else { Ok(rows) }
+    if rows.is_empty() || !row.is_empty() {
+        fail()
+    } else {
+        Ok(rows)
+    }
 }
 
 /// `\\`, or the single backslash that a lost escape leaves in front of a number.

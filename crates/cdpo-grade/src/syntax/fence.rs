@@ -1,9 +1,12 @@
 //! Brackets: groups, tuples, intervals, sets, absolute values.
 
-use super::input::{Input, Parsed, attempt, deeper, expect, fail, inside, peek, peek_command, take, take_any, take_command};
+use super::Expr;
+use super::input::{
+    Input, Parsed, attempt, deeper, expect, fail, inside, peek, peek_command, take, take_any,
+    take_command,
+};
 use super::list::{item, list};
 use super::operator::expression;
-use super::Expr;
 use crate::form::atom::Function;
 
 /// `(…)`, `[…]` and the half-open brackets; one item between like brackets is a group.
@@ -58,7 +61,8 @@ pub(super) fn arguments(input: &mut Input<'_>) -> Parsed<Vec<Expr>> {
 
 /// `\{…\}`, whose opening has been taken.
 pub(super) fn set(input: &mut Input<'_>) -> Parsed<Expr> {
-    let closes = |input: &mut Input<'_>| take(input, "\\}") || take_any(input, &["rbrace"]).is_some();
+    let closes =
+        |input: &mut Input<'_>| take(input, "\\}") || take_any(input, &["rbrace"]).is_some();
     if closes(input) {
         return Ok(Expr::Set(Vec::new()));
     }
@@ -67,7 +71,10 @@ pub(super) fn set(input: &mut Input<'_>) -> Parsed<Expr> {
         deeper(input, |input| {
             inside(input, fences, 1, |input| {
                 let element = item(input)?;
-                if !(take(input, "|") || take(input, ":") || take_any(input, &["mid", "vert"]).is_some()) {
+                if !(take(input, "|")
+                    || take(input, ":")
+                    || take_any(input, &["mid", "vert"]).is_some())
+                {
                     return fail();
                 }
                 let condition = inside(input, 0, 0, list)?;

@@ -2,8 +2,10 @@
 
 use super::environment::environment;
 use super::group::{argument, braced, degree, group, root_argument, script};
-use super::input::{Input, Parsed, attempt, deeper, fail, inside, peek, peek_command, take, take_any, take_command};
-use super::operator::{expression, factor, half, signed_factor};
+use super::input::{
+    Input, Parsed, attempt, deeper, fail, inside, peek, peek_command, take, take_any, take_command,
+};
+use super::operator::{expression, factor, half, is_letter, signed_factor};
 use super::{Constant, Expr, Reading, fence, surface, symbol, unit};
 use crate::form::atom::Function;
 use crate::rational::integer;
@@ -15,18 +17,26 @@ pub(super) fn command(input: &mut Input<'_>) -> Parsed<Expr> {
     }
     if take(input, "\\|") {
         let inner = deeper(input, |input| inside(input, 1, 1, expression))?;
-        return if take(input, "\\|") { Ok(Expr::Apply("norm".into(), vec![inner])) } else { fail() };
+        return if take(input, "\\|") {
+            Ok(Expr::Apply("norm".into(), vec![inner]))
+        } else {
+            fail()
+        };
     }
     if take(input, "\\$") {
         return Ok(Expr::Unit(Box::new(signed_factor(input)?), "$".into()));
     }
-    let Some(name) = peek_command(input) else { return fail() };
+    let Some(name) = peek_command(input) else {
+        return fail();
+    };
     match name {
-        "text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal" | "textrm" | "rm" | "operatorname" => {
+        "text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal" | "textrm" | "rm"
+        | "operatorname" => {
             return text(input, name);
         }
-        "lor" | "land" | "vee" | "wedge" | "cup" | "cap" | "setminus" | "end" | "rangle" | "rbrace" | "rfloor"
-        | "rceil" | "rvert" | "rbrack" | "choose" | "mid" | "degree" | "pmod" => return fail(),
+        "lor" | "land" | "vee" | "wedge" | "cup" | "cap" | "setminus" | "end" | "rangle"
+        | "rbrace" | "rfloor" | "rceil" | "rvert" | "rbrack" | "choose" | "mid" | "degree"
+        | "pmod" => return fail(),
         _ if super::relation::named(name).is_some() => return fail(),
         _ => {}
     }
@@ -45,7 +55,10 @@ pub(super) fn command(input: &mut Input<'_>) -> Parsed<Expr> {
                 Some(n) => Expr::Div(Box::new(Expr::Number(integer(1), None)), Box::new(n)),
                 None => half(),
             };
-            Ok(Expr::Power(Box::new(root_argument(input)?), Box::new(exponent)))
+            Ok(Expr::Power(
+                Box::new(root_argument(input)?),
+                Box::new(exponent),
+            ))
         }
         "pi" => Ok(Expr::Constant(Constant::Pi)),
         "infty" => Ok(Expr::Constant(Constant::Infinity)),
@@ -76,7 +89,10 @@ pub(super) fn command(input: &mut Input<'_>) -> Parsed<Expr> {
 
 fn accented(input: &mut Input<'_>) -> Parsed<String> {
     if peek(input) == Some('{') {
-        return Ok(braced(input)?.chars().filter(|c| !c.is_whitespace()).collect());
+        return Ok(braced(input)?
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .collect());
     }
     match argument(input)? {
         Expr::Symbol(name) => Ok(name),
@@ -114,7 +130,9 @@ pub(super) fn named_function(input: &mut Input<'_>, function: Function) -> Parse
 }
 
 fn inverse(function: Function, power: Option<&Expr>) -> Option<Function> {
-    let Some(Expr::Neg(one)) = power else { return None };
+    let Some(Expr::Neg(one)) = power else {
+        return None;
+    };
     if **one != Expr::Number(integer(1), None) {
         return None;
     }
@@ -140,9 +158,10 @@ fn arguments(input: &mut Input<'_>) -> Parsed<Vec<Expr>> {
     loop {
         let begins = match peek(input) {
             Some('\\') => peek_command(input).is_some_and(|name| {
-                Function::named(name).is_none() && !matches!(name, "sum" | "prod" | "int" | "lim" | "begin" | "text")
+                Function::named(name).is_none()
+                    && !matches!(name, "sum" | "prod" | "int" | "lim" | "begin" | "text")
             }),
-            Some(c) => c.is_alphabetic() && !starts_with_function(input),
+            Some(c) => is_letter(c) && !starts_with_function(input),
             None => false,
         };
         let next = if begins { attempt(input, factor) } else { None };
@@ -156,7 +175,9 @@ fn arguments(input: &mut Input<'_>) -> Parsed<Vec<Expr>> {
 
 fn starts_with_function(input: &Input<'_>) -> bool {
     let rest = input.input.trim_start();
-    let len = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let len = rest
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(rest.len());
     Function::named(&rest[..len]).is_some()
 }
 

@@ -1,6 +1,8 @@
 //! Braces and the arguments of commands.
 
-use super::input::{Input, Parsed, attempt, blanks, deeper, expect, fail, inside, peek, peek_command, take};
+use super::input::{
+    Input, Parsed, attempt, blanks, deeper, expect, fail, inside, peek, peek_command, take,
+};
 use super::list::list;
 use super::operator::{base, expression, signed_factor};
 use super::{Expr, numeral};

@@ -27,7 +27,16 @@ pub(super) type Input<'a> = Stateful<&'a str, State>;
 pub(super) type Parsed<T> = winnow::Result<T, EmptyError>;
 
 pub(super) fn start(text: &str, reading: Reading) -> Input<'_> {
-    Stateful { input: text, state: State { reading, depth: 0, fences: 0, bars: 0, refusal: None } }
+    Stateful {
+        input: text,
+        state: State {
+            reading,
+            depth: 0,
+            fences: 0,
+            bars: 0,
+            refusal: None,
+        },
+    }
 }
 
 pub(super) fn fail<T>() -> Parsed<T> {
@@ -35,7 +44,10 @@ pub(super) fn fail<T>() -> Parsed<T> {
 }
 
 /// Runs a parser one level deeper, within the bounds on depth and work.
-pub(super) fn deeper<'a, T>(input: &mut Input<'a>, parser: impl FnOnce(&mut Input<'a>) -> Parsed<T>) -> Parsed<T> {
+pub(super) fn deeper<'a, T>(
+    input: &mut Input<'a>,
+    parser: impl FnOnce(&mut Input<'a>) -> Parsed<T>,
+) -> Parsed<T> {
     if input.state.refusal.is_some() {
         return fail();
     }
@@ -68,7 +80,10 @@ pub(super) fn inside<'a, T>(
 }
 
 /// Goes back to where `parser` began if it fails.
-pub(super) fn attempt<'a, T>(input: &mut Input<'a>, parser: impl FnOnce(&mut Input<'a>) -> Parsed<T>) -> Option<T> {
+pub(super) fn attempt<'a, T>(
+    input: &mut Input<'a>,
+    parser: impl FnOnce(&mut Input<'a>) -> Parsed<T>,
+) -> Option<T> {
     let rest = input.input;
     match parser(input) {
         Ok(value) => Some(value),

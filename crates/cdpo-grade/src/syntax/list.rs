@@ -1,6 +1,8 @@
 //! Lists: answers apart by commas, semicolons, "and" and "or".
 
-use super::input::{Input, Parsed, attempt, blanks, deeper, fail, peek, peek_command, take, take_any};
+use super::input::{
+    Input, Parsed, attempt, blanks, deeper, fail, peek, peek_command, take, take_any,
+};
 use super::relation::relation;
 use super::{Expr, Relation, unit};
 use crate::refusal::Refusal;
@@ -14,7 +16,11 @@ pub(super) fn answer(input: &mut Input<'_>) -> Parsed<Expr> {
     blanks(input);
     while take(input, ".") || take(input, ",") || take(input, "\\\\") {}
     blanks(input);
-    if input.input.is_empty() { Ok(list) } else { fail() }
+    if input.input.is_empty() {
+        Ok(list)
+    } else {
+        fail()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,9 +56,17 @@ pub(super) fn list(input: &mut Input<'_>) -> Parsed<Expr> {
     }
     // Two levels only where each group assigns the same number of names: p = 1, q = 2; p = 3, q = 4.
     let len = groups[0].len();
-    let two_levels = groups.len() > 1 && len > 1 && groups.iter().all(|g| g.len() == len && g.iter().all(assigns));
+    let two_levels = groups.len() > 1
+        && len > 1
+        && groups
+            .iter()
+            .all(|g| g.len() == len && g.iter().all(assigns));
     if !two_levels {
-        groups = groups.into_iter().flatten().map(|item| vec![item]).collect();
+        groups = groups
+            .into_iter()
+            .flatten()
+            .map(|item| vec![item])
+            .collect();
     }
     Ok(Expr::List(groups))
 }
@@ -75,24 +89,37 @@ fn separator(input: &mut Input<'_>) -> Option<Separator> {
     loop {
         let next = if take(input, ",") || take(input, "\\\\") {
             Separator::Comma
-        } else if take(input, ";") || take_any(input, &["lor", "vee", "land", "wedge"]).is_some() || conjunction(input) {
+        } else if take(input, ";")
+            || take_any(input, &["lor", "vee", "land", "wedge"]).is_some()
+            || conjunction(input)
+        {
             Separator::Strong
         } else {
             return found;
         };
         // ", and" separates the items of one list.
-        found = Some(if found == Some(Separator::Comma) { Separator::Comma } else { next });
+        found = Some(if found == Some(Separator::Comma) {
+            Separator::Comma
+        } else {
+            next
+        });
     }
 }
 
 /// Takes "and" or "or", bare or as text.
 fn conjunction(input: &mut Input<'_>) -> bool {
     attempt(input, |input| {
-        if let Some("text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal" | "textrm") = peek_command(input) {
+        if let Some("text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal" | "textrm") =
+            peek_command(input)
+        {
             let name = peek_command(input).unwrap_or_default();
             super::input::take_command(input, name);
             let content = super::group::braced(input)?;
-            return if unit::conjunction(content).is_some() { Ok(()) } else { fail() };
+            return if unit::conjunction(content).is_some() {
+                Ok(())
+            } else {
+                fail()
+            };
         }
         blanks(input);
         if !is_conjunction(input) {
@@ -108,7 +135,11 @@ fn conjunction(input: &mut Input<'_>) -> bool {
 /// Whether "and" or "or" comes next: as a word, or glued to what is plainly no word.
 pub(super) fn is_conjunction(input: &Input<'_>) -> bool {
     let rest = input.input.trim_start();
-    ["and", "or"].into_iter().filter_map(|word| rest.strip_prefix(word)).any(|after| {
-        !after.starts_with(|c: char| c.is_ascii_lowercase()) || after.starts_with(|c: char| c.is_ascii_digit())
-    })
+    ["and", "or"]
+        .into_iter()
+        .filter_map(|word| rest.strip_prefix(word))
+        .any(|after| {
+            !after.starts_with(|c: char| c.is_ascii_lowercase())
+                || after.starts_with(|c: char| c.is_ascii_digit())
+        })
 }

@@ -4,9 +4,9 @@ use num_traits::Zero;
 use winnow::Parser;
 use winnow::token::take_while;
 
+use super::Expr;
 use super::group::braced;
 use super::input::{Input, Parsed, attempt, blanks, fail, peek_command, take, take_command};
-use super::Expr;
 use crate::rational::{MAX_BITS, Rational, decimal, power, power_of_ten};
 use crate::refusal::Refusal;
 
@@ -30,12 +30,16 @@ pub(super) fn number(input: &mut Input<'_>) -> Parsed<Expr> {
     let mut fraction = String::new();
     let mut repeating = None;
     let point = input.input.starts_with('.')
-        || (input.state.reading.decimal_comma && input.state.fences == 0 && input.input.starts_with(','));
+        || (input.state.reading.decimal_comma
+            && input.state.fences == 0
+            && input.input.starts_with(','));
     let mut has_point = false;
     if point {
         let rest = input.input;
         input.input = &rest[1..];
-        attempt(input, digits).unwrap_or("").clone_into(&mut fraction);
+        attempt(input, digits)
+            .unwrap_or("")
+            .clone_into(&mut fraction);
         repeating = attempt(input, overlined);
         has_point = !fraction.is_empty() || repeating.is_some();
         if !has_point && (whole.is_empty() || rest.starts_with(',')) {
@@ -48,7 +52,11 @@ pub(super) fn number(input: &mut Input<'_>) -> Parsed<Expr> {
     if whole.is_empty() && !has_point {
         return fail();
     }
-    let text = if has_point && !fraction.is_empty() { format!("{whole}.{fraction}") } else { whole };
+    let text = if has_point && !fraction.is_empty() {
+        format!("{whole}.{fraction}")
+    } else {
+        whole
+    };
     let Some(mut value) = decimal(if text.is_empty() { "0" } else { &text }) else {
         input.state.refusal = Some(Refusal::TooBig);
         return fail();
@@ -122,52 +130,81 @@ fn overlined(input: &mut Input<'_>) -> Parsed<String> {
     } else {
         take_while(1..=1, |c: char| c.is_ascii_digit()).parse_next(input)?
     };
-    if period.len() as u64 > MAX_BITS / 8 { fail() } else { Ok(period.to_owned()) }
+    if period.len() as u64 > MAX_BITS / 8 {
+        fail()
+    } else {
+        Ok(period.to_owned())
+    }
 }
 
 /// The exponent of `1.5e-7`.
 fn exponent(input: &mut Input<'_>) -> Parsed<i32> {
     let rest = input.input;
-    let Some(tail) = rest.strip_prefix(['e', 'E']) else { return fail() };
+    let Some(tail) = rest.strip_prefix(['e', 'E']) else {
+        return fail();
+    };
     let (negative, tail) = match tail.strip_prefix('-') {
         Some(tail) => (true, tail),
         None => (false, tail.strip_prefix('+').unwrap_or(tail)),
     };
     let len = tail.bytes().take_while(u8::is_ascii_digit).count();
-    let Ok(size) = tail[..len].parse::<u16>() else { return fail() };
+    let Ok(size) = tail[..len].parse::<u16>() else {
+        return fail();
+    };
     input.input = &tail[len..];
-    Ok(if negative { -i32::from(size) } else { i32::from(size) })
+    Ok(if negative {
+        -i32::from(size)
+    } else {
+        i32::from(size)
+    })
 }
 
 /// The base written as a subscript of digits; base ten is an ordinary number.
 fn subscript_base(input: &mut Input<'_>, digits_before: &str) -> Parsed<Expr> {
     // Digits above nine are capital letters: `2A5_{16}`.
-    let letters = input.input.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let letters = input
+        .input
+        .bytes()
+        .take_while(u8::is_ascii_alphanumeric)
+        .count();
     let tail = &input.input[..letters];
     let rest = &input.input[letters..];
-    if !rest.starts_with('_') || !tail.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)) {
+    if !rest.starts_with('_')
+        || !tail
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+    {
         return fail();
     }
     input.input = &rest[1..];
     blanks(input);
     let base = if input.input.starts_with('{') {
         let content = braced(input)?.trim();
-        let content = content.trim_start_matches("\\text").trim_matches(['{', '}', ' ', '(', ')']);
+        let content = content
+            .trim_start_matches("\\text")
+            .trim_matches(['{', '}', ' ', '(', ')']);
         let content = content.trim_start_matches("base").trim();
         content.parse::<u32>().ok().or_else(|| base_named(content))
     } else {
         digits(input)?.parse::<u32>().ok()
     };
     match base {
-        Some(10) if tail.is_empty() => decimal(digits_before).map_or_else(fail, |n| Ok(Expr::Number(n, None))),
+        Some(10) if tail.is_empty() => {
+            decimal(digits_before).map_or_else(fail, |n| Ok(Expr::Number(n, None)))
+        }
         Some(base @ 2..=36) => Ok(Expr::Based(format!("{digits_before}{tail}"), base)),
         _ => fail(),
     }
 }
 
 fn base_named(name: &str) -> Option<u32> {
-    let names = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
-    names.iter().position(|n| *n == name).map(|at| at as u32 + 2)
+    let names = [
+        "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    ];
+    names
+        .iter()
+        .position(|n| *n == name)
+        .map(|at| at as u32 + 2)
 }
 
 /// A decimal digit as TeX takes an argument without braces.

@@ -2,7 +2,10 @@
 
 use super::function::{command, named_function};
 use super::group::{group, script};
-use super::input::{Input, Parsed, attempt, blanks, deeper, expect, fail, peek, peek_command, take, take_any, take_command};
+use super::input::{
+    Input, Parsed, attempt, blanks, deeper, expect, fail, peek, peek_command, take, take_any,
+    take_command,
+};
 use super::{Constant, Expr, fence, numeral, symbol, unit};
 use crate::form::atom::Function;
 use crate::rational::integer;
@@ -38,7 +41,11 @@ fn sign(input: &mut Input<'_>) -> Option<Sign> {
     match peek(input)? {
         '+' => {
             take(input, "+");
-            Some(if take(input, "-") { Sign::Minus } else { Sign::Plus })
+            Some(if take(input, "-") {
+                Sign::Minus
+            } else {
+                Sign::Plus
+            })
         }
         '-' => {
             take(input, "-");
@@ -82,7 +89,10 @@ fn operator(input: &mut Input<'_>) -> Option<Operator> {
     match peek(input)? {
         '*' => take(input, "*").then_some(Operator::Times),
         '/' => take(input, "/").then_some(Operator::Over),
-        '\\' => match take_any(input, &["cdot", "times", "ast", "bullet", "div", "bmod", "mod"])? {
+        '\\' => match take_any(
+            input,
+            &["cdot", "times", "ast", "bullet", "div", "bmod", "mod"],
+        )? {
             "div" => Some(Operator::Over),
             "bmod" | "mod" => Some(Operator::Mod),
             _ => Some(Operator::Times),
@@ -117,7 +127,11 @@ fn implicit(input: &mut Input<'_>, before: &Expr) -> Parsed<Expr> {
             expect(input, "/")?;
             blanks(input);
             let fraction = Expr::Div(Box::new(next), Box::new(numeral::number(input)?));
-            if numeral::is_mixed(before, &fraction) { Ok(fraction) } else { fail() }
+            if numeral::is_mixed(before, &fraction) {
+                Ok(fraction)
+            } else {
+                fail()
+            }
         }
         Some('(' | '{' | '\\' | '[') => {
             let next = factor(input)?;
@@ -127,7 +141,7 @@ fn implicit(input: &mut Input<'_>, before: &Expr) -> Parsed<Expr> {
             }
         }
         Some('|') if input.state.bars == 0 => factor(input),
-        Some(c) if c.is_alphabetic() => factor(input),
+        Some(c) if is_letter(c) => factor(input),
         _ => fail(),
     }
 }
@@ -183,9 +197,12 @@ pub(super) fn base(input: &mut Input<'_>) -> Parsed<Expr> {
         Some('€' | '£' | '¥') => {
             let sign = input.input.chars().next().unwrap_or('€');
             input.input = &input.input[sign.len_utf8()..];
-            Ok(Expr::Unit(Box::new(signed_factor(input)?), sign.to_string()))
+            Ok(Expr::Unit(
+                Box::new(signed_factor(input)?),
+                sign.to_string(),
+            ))
         }
-        Some(c) if c.is_alphabetic() => word(input),
+        Some(c) if is_letter(c) => word(input),
         Some('∠' | '△') => {
             let sign = input.input.chars().next().unwrap_or('∠');
             input.input = &input.input[sign.len_utf8()..];
@@ -195,10 +212,17 @@ pub(super) fn base(input: &mut Input<'_>) -> Parsed<Expr> {
     }
 }
 
+/// Whether a letter may be a variable: Latin or Greek.
+pub(super) fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic() || ('α'..='ω').contains(&c) || ('Α'..='Ω').contains(&c)
+}
+
 /// A run of letters: a function, a constant, or symbols of one letter each.
 fn word(input: &mut Input<'_>) -> Parsed<Expr> {
     let run = input.input;
-    let len = run.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(run.len());
+    let len = run
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(run.len());
     let run = &run[..len];
     match run {
         "pi" => {
@@ -228,5 +252,8 @@ fn word(input: &mut Input<'_>) -> Parsed<Expr> {
 }
 
 pub(super) fn half() -> Expr {
-    Expr::Div(Box::new(Expr::Number(integer(1), None)), Box::new(Expr::Number(integer(2), None)))
+    Expr::Div(
+        Box::new(Expr::Number(integer(1), None)),
+        Box::new(Expr::Number(integer(2), None)),
+    )
 }

@@ -1,6 +1,8 @@
 //! Equations, inequalities and membership; unions of sets; ratios.
 
-use super::input::{Input, Parsed, attempt, blanks, deeper, fail, peek, peek_command, take, take_any, take_command};
+use super::input::{
+    Input, Parsed, attempt, blanks, deeper, fail, peek, peek_command, take, take_any, take_command,
+};
 use super::operator::expression;
 use super::{Expr, Relation, unit};
 
@@ -11,7 +13,11 @@ pub(super) fn relation(input: &mut Input<'_>) -> Parsed<Expr> {
     while let Some(relation) = sign(input) {
         chain.push((relation, deeper(input, quantity)?));
     }
-    Ok(if chain.is_empty() { first } else { Expr::Relation(Box::new(first), chain) })
+    Ok(if chain.is_empty() {
+        first
+    } else {
+        Expr::Relation(Box::new(first), chain)
+    })
 }
 
 fn sign(input: &mut Input<'_>) -> Option<Relation> {
@@ -32,9 +38,10 @@ fn sign(input: &mut Input<'_>) -> Option<Relation> {
             take_command(input, name);
             Some(relation)
         }
-        '<' | '>' | '!' | '=' | ':' => {
-            signs.into_iter().find(|(text, _)| take(input, text)).map(|(_, relation)| relation)
-        }
+        '<' | '>' | '!' | '=' | ':' => signs
+            .into_iter()
+            .find(|(text, _)| take(input, text))
+            .map(|(_, relation)| relation),
         _ => None,
     }
 }
@@ -92,7 +99,10 @@ fn quantity(input: &mut Input<'_>) -> Parsed<Expr> {
 }
 
 fn take_ratio_sign(input: &mut Input<'_>) -> bool {
-    if peek(input) != Some(':') || input.input.trim_start().starts_with(":=") || input.state.bars > 0 {
+    if peek(input) != Some(':')
+        || input.input.trim_start().starts_with(":=")
+        || input.state.bars > 0
+    {
         return false;
     }
     take(input, ":")
@@ -101,7 +111,11 @@ fn take_ratio_sign(input: &mut Input<'_>) -> bool {
 /// The letter U between two intervals.
 fn letter_union(input: &mut Input<'_>) -> bool {
     attempt(input, |input| {
-        if take(input, "U") && matches!(peek(input), Some('(' | '[' | '\\')) { Ok(()) } else { fail() }
+        if take(input, "U") && matches!(peek(input), Some('(' | '[' | '\\')) {
+            Ok(())
+        } else {
+            fail()
+        }
     })
     .is_some()
 }

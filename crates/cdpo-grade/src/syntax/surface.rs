@@ -15,20 +15,32 @@ pub(crate) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
         return Err(Refusal::Control);
     }
     let text = text.trim();
-    let simple = text.bytes().all(|b| b.is_ascii_alphanumeric() || b" +-/^()[]{},=<>".contains(&b));
-    let cleaned = if simple { Cow::Borrowed(text) } else { Cow::Owned(rewrite(text)) };
+    let simple = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b" +-/^()[]{},=<>".contains(&b));
+    let cleaned = if simple {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(rewrite(text))
+    };
     check_braces(&cleaned)?;
     let cleaned = match cleaned {
         Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
         Cow::Owned(text) => Cow::Owned(trimmed(&text).to_owned()),
     };
-    if cleaned.is_empty() { Err(Refusal::Empty) } else { Ok(cleaned) }
+    if cleaned.is_empty() {
+        Err(Refusal::Empty)
+    } else {
+        Ok(cleaned)
+    }
 }
 
 /// The text without the punctuation of the sentence around it.
 fn trimmed(text: &str) -> &str {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '*' | '='));
-    text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '*' | '\\'))
+    text.trim_end_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '*' | '\\')
+    })
 }
 
 fn check_braces(text: &str) -> Result<(), Refusal> {
@@ -48,12 +60,19 @@ fn check_braces(text: &str) -> Result<(), Refusal> {
             _ => {}
         }
     }
-    if depth == 0 { Ok(()) } else { Err(Refusal::Unbalanced) }
+    if depth == 0 {
+        Ok(())
+    } else {
+        Err(Refusal::Unbalanced)
+    }
 }
 
 fn rewrite(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
-    let dollars = text.match_indices('$').filter(|(at, _)| !text[..*at].ends_with('\\')).count();
+    let dollars = text
+        .match_indices('$')
+        .filter(|(at, _)| !text[..*at].ends_with('\\'))
+        .count();
     let in_environment = text.contains("\\begin");
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -88,7 +107,9 @@ fn beside_digit(before: &str, after: &str) -> bool {
 
 /// Writes what a backslash begins, and says how many bytes after it were used.
 fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
-    let Some(next) = rest.chars().next() else { return 0 };
+    let Some(next) = rest.chars().next() else {
+        return 0;
+    };
     if next.is_ascii_alphabetic() {
         let len = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
         let name = &rest[..len];
@@ -104,7 +125,8 @@ fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
             return known;
         }
         out.push(' ');
-        let empty_delimiter = matches!(name, "left" | "right") && rest[known..].trim_start().starts_with('.');
+        let empty_delimiter =
+            matches!(name, "left" | "right") && rest[known..].trim_start().starts_with('.');
         let blanks = rest[known..].len() - rest[known..].trim_start().len();
         return known + if empty_delimiter { blanks + 1 } else { 0 };
     }
@@ -120,7 +142,12 @@ fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
                 // A command whose backslash was doubled on its way here.
                 return 0;
             }
-            if !in_environment && matches!(after.chars().next(), Some('(' | ')' | '[' | ']' | '$' | '%')) {
+            if !in_environment
+                && matches!(
+                    after.chars().next(),
+                    Some('(' | ')' | '[' | ']' | '$' | '%')
+                )
+            {
                 return 0;
             }
             out.push_str("\\\\");
@@ -144,9 +171,15 @@ fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
 
 /// The length of the `[4pt]` that may follow `\\`.
 fn row_spacing(after: &str) -> usize {
-    let Some(inner) = after.strip_prefix('[') else { return 0 };
+    let Some(inner) = after.strip_prefix('[') else {
+        return 0;
+    };
     match inner.find(']') {
-        Some(end) if inner[..end].ends_with("pt") || inner[..end].ends_with("em") || inner[..end].ends_with("ex") => {
+        Some(end)
+            if inner[..end].ends_with("pt")
+                || inner[..end].ends_with("em")
+                || inner[..end].ends_with("ex") =>
+        {
             end + 2
         }
         _ => 0,
@@ -217,7 +250,10 @@ mod tests {
 
     #[test]
     fn delimiters_and_layout_go() {
-        assert_eq!(cleaned("\\(\\left( 3, \\frac{\\pi}{2} \\right)\\)."), "( 3, \\frac{\\pi}{2}  )");
+        assert_eq!(
+            cleaned("\\(\\left( 3, \\frac{\\pi}{2} \\right)\\)."),
+            "( 3, \\frac{\\pi}{2}  )"
+        );
         assert_eq!(cleaned("$5"), "\\$5");
         assert_eq!(cleaned("$5$"), "5");
         assert_eq!(cleaned("**3**"), "3");
@@ -232,7 +268,10 @@ mod tests {
         assert_eq!(clean("1\0"), Err(Refusal::Control));
         assert_eq!(clean("\\frac{1}{2"), Err(Refusal::Unbalanced));
         assert_eq!(clean("}{"), Err(Refusal::Unbalanced));
-        assert_eq!(clean(&("{".repeat(100) + "1" + &"}".repeat(100))), Err(Refusal::TooDeep));
+        assert_eq!(
+            clean(&("{".repeat(100) + "1" + &"}".repeat(100))),
+            Err(Refusal::TooDeep)
+        );
         assert_eq!(clean(" $ $ "), Err(Refusal::Empty));
     }
 }

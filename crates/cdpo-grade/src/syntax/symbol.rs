@@ -6,7 +6,9 @@ use super::{Constant, Expr, fence};
 
 /// One letter, with its subscript and primes; or an unknown function applied to arguments.
 pub(super) fn symbol(input: &mut Input<'_>) -> Parsed<Expr> {
-    let Some(letter) = input.input.chars().next().filter(|c| c.is_alphabetic()) else { return fail() };
+    let Some(letter) = input.input.chars().next().filter(|c| c.is_alphabetic()) else {
+        return fail();
+    };
     input.input = &input.input[letter.len_utf8()..];
     dressed(input, letter.to_string())
 }
@@ -47,7 +49,10 @@ fn subscript(input: &mut Input<'_>) -> Parsed<String> {
     }
     input.input = rest;
     if input.input.trim_start().starts_with('{') {
-        return Ok(braced(input)?.chars().filter(|c| !c.is_whitespace()).collect());
+        return Ok(braced(input)?
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .collect());
     }
     fail()
 }

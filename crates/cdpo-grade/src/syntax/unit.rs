@@ -5,7 +5,9 @@ use super::input::{Input, Parsed, blanks, fail, peek, peek_command, take, take_c
 
 /// Takes `\circ` in an exponent.
 pub(super) fn degree_sign(input: &mut Input<'_>) -> bool {
-    ["\\circ", "{\\circ}", "{ \\circ }", "{\\circ }"].iter().any(|sign| take(input, sign))
+    ["\\circ", "{\\circ}", "{ \\circ }", "{\\circ }"]
+        .iter()
+        .any(|sign| take(input, sign))
 }
 
 /// "and" or "or" with the punctuation that a text command may hold around it.
@@ -17,14 +19,52 @@ pub(super) fn conjunction(content: &str) -> Option<&str> {
 /// Whether a run of letters is a word rather than a product of symbols.
 pub(super) fn is_word(run: &str) -> bool {
     run.len() >= 4 && run.bytes().any(|b| b.is_ascii_lowercase())
-        || matches!(run, "pct" | "ways" | "deg" | "sec" | "min" | "feet" | "the" | "for" | "all" | "per" | "day" | "sq")
+        || matches!(
+            run,
+            "pct"
+                | "ways"
+                | "deg"
+                | "sec"
+                | "min"
+                | "feet"
+                | "the"
+                | "for"
+                | "all"
+                | "per"
+                | "day"
+                | "sq"
+        )
 }
 
 fn is_short_unit(run: &str) -> bool {
     matches!(
         run,
-        "cm" | "mm" | "km" | "ft" | "kg" | "lb" | "lbs" | "oz" | "mi" | "yd" | "hr" | "hrs" | "mph" | "kph" | "mL" | "ml"
-            | "sq" | "in" | "pm" | "am" | "PM" | "AM" | "units" | "dollars" | "cents" | "a.m" | "p.m"
+        "cm" | "mm"
+            | "km"
+            | "ft"
+            | "kg"
+            | "lb"
+            | "lbs"
+            | "oz"
+            | "mi"
+            | "yd"
+            | "hr"
+            | "hrs"
+            | "mph"
+            | "kph"
+            | "mL"
+            | "ml"
+            | "sq"
+            | "in"
+            | "pm"
+            | "am"
+            | "PM"
+            | "AM"
+            | "units"
+            | "dollars"
+            | "cents"
+            | "a.m"
+            | "p.m"
     )
 }
 
@@ -34,7 +74,10 @@ pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
     loop {
         match peek(input) {
             Some('\\') => match peek_command(input) {
-                Some(name @ ("text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal" | "textrm")) => {
+                Some(
+                    name @ ("text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal"
+                    | "textrm"),
+                ) => {
                     take_command(input, name);
                     let content = braced(input)?;
                     if conjunction(content).is_some() {
@@ -52,7 +95,9 @@ pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
                 take(input, "^");
                 let braces = take(input, "{");
                 blanks(input);
-                let Some(power) = input.input.chars().next().filter(|c| c.is_ascii_digit()) else { return fail() };
+                let Some(power) = input.input.chars().next().filter(|c| c.is_ascii_digit()) else {
+                    return fail();
+                };
                 input.input = &input.input[1..];
                 if braces && !take(input, "}") {
                     return fail();
@@ -74,16 +119,24 @@ pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
             Some(c) if c.is_alphabetic() => {
                 blanks(input);
                 let rest = input.input;
-                let len = rest.find(|c: char| !(c.is_alphabetic() || c == '.')).unwrap_or(rest.len());
+                let len = rest
+                    .find(|c: char| !(c.is_alphabetic() || c == '.'))
+                    .unwrap_or(rest.len());
                 let run = rest[..len].trim_end_matches('.');
-                let long = run.chars().count() >= 3 || !c.is_ascii() || (!unit.is_empty() && run.len() >= 2);
+                let long = run.chars().count() >= 3
+                    || !c.is_ascii()
+                    || (!unit.is_empty() && run.len() >= 2);
                 if super::list::is_conjunction(input) || !(long || is_short_unit(run)) {
                     return fail();
                 }
                 input.input = &rest[run.len()..];
                 push(&mut unit, run);
             }
-            None | Some(',' | ';' | ')' | ']' | '}' | '<' | '>' | '=' | '&') if !unit.is_empty() => return Ok(unit),
+            None | Some(',' | ';' | ')' | ']' | '}' | '<' | '>' | '=' | '&')
+                if !unit.is_empty() =>
+            {
+                return Ok(unit);
+            }
             _ => return fail(),
         }
         if at_conjunction(input) && !unit.is_empty() {
@@ -111,6 +164,9 @@ fn at_conjunction(input: &Input<'_>) -> bool {
         }
         Some("lor" | "vee" | "land" | "wedge" | "end" | "cup") => true,
         Some(name) => super::relation::named(name).is_some(),
-        None => input.input.trim_start().starts_with("\\\\") || input.input.trim_start().starts_with("\\}"),
+        None => {
+            input.input.trim_start().starts_with("\\\\")
+                || input.input.trim_start().starts_with("\\}")
+        }
     }
 }
