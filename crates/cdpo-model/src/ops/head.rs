@@ -14,10 +14,9 @@ use crate::weight::Weight;
 mod composed;
 mod cpu;
 
-/// Bytes of logits that exist at one time. The weight is packed anew for every chunk, so a chunk must be long; a weight
-/// that is packed already lets a chunk be short and stay in the cache.
-const CHUNK_BYTES: usize = 128 << 20;
-const PACKED_CHUNK_BYTES: usize = 16 << 20;
+/// Bytes of logits that exist at one time: long enough for a weight to be worth reading (and, if it is not packed
+/// already, packing) once for every chunk, short enough to be reused from near memory.
+const CHUNK_BYTES: usize = 64 << 20;
 
 /// Log-probability of `targets[r]` under `softmax(h_r W^T)`, for each row.
 ///
@@ -28,16 +27,7 @@ pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> 
     if !is_host_f32(h) {
         return composed::token_logps(h, w.dense()?, targets, CHUNK_BYTES);
     }
-    cpu::token_logps(
-        h,
-        w,
-        targets,
-        if w.packed().is_some() {
-            PACKED_CHUNK_BYTES
-        } else {
-            CHUNK_BYTES
-        },
-    )
+    cpu::token_logps(h, w, targets, CHUNK_BYTES)
 }
 
 /// As [`token_logps`], with `d logp_r / d h_r` `[R, H]`.

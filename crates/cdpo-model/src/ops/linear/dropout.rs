@@ -19,46 +19,27 @@ pub struct Dropout<'a> {
     pub module: u64,
 }
 
-/// Columns whose factors are made together.
-const BLOCK: usize = 16;
-
 /// One row's mask.
 #[derive(Clone, Copy)]
 pub(crate) struct RowMask {
-    base: u64,
+    low: u32,
+    high: u32,
     threshold: u32,
     keep: f32,
 }
 
 impl RowMask {
-    /// Factors, 0 or `1 / (1 - p)`, of the 16 columns from `16 * block`.
+    /// Factor of a column: 0 if its 32 random bits are below `p * 2^32`, else `1 / (1 - p)`.
     ///
-    /// Eight 64-bit draws serve them: SplitMix64's finaliser of a counter that steps by the golden ratio from
-    /// `Key(row key).with(module)`. Draw `8 * block + i` decides column `16 * block + i` by its low half and the column 8
-    /// further by its high half; a column is dropped if its 32 bits are below `p * 2^32`.
+    /// The bits come from a multiply-and-shift mixer of the column, keyed with both halves of
+    /// `Key(row key).with(module)`: one 32-bit lane an element, so that a loop over columns vectorises.
     #[inline(always)]
-    fn block(self, block: usize) -> [f32; BLOCK] {
-        let mut factors = [self.keep; BLOCK];
-        for i in 0..BLOCK / 2 {
-            let counter = (block * (BLOCK / 2) + i) as u64;
-            let mut z = self
-                .base
-                .wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^= z >> 31;
-            factors[i] = if (z as u32) < self.threshold {
-                0.0
-            } else {
-                self.keep
-            };
-            factors[i + BLOCK / 2] = if ((z >> 32) as u32) < self.threshold {
-                0.0
-            } else {
-                self.keep
-            };
-        }
-        factors
+    fn factor(self, column: u32) -> f32 {
+        let mut z = column.wrapping_mul(0x9e37_79b9) ^ self.low;
+        z = (z ^ (z >> 16)).wrapping_mul(0x7feb_352d) ^ self.high;
+        z = (z ^ (z >> 15)).wrapping_mul(0x846c_a68b);
+        z ^= z >> 16;
+        if z < self.threshold { 0.0 } else { self.keep }
     }
 
     /// `out += mask * x` over one row.
@@ -79,17 +60,8 @@ impl Kernel for AddMasked<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let (out, out_rest) = self.out.as_chunks_mut::<BLOCK>();
-        let (x, x_rest) = self.x.as_chunks::<BLOCK>();
-        let whole = x.len();
-        for (block, (out, x)) in out.iter_mut().zip(x).enumerate() {
-            let factors = self.mask.block(block);
-            for i in 0..BLOCK {
-                out[i] = I::mul_add(factors[i], x[i], out[i]);
-            }
-        }
-        for ((out, x), factor) in out_rest.iter_mut().zip(x_rest).zip(self.mask.block(whole)) {
-            *out = I::mul_add(factor, *x, *out);
+        for (column, (out, &x)) in (0u32..).zip(self.out.iter_mut().zip(self.x)) {
+            *out = I::mul_add(self.mask.factor(column), x, *out);
         }
     }
 }
@@ -97,8 +69,10 @@ impl Kernel for AddMasked<'_> {
 impl Dropout<'_> {
     /// The mask of one row.
     pub(crate) fn row(&self, row: usize) -> RowMask {
+        let bits = Key::new(self.row_keys[row]).with(self.module).bits();
         RowMask {
-            base: Key::new(self.row_keys[row]).with(self.module).bits(),
+            low: bits as u32,
+            high: (bits >> 32) as u32,
             threshold: (f64::from(self.p) * 4_294_967_296.0) as u32,
             keep: 1.0 / (1.0 - self.p),
         }

@@ -322,11 +322,22 @@ fn dropout_follows_the_row_key_and_the_module_and_has_its_rate() {
         (540..740).contains(&modules),
         "{modules} dropped in both modules"
     );
-    let shifted: Vec<Vec<f32>> = first.iter().map(|r| [&r[8..], &r[..8]].concat()).collect();
-    let halves = both(&first, &shifted);
+    for by in [1, 2, 8, 64] {
+        let shifted: Vec<Vec<f32>> = first
+            .iter()
+            .map(|r| [&r[by..], &r[..by]].concat())
+            .collect();
+        let shifted = both(&first, &shifted);
+        assert!(
+            (540..740).contains(&shifted),
+            "{shifted} dropped with the column {by} further"
+        );
+    }
+    // Neighbouring rows; rows 3 and 7 are equal but not neighbours.
+    let rows = both(&first[1..], &first[..63]);
     assert!(
-        (540..740).contains(&halves),
-        "{halves} dropped with the column 8 further"
+        (540..740).contains(&rows),
+        "{rows} dropped in the row before too"
     );
 }
 
