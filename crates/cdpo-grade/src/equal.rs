@@ -81,8 +81,9 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
         (Value::Matrix(rows), Value::Tuple('(' | '<', items, ')' | '>')) => {
             as_vector(rows).is_some_and(|vector| collection::in_order(&vector, items, options))
         }
-        (Value::Set(a), Value::Set(b)) => collection::in_any_order(a, b, true, options),
-        (Value::Set(a), Value::List(b)) => collection::in_any_order(a, b, true, options),
+        (Value::Set(a), Value::Set(b) | Value::List(b)) => {
+            collection::in_any_order(a, b, true, options)
+        }
         (Value::List(a), Value::List(b)) => {
             if options.ordered_lists {
                 collection::in_order(a, b, options)

@@ -1,7 +1,6 @@
-//! The grader: extraction, comparison and grouping under one set of options.
+//! The grader: extraction and comparison under one set of options.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use crate::budget;
 use crate::equal;
@@ -14,6 +13,18 @@ use crate::syntax::Reading;
 use crate::verdict::{Outcome, Verdict};
 
 /// Grades responses against gold answers.
+///
+/// ```
+/// use cdpo_grade::{Grader, Outcome};
+///
+/// let grader = Grader::default();
+/// let verdict = grader.grade("5 + 3 = 8, so half of it is 4.\nThe answer is 4.", "#### 4");
+/// assert_eq!(verdict.outcome, Outcome::Correct);
+/// assert_eq!(verdict.rule, "answer_is");
+///
+/// assert!(grader.equal(r"\dfrac{1}{1+\sqrt{2}}", r"\sqrt{2} - 1"));
+/// assert!(!grader.equal("100000", "100009"));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Grader {
     options: GradeOptions,
@@ -25,7 +36,15 @@ impl Grader {
         Self { options }
     }
 
+    /// The options it was made with.
+    pub fn options(&self) -> &GradeOptions {
+        &self.options
+    }
+
     /// Grades `response` against `gold`: a bare answer, a `#### N` line, or a worked solution.
+    ///
+    /// A response whose answer cannot be found or is refused (see [`Refusal`]) is unparsed; everything else that is not
+    /// shown equal to the gold answer is wrong.
     pub fn grade(&self, response: &str, gold: &str) -> Verdict {
         let Some(found) = self.extract(response) else {
             return Verdict {
@@ -84,7 +103,10 @@ impl Grader {
         }
     }
 
-    /// Whether two answers are equal. Symmetric; `false` if either is refused.
+    /// Whether two answers are equal. Symmetric, and true of an answer and itself; `false` if either is refused.
+    ///
+    /// Not transitive: a decimal equals exact values that round to it, a quantity with a unit equals the bare number,
+    /// and evaluation may fail to show an equality.
     pub fn equal(&self, a: &str, b: &str) -> bool {
         match (self.read(a), self.read(b)) {
             (Ok(a), Ok(b)) => self.same(&a, &b),
@@ -92,7 +114,7 @@ impl Grader {
         }
     }
 
-    fn read(&self, answer: &str) -> Result<Value, Refusal> {
+    pub(crate) fn read(&self, answer: &str) -> Result<Value, Refusal> {
         read::read(
             answer,
             Reading {
@@ -101,12 +123,18 @@ impl Grader {
         )
     }
 
-    fn same(&self, a: &Value, b: &Value) -> bool {
+    pub(crate) fn same(&self, a: &Value, b: &Value) -> bool {
         budget::start();
         equal::same(a, b, &self.options)
     }
 
     /// The canonical key of an answer: equal keys mean equal answers. `None` if it is refused.
+    ///
+    /// ```
+    /// let grader = cdpo_grade::Grader::default();
+    /// assert_eq!(grader.key("(x+1)(x-1)"), grader.key("x^2 - 1"));
+    /// assert_eq!(grader.key("1,234.50").as_deref(), Some("2469/2"));
+    /// ```
     pub fn key(&self, answer: &str) -> Option<String> {
         self.read(answer).ok().map(|value| value.key())
     }
@@ -115,32 +143,6 @@ impl Grader {
     pub fn extract<'a>(&self, response: &'a str) -> Option<Extracted<'a>> {
         let is_formula = |text: &str| !matches!(self.read(text), Err(_) | Ok(Value::Text(_)));
         extract::extract(response, self.options.extraction, &is_formula)
-    }
-
-    /// Groups the answers of one question: by key, then by equality with the first answer of each group.
-    /// Returns a group index per answer, numbered by first appearance; an unparsed answer has none.
-    pub fn group_answers(&self, answers: &[Option<&str>]) -> Vec<Option<usize>> {
-        let mut by_key: HashMap<String, usize> = HashMap::new();
-        let mut representatives: Vec<&str> = Vec::new();
-        answers
-            .iter()
-            .map(|answer| {
-                let answer = (*answer)?;
-                let key = self.key(answer)?;
-                if let Some(&group) = by_key.get(&key) {
-                    return Some(group);
-                }
-                let group = representatives
-                    .iter()
-                    .position(|first| self.equal(first, answer))
-                    .unwrap_or_else(|| {
-                        representatives.push(answer);
-                        representatives.len() - 1
-                    });
-                by_key.insert(key, group);
-                Some(group)
-            })
-            .collect()
     }
 }
 
@@ -178,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_numbered_by_first_appearance() {
-        let groups =
-            Grader::default().group_answers(&[Some("5"), None, Some("5.0"), Some("6"), Some("$5")]);
-        assert_eq!(groups, [Some(0), None, Some(0), Some(1), Some(0)]);
+    fn a_next_question_is_not_read() {
+        let response = "The answer is 8.\n\nQuestion: What is 1 + 1?\nAnswer: The answer is 2.";
+        assert_eq!(outcome(response, "8"), Outcome::Correct);
+        assert_eq!(outcome(response, "2"), Outcome::Wrong);
     }
 }

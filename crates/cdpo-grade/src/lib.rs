@@ -4,9 +4,11 @@
 mod budget;
 mod equal;
 mod eval;
+mod explain;
 mod extract;
 mod form;
 mod grader;
+mod group;
 mod options;
 mod rational;
 mod read;
@@ -14,6 +16,7 @@ mod refusal;
 mod syntax;
 mod verdict;
 
+pub use explain::{Explanation, NormalForm};
 pub use extract::{Extracted, Rule};
 pub use grader::Grader;
 pub use options::{Extraction, GradeOptions};

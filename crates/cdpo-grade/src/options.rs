@@ -24,6 +24,7 @@ pub enum Extraction {
 /// Settings of a [`crate::Grader`]; the default is exact comparison with every extraction rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct GradeOptions {
     /// Which conventions are used to find the answer.
     pub extraction: Extraction,

@@ -13,9 +13,7 @@ pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
     budget::start();
     let surface = surface::clean(answer)?;
     if text::is_words(&surface) && !is_function_or_constant(&surface) {
-        if let Some(list) = words(&surface) {
-            return Ok(list);
-        }
+        return Ok(Value::Text(text::normal(&surface)));
     }
     let as_written = || Value::Text(text::as_written(&surface));
     let Some(expr) = syntax::parse(&surface, reading)? else {
@@ -26,11 +24,6 @@ pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
         Err(Fault::Refused(refusal)) => Err(refusal),
         Err(Fault::OfOtherKind) => Ok(as_written()),
     }
-}
-
-/// Words as an answer, unless they are names in a list such as "A, B".
-fn words(surface: &str) -> Option<Value> {
-    Some(Value::Text(text::normal(surface)))
 }
 
 fn is_function_or_constant(surface: &str) -> bool {

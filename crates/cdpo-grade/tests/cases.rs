@@ -59,9 +59,9 @@ fn public_cases_are_graded_as_their_suites_expect() {
                 .collect();
             let row = format!("{} {tail:?} / {gold:?}: {verdict:?}", case["id"]);
             if correct {
-                false_positives.push(row)
+                false_positives.push(row);
             } else {
-                misses.push(row)
+                misses.push(row);
             }
         }
     }

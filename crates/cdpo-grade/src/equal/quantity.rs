@@ -6,6 +6,7 @@ use crate::eval::double::Double;
 use crate::eval::scalar::constant;
 use crate::eval::zero::is_zero;
 use crate::form::sum::Sum;
+use crate::form::unit::Measure;
 use crate::form::value::Quantity;
 use crate::options::GradeOptions;
 use crate::rational::{Rational, integer, power_of_ten};
@@ -39,7 +40,7 @@ pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
     if same_value(a, b, options) {
         return true;
     }
-    let percent = |q: &Quantity| q.measure.is_some_and(|measure| measure.is_percent());
+    let percent = |q: &Quantity| q.measure.is_some_and(Measure::is_percent);
     options.percent_rule && (percent(a) || percent(b)) && {
         let hundredth = integer(1) / integer(100);
         let scaled = |q: &Quantity| Quantity {

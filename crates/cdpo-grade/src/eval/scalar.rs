@@ -119,7 +119,7 @@ fn call(function: Function, arguments: &[Sum], point: Point) -> Option<Ball> {
         Function::Cot => sin_cos(x).and_then(|(sin, cos)| Some(cos * sin.inverse()?)),
         Function::Sec => sin_cos(x).and_then(|(_, cos)| cos.inverse()),
         Function::Csc => sin_cos(x).and_then(|(sin, _)| sin.inverse()),
-        Function::Arcsin => arc(x, |x, other| x.atan2(other)),
+        Function::Arcsin => arc(x, Double::atan2),
         Function::Arccos => arc(x, |x, other| other.atan2(x)),
         Function::Arctan => {
             if !x.is_real() {
@@ -131,11 +131,10 @@ fn call(function: Function, arguments: &[Sum], point: Point) -> Option<Ball> {
         Function::Cosh => exponentials(x).map(|(a, b)| halve(a + b)),
         Function::Tanh => exponentials(x).and_then(|(a, b)| Some((a - b) * (a + b).inverse()?)),
         Function::Exp => x.exp(),
-        Function::Ln => logarithm(x, point),
         Function::Log if point.decimal_log => {
             Some(logarithm(x, point)? * Ball::real(Double::from(10.0)).ln()?.inverse()?)
         }
-        Function::Log => logarithm(x, point),
+        Function::Ln | Function::Log => logarithm(x, point),
         Function::Abs => Some(x.abs()),
         Function::Floor => step(x, f64::floor),
         Function::Ceil => step(x, f64::ceil),

@@ -52,7 +52,13 @@ pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extract
         };
         if let Some(tail) = announcement(rest) {
             let start = body.end - tail.len();
+            // "…before arriving at the final answer is a common mistake" announces nothing.
             let extracted = sentence(response, start..body.end);
+            let words = |text: &str| {
+                !text.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '^'))
+            };
+            let extracted =
+                extracted.filter(|e| at == 0 || !(prose::is_prose(&e.text) && words(&e.text)));
             if extracted.is_some() {
                 if text[at..].contains("I hope it is correct") {
                     return extracted;

@@ -106,7 +106,7 @@ pub(super) fn last_verb(text: &str) -> Option<usize> {
         .filter_map(|verb| {
             text.rmatch_indices(verb)
                 .map(|(at, _)| at + verb.len())
-                .find(|&at| text[..at].matches('$').count() % 2 == 0)
+                .find(|&at| text[..at].matches('$').count().is_multiple_of(2))
         })
         .max()
 }

@@ -325,8 +325,7 @@ fn equation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Valu
 pub(crate) fn name(expr: &Expr) -> Option<String> {
     let all = |items: &[Expr]| items.iter().map(name).collect::<Option<Vec<_>>>();
     Some(match expr {
-        Expr::Symbol(name) => name.clone(),
-        Expr::Apply(name, _) => name.clone(),
+        Expr::Symbol(name) | Expr::Apply(name, _) => name.clone(),
         Expr::Constant(Constant::E) => "e".into(),
         Expr::Constant(Constant::I) => "i".into(),
         Expr::Text(text) => text.clone(),
@@ -352,7 +351,7 @@ pub(crate) fn name(expr: &Expr) -> Option<String> {
 /// The sole symbol or unknown function of a form, if its degree is one and nothing else holds it.
 pub(crate) fn sole_variable(sum: &Sum) -> Option<Atom> {
     let mut found: Option<&Atom> = None;
-    for (product, _) in &sum.0 {
+    for product in sum.0.keys() {
         for (atom, _) in &product.0 {
             let variable = match atom {
                 Atom::Symbol(_) | Atom::Opaque(_) => true,

@@ -85,14 +85,12 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
         Expr::Sub(a, b) => return added(a, b, true, flip),
         Expr::PlusMinus(a, b, lower_first) => {
             let minus = *lower_first != flip;
-            match a {
-                Some(a) => return added(a, b, minus, flip),
-                None => {
-                    let q = quantity(b, flip)?;
-                    let sum = if minus { q.sum.negated() } else { q.sum };
-                    return Ok(Computed::Scalar(Quantity { sum, ..q }));
-                }
+            if let Some(a) = a {
+                return added(a, b, minus, flip);
             }
+            let q = quantity(b, flip)?;
+            let sum = if minus { q.sum.negated() } else { q.sum };
+            return Ok(Computed::Scalar(Quantity { sum, ..q }));
         }
         Expr::Mul(a, b) => return multiplied(a, b, flip),
         Expr::Div(a, b) => {
@@ -114,7 +112,7 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             let exponent = scalar(exponent, flip)?;
             match computed(base, flip)? {
                 Computed::Scalar(q) => {
-                    return joined(q.sum.symbolic_power(&exponent)?, q.measure, None);
+                    return Ok(joined(q.sum.symbolic_power(&exponent)?, q.measure, None));
                 }
                 Computed::Matrix(m) if exponent == Sum::integer(2) => {
                     return matrix::product(&m, &m)?
@@ -157,7 +155,7 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
                 let measure = Measure::named(unit).or(q.measure);
                 return Ok(Computed::Scalar(Quantity { measure, ..q }));
             }
-            matrix => return Ok(matrix),
+            matrix @ Computed::Matrix(_) => return Ok(matrix),
         },
         Expr::Matrix(rows) => {
             let row = |row: &Vec<Expr>| {
@@ -178,11 +176,11 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
 }
 
 /// A sum with the unit of either part; two different units make no sum.
-fn joined(sum: Sum, a: Option<Measure>, b: Option<Measure>) -> Result<Computed, Fault> {
-    Ok(Computed::Scalar(Quantity {
+fn joined(sum: Sum, a: Option<Measure>, b: Option<Measure>) -> Computed {
+    Computed::Scalar(Quantity {
         measure: a.or(b),
         ..Quantity::bare(sum)
-    }))
+    })
 }
 
 /// Whether two whole numbers have a common factor.
@@ -204,15 +202,12 @@ fn added(a: &Expr, b: &Expr, minus: bool, flip: bool) -> Result<Computed, Fault>
             if a.sum.infinite_sign().is_some() || b.sum.infinite_sign().is_some() {
                 return Err(Refusal::Undefined.into());
             }
-            joined(
-                if minus {
-                    a.sum.sub(&b.sum)?
-                } else {
-                    a.sum.add(&b.sum)?
-                },
-                a.measure,
-                b.measure,
-            )
+            let sum = if minus {
+                a.sum.sub(&b.sum)?
+            } else {
+                a.sum.add(&b.sum)?
+            };
+            Ok(joined(sum, a.measure, b.measure))
         }
         (Computed::Matrix(a), Computed::Matrix(b)) => {
             let b = if minus {
@@ -231,7 +226,7 @@ fn added(a: &Expr, b: &Expr, minus: bool, flip: bool) -> Result<Computed, Fault>
 fn multiplied(a: &Expr, b: &Expr, flip: bool) -> Result<Computed, Fault> {
     match (computed(a, flip)?, computed(b, flip)?) {
         (Computed::Scalar(a), Computed::Scalar(b)) => {
-            joined(a.sum.mul(&b.sum)?, a.measure, b.measure)
+            Ok(joined(a.sum.mul(&b.sum)?, a.measure, b.measure))
         }
         (Computed::Matrix(a), Computed::Matrix(b)) => matrix::product(&a, &b)?
             .map(Computed::Matrix)

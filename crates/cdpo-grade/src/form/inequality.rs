@@ -96,9 +96,10 @@ fn solve(relation: Relation, difference: &Sum) -> Result<Option<Region>, Fault> 
     let closed = relation == Relation::AtMost;
     let part = match relation {
         Relation::Unequal => {
-            return Ok(outside(&root)
-                .and_then(|region| unfold(region, &variable).transpose())
-                .transpose()?);
+            let Some(region) = outside(&root) else {
+                return Ok(None);
+            };
+            return unfold(region, &variable);
         }
         _ if sign.re.is_negative() => Interval::new(root, closed, infinity(1), false),
         _ => Interval::new(infinity(-1), false, root, closed),

@@ -45,10 +45,10 @@ impl Sum {
         if exponent.is_integer() && exponent.is_positive() {
             return self.natural_power(exponent.numer());
         }
-        if exponent.is_integer() {
-            if let Some(inverse) = self.conjugate_inverse()? {
-                return inverse.power(&-exponent);
-            }
+        if exponent.is_integer()
+            && let Some(inverse) = self.conjugate_inverse()?
+        {
+            return inverse.power(&-exponent);
         }
         let (content, primitive) = self.primitive(exponent.is_integer());
         let scale = power_of_rational(&content, exponent)?;

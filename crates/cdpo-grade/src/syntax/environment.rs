@@ -84,11 +84,12 @@ fn row_break(input: &mut Input<'_>) -> bool {
     }
     blanks(input);
     let mut chars = input.input.chars();
-    if peek(input) == Some('\\') && chars.next() == Some('\\') {
-        if chars.next().is_some_and(|c| c.is_ascii_digit() || c == '-') {
-            input.input = &input.input[1..];
-            return true;
-        }
+    if peek(input) == Some('\\')
+        && chars.next() == Some('\\')
+        && chars.next().is_some_and(|c| c.is_ascii_digit() || c == '-')
+    {
+        input.input = &input.input[1..];
+        return true;
     }
     false
 }

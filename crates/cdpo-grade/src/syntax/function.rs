@@ -146,10 +146,10 @@ fn inverse(function: Function, power: Option<&Expr>) -> Option<Function> {
 
 /// The arguments of a function: in parentheses, or the factors that follow up to the next operator or function.
 fn arguments(input: &mut Input<'_>) -> Parsed<Vec<Expr>> {
-    if peek(input) == Some('(') {
-        if let Some(arguments) = attempt(input, fence::arguments) {
-            return Ok(arguments);
-        }
+    if peek(input) == Some('(')
+        && let Some(arguments) = attempt(input, fence::arguments)
+    {
+        return Ok(arguments);
     }
     if peek(input) == Some('{') {
         return Ok(vec![group(input)?]);

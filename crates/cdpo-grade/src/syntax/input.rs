@@ -85,12 +85,11 @@ pub(super) fn attempt<'a, T>(
     parser: impl FnOnce(&mut Input<'a>) -> Parsed<T>,
 ) -> Option<T> {
     let rest = input.input;
-    match parser(input) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            input.input = rest;
-            None
-        }
+    if let Ok(value) = parser(input) {
+        Some(value)
+    } else {
+        input.input = rest;
+        None
     }
 }
 

@@ -14,8 +14,7 @@ use crate::rational::integer;
 pub(super) fn expression(input: &mut Input<'_>) -> Parsed<Expr> {
     deeper(input, |input| {
         let mut sum = match sign(input) {
-            None => term(input)?,
-            Some(Sign::Plus) => term(input)?,
+            None | Some(Sign::Plus) => term(input)?,
             Some(Sign::Minus) => Expr::Neg(Box::new(term(input)?)),
             Some(Sign::Either(flipped)) => Expr::PlusMinus(None, Box::new(term(input)?), flipped),
         };

@@ -27,10 +27,11 @@ pub(super) fn dressed(input: &mut Input<'_>, mut name: String) -> Parsed<Expr> {
     }
     let applies = letter.is_some_and(|c| c.is_ascii_uppercase() || matches!(c, 'f' | 'g' | 'h'))
         || matches!(name.as_str(), "\\phi" | "\\varphi" | "\\psi" | "\\Gamma");
-    if applies && input.input.starts_with('(') {
-        if let Some(arguments) = attempt(input, fence::arguments) {
-            return Ok(Expr::Apply(name, arguments));
-        }
+    if applies
+        && input.input.starts_with('(')
+        && let Some(arguments) = attempt(input, fence::arguments)
+    {
+        return Ok(Expr::Apply(name, arguments));
     }
     Ok(match name.as_str() {
         "e" => Expr::Constant(Constant::E),
@@ -42,10 +43,10 @@ pub(super) fn dressed(input: &mut Input<'_>, mut name: String) -> Parsed<Expr> {
 /// A subscript as text without blanks; sums in it are put in order.
 fn subscript(input: &mut Input<'_>) -> Parsed<String> {
     let rest = input.input;
-    if let Some(expr) = attempt(input, script) {
-        if let Some(text) = super::super::form::build::plain_text(&expr) {
-            return Ok(text);
-        }
+    if let Some(expr) = attempt(input, script)
+        && let Some(text) = super::super::form::build::plain_text(&expr)
+    {
+        return Ok(text);
     }
     input.input = rest;
     if input.input.trim_start().starts_with('{') {

@@ -95,7 +95,7 @@ pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
                 take(input, "^");
                 let braces = take(input, "{");
                 blanks(input);
-                let Some(power) = input.input.chars().next().filter(|c| c.is_ascii_digit()) else {
+                let Some(power) = input.input.chars().next().filter(char::is_ascii_digit) else {
                     return fail();
                 };
                 input.input = &input.input[1..];
