@@ -38,7 +38,10 @@ impl Default for LoraConfig {
             rank: 16,
             alpha: 32.0,
             dropout: 0.0,
-            target_modules: Projection::ALL.iter().map(|p| p.suffix().to_string()).collect(),
+            target_modules: Projection::ALL
+                .iter()
+                .map(|p| p.suffix().to_string())
+                .collect(),
             rslora: false,
         }
     }
@@ -53,9 +56,10 @@ impl LoraConfig {
 
     /// Whether a module's full name ends with one of the target names.
     pub fn targets(&self, module: &str) -> bool {
-        self.target_modules
-            .iter()
-            .any(|t| module == t || (module.ends_with(t.as_str()) && module[..module.len() - t.len()].ends_with('.')))
+        self.target_modules.iter().any(|t| {
+            module == t
+                || (module.ends_with(t.as_str()) && module[..module.len() - t.len()].ends_with('.'))
+        })
     }
 
     /// Checks the ranges.
@@ -68,7 +72,10 @@ impl LoraConfig {
             faults.push("rank must be at least 1".to_string());
         }
         if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            faults.push(format!("alpha must be a positive number, not {}", self.alpha));
+            faults.push(format!(
+                "alpha must be a positive number, not {}",
+                self.alpha
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             faults.push(format!("dropout must lie in [0, 1), not {}", self.dropout));
@@ -76,7 +83,11 @@ impl LoraConfig {
         if self.target_modules.is_empty() {
             faults.push("target_modules is empty".to_string());
         }
-        if faults.is_empty() { Ok(()) } else { Err(Error::Adapter(faults.join("; "))) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Adapter(faults.join("; ")))
+        }
     }
 }
 
@@ -101,7 +112,10 @@ pub struct Adapter {
 
 /// The name under which PEFT stores a projection's `A` or `B`.
 pub(crate) fn peft_name(layer: usize, projection: Projection, matrix: char) -> String {
-    format!("base_model.model.{}.lora_{matrix}.weight", projection.module(layer))
+    format!(
+        "base_model.model.{}.lora_{matrix}.weight",
+        projection.module(layer)
+    )
 }
 
 impl Adapter {
@@ -109,13 +123,25 @@ impl Adapter {
     ///
     /// # Errors
     /// If the settings are out of range, or a target name matches no module of the model.
-    pub fn init(model: &ModelConfig, config: &LoraConfig, key: Key, device: &Device) -> Result<Self> {
+    pub fn init(
+        model: &ModelConfig,
+        config: &LoraConfig,
+        key: Key,
+        device: &Device,
+    ) -> Result<Self> {
         let mut params = Arena::zeros(Arc::new(layout(model, config)?));
         let layout = params.layout().clone();
-        for entry in layout.entries().iter().filter(|e| e.name.contains("lora_A")) {
+        for entry in layout
+            .entries()
+            .iter()
+            .filter(|e| e.name.contains("lora_A"))
+        {
             let bound = 1.0 / (entry.shape[1] as f64).sqrt();
             let key = key.with_str(&entry.name);
-            for (i, x) in params.data[entry.offset..entry.offset + entry.len()].iter_mut().enumerate() {
+            for (i, x) in params.data[entry.offset..entry.offset + entry.len()]
+                .iter_mut()
+                .enumerate()
+            {
                 *x = ((2.0 * key.with(i as u64).unit() - 1.0) * bound) as f32;
             }
         }
@@ -126,17 +152,34 @@ impl Adapter {
     ///
     /// # Errors
     /// If a parameter is missing or of another shape.
-    pub fn from_params(model: &ModelConfig, config: &LoraConfig, params: Arena, device: &Device) -> Result<Self> {
+    pub fn from_params(
+        model: &ModelConfig,
+        config: &LoraConfig,
+        params: Arena,
+        device: &Device,
+    ) -> Result<Self> {
         let expected = layout(model, config)?;
         check_layout(&expected, params.layout())?;
-        let mut adapter =
-            Self { config: config.clone(), device: device.clone(), modules: Vec::new(), params: Arena::zeros(params.layout().clone()) };
+        let mut adapter = Self {
+            config: config.clone(),
+            device: device.clone(),
+            modules: Vec::new(),
+            params: Arena::zeros(params.layout().clone()),
+        };
         for layer in 0..model.layers {
             for projection in Projection::ALL {
-                let (a_name, b_name) = (peft_name(layer, projection, 'A'), peft_name(layer, projection, 'B'));
+                let (a_name, b_name) = (
+                    peft_name(layer, projection, 'A'),
+                    peft_name(layer, projection, 'B'),
+                );
                 adapter.modules.push(if expected.entry(&a_name).is_some() {
                     let blank = Tensor::zeros((1, 1), candle_core::DType::F32, device)?;
-                    Some(LoraModule { a: blank.clone(), b: blank, a_name, b_name })
+                    Some(LoraModule {
+                        a: blank.clone(),
+                        b: blank,
+                        a_name,
+                        b_name,
+                    })
                 } else {
                     None
                 });
@@ -186,7 +229,9 @@ impl Adapter {
     }
 
     pub(crate) fn module(&self, layer: usize, projection: Projection) -> Option<&LoraModule> {
-        self.modules.get(layer * Projection::ALL.len() + projection as usize)?.as_ref()
+        self.modules
+            .get(layer * Projection::ALL.len() + projection as usize)?
+            .as_ref()
     }
 
     pub(crate) fn layers(&self) -> usize {
@@ -196,7 +241,11 @@ impl Adapter {
 
 fn tensor(params: &Arena, name: &str, device: &Device) -> Result<Tensor> {
     match (params.view(name), params.layout().entry(name)) {
-        (Some(values), Some(entry)) => Ok(Tensor::from_vec(values.to_vec(), entry.shape.as_slice(), device)?),
+        (Some(values), Some(entry)) => Ok(Tensor::from_vec(
+            values.to_vec(),
+            entry.shape.as_slice(),
+            device,
+        )?),
         _ => Err(Error::Adapter(format!("parameter `{name}` is missing"))),
     }
 }
@@ -204,9 +253,18 @@ fn tensor(params: &Arena, name: &str, device: &Device) -> Result<Tensor> {
 /// Names and shapes of the adapter that `config` makes for a model: `A` then `B` of each target, by layer.
 pub(crate) fn layout(model: &ModelConfig, config: &LoraConfig) -> Result<Layout> {
     config.validate()?;
-    let known = || Projection::ALL.iter().map(|p| p.suffix()).collect::<Vec<_>>().join(", ");
+    let known = || {
+        Projection::ALL
+            .iter()
+            .map(|p| p.suffix())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     for target in &config.target_modules {
-        let one = LoraConfig { target_modules: vec![target.clone()], ..config.clone() };
+        let one = LoraConfig {
+            target_modules: vec![target.clone()],
+            ..config.clone()
+        };
         if !(0..model.layers).any(|l| Projection::ALL.iter().any(|p| one.targets(&p.module(l)))) {
             return Err(Error::Adapter(format!(
                 "target module `{target}` matches no linear layer of this model; it has {}",
@@ -230,7 +288,12 @@ pub(crate) fn layout(model: &ModelConfig, config: &LoraConfig) -> Result<Layout>
 fn check_layout(expected: &Layout, given: &Layout) -> Result<()> {
     for entry in expected.entries() {
         match given.entry(&entry.name) {
-            None => return Err(Error::Adapter(format!("parameter `{}` is missing", entry.name))),
+            None => {
+                return Err(Error::Adapter(format!(
+                    "parameter `{}` is missing",
+                    entry.name
+                )));
+            }
             Some(found) if found.shape != entry.shape => {
                 return Err(Error::Adapter(format!(
                     "parameter `{}` has shape {:?}, this model needs {:?}; is the adapter for another model?",
@@ -240,7 +303,11 @@ fn check_layout(expected: &Layout, given: &Layout) -> Result<()> {
             Some(_) => {}
         }
     }
-    match given.entries().iter().find(|e| expected.entry(&e.name).is_none()) {
+    match given
+        .entries()
+        .iter()
+        .find(|e| expected.entry(&e.name).is_none())
+    {
         Some(extra) => Err(Error::Adapter(format!(
             "parameter `{}` has no place in this model; is the adapter for another model?",
             extra.name
@@ -266,12 +333,18 @@ impl<'a> AdapterStack<'a> {
 
     /// Frozen adapters.
     pub fn frozen(adapters: &'a [&'a Adapter]) -> Self {
-        Self { adapters, trainable: None }
+        Self {
+            adapters,
+            trainable: None,
+        }
     }
 
     /// Adapters of which `trainable` receives gradients.
     pub fn training(adapters: &'a [&'a Adapter], trainable: usize) -> Self {
-        Self { adapters, trainable: Some(trainable) }
+        Self {
+            adapters,
+            trainable: Some(trainable),
+        }
     }
 
     /// Checks that every adapter was made for a model of this many layers and `trainable` is one of them.
@@ -284,9 +357,10 @@ impl<'a> AdapterStack<'a> {
             )));
         }
         match self.trainable {
-            Some(i) if i >= self.adapters.len() => {
-                Err(Error::Invalid(format!("adapter {i} is to be trained, but the stack holds {}", self.adapters.len())))
-            }
+            Some(i) if i >= self.adapters.len() => Err(Error::Invalid(format!(
+                "adapter {i} is to be trained, but the stack holds {}",
+                self.adapters.len()
+            ))),
             _ => Ok(()),
         }
     }
@@ -301,17 +375,26 @@ impl<'a> AdapterStack<'a> {
         let mut refs = Vec::with_capacity(self.adapters.len());
         let mut trained = None;
         for (i, adapter) in self.adapters.iter().enumerate() {
-            let Some(module) = adapter.module(layer, projection) else { continue };
+            let Some(module) = adapter.module(layer, projection) else {
+                continue;
+            };
             let mut dropout = None;
             if self.trainable == Some(i) {
                 trained = Some((refs.len(), module));
-                dropout = row_keys.filter(|_| adapter.config.dropout > 0.0).map(|row_keys| Dropout {
-                    p: adapter.config.dropout as f32,
-                    row_keys,
-                    module: (layer * Projection::ALL.len() + projection as usize) as u64,
-                });
+                dropout = row_keys
+                    .filter(|_| adapter.config.dropout > 0.0)
+                    .map(|row_keys| Dropout {
+                        p: adapter.config.dropout as f32,
+                        row_keys,
+                        module: (layer * Projection::ALL.len() + projection as usize) as u64,
+                    });
             }
-            refs.push(LoraRef { a: &module.a, b: &module.b, scale: adapter.config.scale() as f32, dropout });
+            refs.push(LoraRef {
+                a: &module.a,
+                b: &module.b,
+                scale: adapter.config.scale() as f32,
+                dropout,
+            });
         }
         (refs, trained)
     }

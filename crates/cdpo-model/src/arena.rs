@@ -44,7 +44,11 @@ impl Layout {
             if layout.index.contains_key(&name) {
                 continue;
             }
-            let entry = Entry { name: name.clone(), offset: layout.len, shape };
+            let entry = Entry {
+                name: name.clone(),
+                offset: layout.len,
+                shape,
+            };
             layout.len += entry.len();
             layout.index.insert(name, layout.entries.len());
             layout.entries.push(entry);
@@ -84,7 +88,10 @@ pub struct Arena {
 impl Arena {
     /// All zeros.
     pub fn zeros(layout: Arc<Layout>) -> Self {
-        Self { data: vec![0.0; layout.len()], layout }
+        Self {
+            data: vec![0.0; layout.len()],
+            layout,
+        }
     }
 
     /// The names and shapes.
@@ -107,7 +114,10 @@ impl Arena {
     /// Two different tensors at once, to write. `None` if a name is unknown or both are the same.
     pub fn view_pair_mut(&mut self, a: &str, b: &str) -> Option<(&mut [f32], &mut [f32])> {
         let (ea, eb) = (self.layout.entry(a)?, self.layout.entry(b)?);
-        let (ra, rb) = (ea.offset..ea.offset + ea.len(), eb.offset..eb.offset + eb.len());
+        let (ra, rb) = (
+            ea.offset..ea.offset + ea.len(),
+            eb.offset..eb.offset + eb.len(),
+        );
         let [va, vb] = self.data.get_disjoint_mut([ra, rb]).ok()?;
         Some((va, vb))
     }
@@ -119,7 +129,10 @@ mod tests {
 
     #[test]
     fn views_lie_one_after_the_other() {
-        let layout = Arc::new(Layout::new([("a".into(), vec![2, 3]), ("b".into(), vec![4])]));
+        let layout = Arc::new(Layout::new([
+            ("a".into(), vec![2, 3]),
+            ("b".into(), vec![4]),
+        ]));
         let mut arena = Arena::zeros(layout);
         let (a, b) = arena.view_pair_mut("b", "a").unwrap();
         a.fill(1.0);

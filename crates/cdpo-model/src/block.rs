@@ -37,7 +37,15 @@ pub enum Projection {
 
 impl Projection {
     /// All, in the order in which a block uses them.
-    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+    pub const ALL: [Self; 7] = [
+        Self::Q,
+        Self::K,
+        Self::V,
+        Self::O,
+        Self::Gate,
+        Self::Up,
+        Self::Down,
+    ];
 
     /// Last part of the module's name.
     pub fn suffix(self) -> &'static str {
@@ -54,13 +62,20 @@ impl Projection {
 
     /// Hugging Face name of the module, without `.weight`.
     pub fn module(self, layer: usize) -> String {
-        let part = if matches!(self, Self::Q | Self::K | Self::V | Self::O) { "self_attn" } else { "mlp" };
+        let part = if matches!(self, Self::Q | Self::K | Self::V | Self::O) {
+            "self_attn"
+        } else {
+            "mlp"
+        };
         format!("model.layers.{layer}.{part}.{}", self.suffix())
     }
 
     /// `(out, in)`.
     pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
-        let (query, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+        let (query, kv) = (
+            config.heads * config.head_dim,
+            config.kv_heads * config.head_dim,
+        );
         match self {
             Self::Q => (query, config.hidden_size),
             Self::K | Self::V => (kv, config.hidden_size),
@@ -79,7 +94,12 @@ pub(crate) struct Vector {
 }
 
 impl Vector {
-    pub(crate) fn read(source: &dyn TensorSource, name: String, len: usize, device: &Device) -> Result<Self> {
+    pub(crate) fn read(
+        source: &dyn TensorSource,
+        name: String,
+        len: usize,
+        device: &Device,
+    ) -> Result<Self> {
         let values = Tensor::from_vec(source.read(&name, &[len])?, len, device)?;
         Ok(Self { name, values })
     }
@@ -124,7 +144,12 @@ pub(crate) struct Saved {
 
 impl Block {
     /// Reads the block's tensors.
-    pub(crate) fn load(source: &dyn TensorSource, config: &ModelConfig, layer: usize, device: &Device) -> Result<Self> {
+    pub(crate) fn load(
+        source: &dyn TensorSource,
+        config: &ModelConfig,
+        layer: usize,
+        device: &Device,
+    ) -> Result<Self> {
         let prefix = format!("model.layers.{layer}");
         let vector = |name: String, len| Vector::read(source, name, len, device);
         let mut weights = Vec::with_capacity(7);
@@ -133,15 +158,24 @@ impl Block {
             let (out, inner) = p.shape(config);
             let name = format!("{}.weight", p.module(layer));
             let values = source.read(&name, &[out, inner])?;
-            weights.push(Weight::named(name, Tensor::from_vec(values, (out, inner), device)?)?);
+            weights.push(Weight::named(
+                name,
+                Tensor::from_vec(values, (out, inner), device)?,
+            )?);
             if config.qkv_bias && matches!(p, Projection::Q | Projection::K | Projection::V) {
                 biases.push(vector(format!("{}.bias", p.module(layer)), out)?);
             }
         }
         Ok(Self {
             layer,
-            norm1: vector(format!("{prefix}.input_layernorm.weight"), config.hidden_size)?,
-            norm2: vector(format!("{prefix}.post_attention_layernorm.weight"), config.hidden_size)?,
+            norm1: vector(
+                format!("{prefix}.input_layernorm.weight"),
+                config.hidden_size,
+            )?,
+            norm2: vector(
+                format!("{prefix}.post_attention_layernorm.weight"),
+                config.hidden_size,
+            )?,
             weights,
             biases,
         })
@@ -166,13 +200,22 @@ impl Block {
         let q = self.linear(call, Projection::Q, &n1)?;
         let k = self.linear(call, Projection::K, &n1)?;
         let v = self.linear(call, Projection::V, &n1)?;
-        let q = call.rotary.apply(&q, call.heads.query, call.positions, false)?;
-        let k = call.rotary.apply(&k, call.heads.kv, call.positions, false)?;
+        let q = call
+            .rotary
+            .apply(&q, call.heads.query, call.positions, false)?;
+        let k = call
+            .rotary
+            .apply(&k, call.heads.kv, call.positions, false)?;
         Ok((q, k, v))
     }
 
     /// The block after attention: `(x2, gate, up, y)`.
-    fn finish(&self, call: &Call<'_>, x: &Tensor, attended: &Tensor) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
+    fn finish(
+        &self,
+        call: &Call<'_>,
+        x: &Tensor,
+        attended: &Tensor,
+    ) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
         let x2 = (x + self.linear(call, Projection::O, attended)?)?;
         let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
         let gate = self.linear(call, Projection::Gate, &n2)?;
@@ -187,11 +230,28 @@ impl Block {
     }
 
     /// The whole block over a forest.
-    pub(crate) fn forward(&self, call: &Call<'_>, pattern: &Pattern, x: &Tensor) -> Result<(Tensor, Saved)> {
+    pub(crate) fn forward(
+        &self,
+        call: &Call<'_>,
+        pattern: &Pattern,
+        x: &Tensor,
+    ) -> Result<(Tensor, Saved)> {
         let (q, k, v) = self.qkv(call, x)?;
         let attended = attention::forward(&q, &k, &v, pattern, call.heads)?;
         let (x2, gate, up, y) = self.finish(call, x, &attended.out)?;
-        Ok((y, Saved { x: x.clone(), q, k, v, attended, x2, gate, up }))
+        Ok((
+            y,
+            Saved {
+                x: x.clone(),
+                q,
+                k,
+                v,
+                attended,
+                x2,
+                gate,
+                up,
+            },
+        ))
     }
 
     /// Gradient of `x` (if `need_dx`) for the gradient `dy` of the output; parameter gradients are added into `grads`.
@@ -204,7 +264,16 @@ impl Block {
         grads: &mut Arena,
         need_dx: bool,
     ) -> Result<Option<Tensor>> {
-        let Saved { x, q, k, v, attended, x2, gate, up } = saved;
+        let Saved {
+            x,
+            q,
+            k,
+            v,
+            attended,
+            x2,
+            gate,
+            up,
+        } = saved;
         let product = swiglu::forward(&gate, &up)?;
         let dproduct = self.reverse(call, Projection::Down, dy, &product, grads)?;
         drop(product);
@@ -219,14 +288,23 @@ impl Block {
         drop((dn2, x2));
 
         let dattended = self.reverse(call, Projection::O, &dx2, &attended.out, grads)?;
-        let (dq, dk, dv) = attention::backward(&dattended, &q, &k, &v, &attended, pattern, call.heads)?;
+        let (dq, dk, dv) =
+            attention::backward(&dattended, &q, &k, &v, &attended, pattern, call.heads)?;
         drop((dattended, q, k, v, attended));
-        let dq = call.rotary.apply(&dq, call.heads.query, call.positions, true)?;
-        let dk = call.rotary.apply(&dk, call.heads.kv, call.positions, true)?;
+        let dq = call
+            .rotary
+            .apply(&dq, call.heads.query, call.positions, true)?;
+        let dk = call
+            .rotary
+            .apply(&dk, call.heads.kv, call.positions, true)?;
         let n1 = rms_norm::forward(&x, &self.norm1.values, call.eps)?;
         let need_dn1 = need_dx || grads.layout().entry(&self.norm1.name).is_some();
         let mut dn1: Option<Tensor> = None;
-        for (p, dy) in [(Projection::Q, dq), (Projection::K, dk), (Projection::V, dv)] {
+        for (p, dy) in [
+            (Projection::Q, dq),
+            (Projection::K, dk),
+            (Projection::V, dv),
+        ] {
             let part = self.reverse_into(call, p, &dy, &n1, grads, need_dn1)?;
             dn1 = match (dn1, part) {
                 (Some(sum), Some(part)) => Some((sum + part)?),
@@ -236,11 +314,22 @@ impl Block {
         let Some(dn1) = dn1 else { return Ok(None) };
         let dnorm1 = grads.view_mut(&self.norm1.name);
         let through = rms_norm::backward(&dn1, &x, &self.norm1.values, call.eps, dnorm1)?;
-        Ok(if need_dx { Some((dx2 + through)?) } else { None })
+        Ok(if need_dx {
+            Some((dx2 + through)?)
+        } else {
+            None
+        })
     }
 
     /// `dx` of one linear layer; its parameters' gradients are added into `grads`.
-    fn reverse(&self, call: &Call<'_>, p: Projection, dy: &Tensor, x: &Tensor, grads: &mut Arena) -> Result<Tensor> {
+    fn reverse(
+        &self,
+        call: &Call<'_>,
+        p: Projection,
+        dy: &Tensor,
+        x: &Tensor,
+        grads: &mut Arena,
+    ) -> Result<Tensor> {
         self.reverse_into(call, p, dy, x, grads, true)?
             .ok_or_else(|| Error::Invalid("a linear layer gave no input gradient".into()))
     }
@@ -263,15 +352,30 @@ impl Block {
                     module.a_name
                 )));
             };
-            return linear::backward(dy, x, weight, &lora, LoraGrads { index, a, b }.into(), need_dx);
+            return linear::backward(
+                dy,
+                x,
+                weight,
+                &lora,
+                LoraGrads { index, a, b }.into(),
+                need_dx,
+            );
         }
         if let Some(bias) = self.bias(p)
             && let Some((weight_grad, bias_grad)) = grads.view_pair_mut(weight.name(), &bias.name)
         {
-            let wanted = LinearGrads { weight: Some(weight_grad), bias: Some(bias_grad), lora: None };
+            let wanted = LinearGrads {
+                weight: Some(weight_grad),
+                bias: Some(bias_grad),
+                lora: None,
+            };
             return linear::backward(dy, x, weight, &lora, wanted, need_dx);
         }
-        let wanted = LinearGrads { weight: grads.view_mut(weight.name()), bias: None, lora: None };
+        let wanted = LinearGrads {
+            weight: grads.view_mut(weight.name()),
+            bias: None,
+            lora: None,
+        };
         linear::backward(dy, x, weight, &lora, wanted, need_dx)
     }
 }

@@ -62,16 +62,25 @@ pub enum Error {
 impl Error {
     /// An I/O error on `path`.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self::Io { path: path.into(), source }
+        Self::Io {
+            path: path.into(),
+            source,
+        }
     }
 
     /// A damaged or unexpected file.
     pub fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        Self::File { path: path.into(), reason: reason.into() }
+        Self::File {
+            path: path.into(),
+            reason: reason.into(),
+        }
     }
 
     /// A tensor that does not fit.
     pub fn tensor(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Tensor { name: name.into(), reason: reason.into() }
+        Self::Tensor {
+            name: name.into(),
+            reason: reason.into(),
+        }
     }
 }

@@ -72,7 +72,8 @@ impl TokenForest {
             source,
         });
         self.ids.extend_from_slice(ids);
-        self.positions.extend((first_position..first_position + ids.len()).map(|p| p as u32));
+        self.positions
+            .extend((first_position..first_position + ids.len()).map(|p| p as u32));
         SegmentId(self.segments.len() - 1)
     }
 
@@ -124,9 +125,16 @@ impl TokenForest {
         let before = s.parent.and_then(|p| self.last_row(p));
         let mut targets = Vec::with_capacity(s.len);
         for row in s.rows() {
-            let from = if row == s.first_row { before } else { Some(row - 1) };
+            let from = if row == s.first_row {
+                before
+            } else {
+                Some(row - 1)
+            };
             if let Some(from) = from {
-                targets.push(Target { row: from as u32, id: self.ids[row] });
+                targets.push(Target {
+                    row: from as u32,
+                    id: self.ids[row],
+                });
             }
         }
         targets
@@ -155,9 +163,16 @@ mod tests {
         let rejected = forest.push(&[6], Some(prompt), 9);
         assert_eq!(forest.ids(), [1, 2, 3, 4, 5, 6]);
         assert_eq!(forest.positions(), [0, 1, 2, 3, 4, 3]);
-        assert_eq!(forest.targets(chosen), [Target { row: 2, id: 4 }, Target { row: 3, id: 5 }]);
+        assert_eq!(
+            forest.targets(chosen),
+            [Target { row: 2, id: 4 }, Target { row: 3, id: 5 }]
+        );
         assert_eq!(forest.targets(rejected), [Target { row: 2, id: 6 }]);
-        assert_eq!(forest.targets(prompt).len(), 2, "a root's first token has no predictor");
+        assert_eq!(
+            forest.targets(prompt).len(),
+            2,
+            "a root's first token has no predictor"
+        );
     }
 
     #[test]

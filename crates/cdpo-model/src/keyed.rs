@@ -28,7 +28,10 @@ impl Key {
     #[inline]
     #[must_use]
     pub const fn with(self, n: u64) -> Self {
-        Self(mix(self.0.wrapping_mul(3).wrapping_add(mix(n.wrapping_add(GOLDEN)))))
+        Self(mix(self
+            .0
+            .wrapping_mul(3)
+            .wrapping_add(mix(n.wrapping_add(GOLDEN)))))
     }
 
     /// The child named by a text. Different texts give independent children; the text's length is part of the name.
@@ -95,7 +98,10 @@ mod tests {
             let flips = (base ^ other.bits()).count_ones();
             assert!((12..=52).contains(&flips), "{flips} bits differ");
         }
-        assert_ne!(Key::new(1).with_str("ab").bits(), Key::new(1).with_str("ab\0").bits());
+        assert_ne!(
+            Key::new(1).with_str("ab").bits(),
+            Key::new(1).with_str("ab\0").bits()
+        );
     }
 
     /// Chi-square over 64 bins with 64,000 draws: 63 degrees of freedom, 99.99 % quantile about 115.
@@ -106,7 +112,10 @@ mod tests {
         for i in 0..64_000 {
             bins[(key.with(i).unit() * 64.0) as usize] += 1;
         }
-        let chi: f64 = bins.iter().map(|&b| (f64::from(b) - 1000.0).powi(2) / 1000.0).sum();
+        let chi: f64 = bins
+            .iter()
+            .map(|&b| (f64::from(b) - 1000.0).powi(2) / 1000.0)
+            .sum();
         assert!((25.0..115.0).contains(&chi), "chi-square {chi}");
     }
 

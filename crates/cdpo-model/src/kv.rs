@@ -4,11 +4,14 @@
 //! partial last page is copied when a path is forked. Pages are the tiles in which attention folds its keys, so a path's
 //! bits do not depend on where it branched.
 
-use candle_core::Device;
+mod device;
+mod host;
+
+use candle_core::{Device, Tensor};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::lanes::{Keys, Tile, TileBuffer};
+use crate::ops::attention::Heads;
 
 /// Positions per page; also the tile in which every attention row folds its keys.
 pub const PAGE: usize = 32;
@@ -16,19 +19,26 @@ pub const PAGE: usize = 32;
 /// Keys and values of all layers. Pages are allocated when first used and reused after release.
 #[derive(Debug)]
 pub struct KvCache {
-    layers: usize,
-    heads: usize,
-    dim: usize,
     max_pages: usize,
-    pages: Vec<Page>,
+    /// Paths that hold each page begun so far.
+    references: Vec<u32>,
     free: Vec<u32>,
+    store: Store,
 }
 
-/// `[layer][head][keys, transposed: dim * PAGE | values: PAGE * dim]`.
+/// Where the numbers are.
 #[derive(Debug)]
-struct Page {
-    references: u32,
-    data: Vec<f32>,
+enum Store {
+    Host(host::HostPages),
+    Device(device::DevicePages),
+}
+
+/// The rows of one packed decoding call: what each sees, and where its own key and value go.
+pub(crate) struct Rows<'a> {
+    /// Position of each row.
+    pub(crate) positions: &'a [u32],
+    /// Pages of each row's path.
+    pub(crate) pages: &'a [&'a [u32]],
 }
 
 /// A path from the root of the tree: the tokens that a sequence's next token attends to. Give it back with
@@ -57,14 +67,28 @@ impl KvPath {
 
 impl KvCache {
     /// A cache for at most `max_tokens` tokens, rounded up to whole pages. Nothing is allocated yet.
-    pub fn new(config: &ModelConfig, max_tokens: usize, _device: &Device) -> Self {
+    pub fn new(config: &ModelConfig, max_tokens: usize, device: &Device) -> Self {
+        if device.is_cpu() {
+            Self::with_store(max_tokens, Store::Host(host::HostPages::new(config)))
+        } else {
+            Self::composed(config, max_tokens, device)
+        }
+    }
+
+    /// A cache of tensors, for devices other than the CPU (and, in tests, for that too).
+    pub(crate) fn composed(config: &ModelConfig, max_tokens: usize, device: &Device) -> Self {
+        Self::with_store(
+            max_tokens,
+            Store::Device(device::DevicePages::new(config, device)),
+        )
+    }
+
+    fn with_store(max_tokens: usize, store: Store) -> Self {
         Self {
-            layers: config.layers,
-            heads: config.kv_heads,
-            dim: config.head_dim,
             max_pages: max_tokens.div_ceil(PAGE),
-            pages: Vec::new(),
+            references: Vec::new(),
             free: Vec::new(),
+            store,
         }
     }
 
@@ -87,22 +111,25 @@ impl KvCache {
         if !path.len.is_multiple_of(PAGE) {
             let last = path.len / PAGE;
             let copy = self.allocate()?;
-            let from = pages[last] as usize;
-            let mut data = std::mem::take(&mut self.pages[copy as usize].data);
-            data.copy_from_slice(&self.pages[from].data);
-            self.pages[copy as usize].data = data;
+            match &mut self.store {
+                Store::Host(store) => store.copy(pages[last], copy),
+                Store::Device(store) => store.copy(pages[last], copy)?,
+            }
             pages[last] = copy;
         }
         for &page in &pages[..path.len / PAGE] {
-            self.pages[page as usize].references += 1;
+            self.references[page as usize] += 1;
         }
-        Ok(KvPath { pages, len: path.len })
+        Ok(KvPath {
+            pages,
+            len: path.len,
+        })
     }
 
     /// Gives a path's pages back; those that no other path holds become free.
     pub fn release(&mut self, path: KvPath) {
         for page in path.pages {
-            let references = &mut self.pages[page as usize].references;
+            let references = &mut self.references[page as usize];
             *references -= 1;
             if *references == 0 {
                 self.free.push(page);
@@ -121,25 +148,31 @@ impl KvCache {
     }
 
     fn free_pages(&self) -> usize {
-        self.max_pages - self.pages.len() + self.free.len()
+        self.max_pages - self.references.len() + self.free.len()
     }
 
     /// Bytes allocated now.
     pub fn bytes(&self) -> usize {
-        self.pages.iter().map(|p| p.data.len() * size_of::<f32>()).sum()
+        match &self.store {
+            Store::Host(store) => store.bytes(),
+            Store::Device(store) => store.bytes(),
+        }
     }
 
     fn allocate(&mut self) -> Result<u32> {
         let page = if let Some(page) = self.free.pop() {
             page
-        } else if self.pages.len() < self.max_pages {
-            let floats = self.layers * self.heads * 2 * self.dim * PAGE;
-            self.pages.push(Page { references: 0, data: vec![0.0; floats] });
-            (self.pages.len() - 1) as u32
+        } else if self.references.len() < self.max_pages {
+            self.references.push(0);
+            match &mut self.store {
+                Store::Host(store) => store.add(),
+                Store::Device(store) => store.add(self.references.len(), self.max_pages)?,
+            }
+            (self.references.len() - 1) as u32
         } else {
             return Err(self.full(1));
         };
-        self.pages[page as usize].references = 1;
+        self.references[page as usize] = 1;
         Ok(page)
     }
 
@@ -159,7 +192,11 @@ impl KvCache {
 
     /// Fails if `pages` more pages do not fit.
     pub(crate) fn check_free(&self, pages: usize) -> Result<()> {
-        if pages > self.free_pages() { Err(self.full(pages)) } else { Ok(()) }
+        if pages > self.free_pages() {
+            Err(self.full(pages))
+        } else {
+            Ok(())
+        }
     }
 
     /// Lengthens a path by `added` tokens whose keys and values are still to be written.
@@ -171,46 +208,23 @@ impl KvCache {
         Ok(())
     }
 
-    fn base(&self, layer: usize, head: usize) -> usize {
-        (layer * self.heads + head) * 2 * self.dim * PAGE
-    }
-
-    /// Writes the keys and values (`[kv heads * dim]`) of the token at `position` of a path with these `pages`.
-    pub(crate) fn write(&mut self, layer: usize, pages: &[u32], position: usize, key: &[f32], value: &[f32]) {
-        let (slot, dim) = (position % PAGE, self.dim);
-        for head in 0..self.heads {
-            let base = self.base(layer, head);
-            let data = &mut self.pages[pages[position / PAGE] as usize].data[base..base + 2 * dim * PAGE];
-            for (i, k) in key[head * dim..(head + 1) * dim].iter().enumerate() {
-                data[i * PAGE + slot] = *k;
-            }
-            data[dim * PAGE + slot * dim..][..dim].copy_from_slice(&value[head * dim..(head + 1) * dim]);
+    /// Writes the rows' keys and values (`[N, kv heads * dim]`) of one layer, then lets every row attend to its path:
+    /// `[N, query heads * dim]`.
+    pub(crate) fn attend(
+        &mut self,
+        layer: usize,
+        rows: &Rows<'_>,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        heads: Heads,
+    ) -> Result<Tensor> {
+        match &mut self.store {
+            Store::Host(store) => store.attend(layer, rows, q, k, v, heads),
+            Store::Device(store) => store.attend(layer, rows, q, k, v, heads),
         }
     }
 }
 
-/// The keys of one layer that a packed call's rows see.
-pub(crate) struct PagedKeys<'a> {
-    pub(crate) cache: &'a KvCache,
-    pub(crate) layer: usize,
-    /// Position of each row.
-    pub(crate) positions: &'a [u32],
-    /// Pages of each row's path.
-    pub(crate) pages: &'a [&'a [u32]],
-}
-
-impl Keys for PagedKeys<'_> {
-    fn visible(&self, row: usize) -> usize {
-        self.positions[row] as usize + 1
-    }
-
-    fn tile_id(&self, row: usize, slot: usize) -> u64 {
-        u64::from(self.pages[row][slot])
-    }
-
-    fn tile<'a>(&'a self, row: usize, slot: usize, head: usize, _buffer: &'a mut TileBuffer) -> Tile<'a> {
-        let (base, half) = (self.cache.base(self.layer, head), self.cache.dim * PAGE);
-        let (keys, values) = self.cache.pages[self.pages[row][slot] as usize].data[base..base + 2 * half].split_at(half);
-        Tile { keys, values }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,11 @@ impl Model {
     pub fn load(config: &ModelConfig, source: &dyn TensorSource, device: &Device) -> Result<Self> {
         let (vocab, hidden) = (config.vocab_size, config.hidden_size);
         let matrix = |name: &str| -> Result<Tensor> {
-            Ok(Tensor::from_vec(source.read(name, &[vocab, hidden])?, (vocab, hidden), device)?)
+            Ok(Tensor::from_vec(
+                source.read(name, &[vocab, hidden])?,
+                (vocab, hidden),
+                device,
+            )?)
         };
         let embedding = matrix(EMBEDDING)?;
         let head = if config.tie_embeddings {
@@ -115,14 +119,35 @@ impl Model {
     }
 
     fn heads(&self) -> Heads {
-        Heads { query: self.config.heads, kv: self.config.kv_heads, dim: self.config.head_dim }
+        Heads {
+            query: self.config.heads,
+            kv: self.config.kv_heads,
+            dim: self.config.head_dim,
+        }
     }
 
-    fn call<'a>(&'a self, positions: &'a [u32], stack: AdapterStack<'a>, row_keys: Option<&'a [u64]>) -> Call<'a> {
-        Call { heads: self.heads(), eps: self.config.rms_norm_eps, rotary: &self.rotary, positions, stack, row_keys }
+    fn call<'a>(
+        &'a self,
+        positions: &'a [u32],
+        stack: AdapterStack<'a>,
+        row_keys: Option<&'a [u64]>,
+    ) -> Call<'a> {
+        Call {
+            heads: self.heads(),
+            eps: self.config.rms_norm_eps,
+            rotary: &self.rotary,
+            positions,
+            stack,
+            row_keys,
+        }
     }
 
-    fn check(&self, forest: &TokenForest, stack: &AdapterStack<'_>, targets: &[Target]) -> Result<()> {
+    fn check(
+        &self,
+        forest: &TokenForest,
+        stack: &AdapterStack<'_>,
+        targets: &[Target],
+    ) -> Result<()> {
         stack.check(&self.config)?;
         check_ids(forest.ids(), self.config.vocab_size)?;
         if let Some(&p) = forest.positions().iter().max()
@@ -135,7 +160,11 @@ impl Model {
             )));
         }
         match targets.iter().find(|t| t.row as usize >= forest.rows()) {
-            Some(t) => Err(Error::Invalid(format!("target row {} is beyond the forest's {} rows", t.row, forest.rows()))),
+            Some(t) => Err(Error::Invalid(format!(
+                "target row {} is beyond the forest's {} rows",
+                t.row,
+                forest.rows()
+            ))),
             None => Ok(()),
         }
     }
@@ -152,20 +181,35 @@ impl Model {
     }
 
     /// Normed final hidden states of the targets' rows, `[R, H]`, nothing kept.
-    fn hidden(&self, forest: &TokenForest, pattern: &Pattern, stack: &AdapterStack<'_>, targets: &[Target]) -> Result<Tensor> {
+    fn hidden(
+        &self,
+        forest: &TokenForest,
+        pattern: &Pattern,
+        stack: &AdapterStack<'_>,
+        targets: &[Target],
+    ) -> Result<Tensor> {
         let call = self.call(forest.positions(), *stack, None);
         let mut x = self.embed(forest.ids())?;
         for block in &self.blocks {
             x = block.forward(&call, pattern, &x)?.0;
         }
-        rms_norm::forward(&self.select(&x, targets)?, &self.norm.values, self.config.rms_norm_eps)
+        rms_norm::forward(
+            &self.select(&x, targets)?,
+            &self.norm.values,
+            self.config.rms_norm_eps,
+        )
     }
 
     /// Log-probability of each target, in nats, without gradients.
     ///
     /// # Errors
     /// If the forest does not fit the model, or a value is not finite.
-    pub fn score(&self, forest: &TokenForest, stack: &AdapterStack<'_>, targets: &[Target]) -> Result<Vec<f32>> {
+    pub fn score(
+        &self,
+        forest: &TokenForest,
+        stack: &AdapterStack<'_>,
+        targets: &[Target],
+    ) -> Result<Vec<f32>> {
         self.check(forest, stack, targets)?;
         if targets.is_empty() {
             return Ok(Vec::new());
@@ -190,7 +234,11 @@ impl Model {
         self.check(forest, positive, targets)?;
         self.check(forest, negative, targets)?;
         if targets.is_empty() {
-            return Ok(Contrast { log_scores: vec![], positive_logps: vec![], negative_logps: vec![] });
+            return Ok(Contrast {
+                log_scores: vec![],
+                positive_logps: vec![],
+                negative_logps: vec![],
+            });
         }
         let pattern = Pattern::new(forest);
         let h_p = self.hidden(forest, &pattern, positive, targets)?;
@@ -217,7 +265,9 @@ impl Model {
     /// # Errors
     /// As [`Model::score`].
     pub fn forest_logits(&self, forest: &TokenForest, stack: &AdapterStack<'_>) -> Result<Tensor> {
-        let every: Vec<Target> = (0..forest.rows() as u32).map(|row| Target { row, id: 0 }).collect();
+        let every: Vec<Target> = (0..forest.rows() as u32)
+            .map(|row| Target { row, id: 0 })
+            .collect();
         self.check(forest, stack, &every)?;
         self.logits(&self.hidden(forest, &Pattern::new(forest), stack, &every)?)
     }
@@ -235,7 +285,9 @@ impl Model {
     ) -> Result<Pass> {
         self.check(forest, stack, targets)?;
         if targets.is_empty() {
-            return Err(Error::Invalid("a training pass needs at least one target".into()));
+            return Err(Error::Invalid(
+                "a training pass needs at least one target".into(),
+            ));
         }
         let pattern = Pattern::new(forest);
         let row_keys = options.dropout.map(|key| row_keys(key, forest));
@@ -244,14 +296,28 @@ impl Model {
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let (y, saved) = block.forward(&call, &pattern, &x)?;
-            blocks.push(if options.recompute { Kept::Input(x) } else { Kept::All(Box::new(saved)) });
+            blocks.push(if options.recompute {
+                Kept::Input(x)
+            } else {
+                Kept::All(Box::new(saved))
+            });
             x = y;
         }
         let last = self.select(&x, targets)?;
         let normed = rms_norm::forward(&last, &self.norm.values, self.config.rms_norm_eps)?;
         let (logps, dlogps_dh) = head::token_logps_grad(&normed, &self.head, &ids(targets))?;
         let (targets, forest) = (targets.to_vec(), forest.clone());
-        Ok(Pass { logps, dlogps_dh, targets, normed, last, blocks, pattern, forest, row_keys })
+        Ok(Pass {
+            logps,
+            dlogps_dh,
+            targets,
+            normed,
+            last,
+            blocks,
+            pattern,
+            forest,
+            row_keys,
+        })
     }
 
     /// Adds the gradient of a loss into `grads`, given the loss's derivative by each log-probability. Every entry of the
@@ -259,10 +325,30 @@ impl Model {
     ///
     /// # Errors
     /// If `dlogps` does not match the targets, or the trained adapter has no place in `grads`.
-    pub fn train_backward(&self, pass: Pass, stack: &AdapterStack<'_>, dlogps: &[f32], grads: &mut Arena) -> Result<()> {
-        let Pass { logps, dlogps_dh, targets, normed, last, mut blocks, pattern, forest, row_keys } = pass;
+    pub fn train_backward(
+        &self,
+        pass: Pass,
+        stack: &AdapterStack<'_>,
+        dlogps: &[f32],
+        grads: &mut Arena,
+    ) -> Result<()> {
+        let Pass {
+            logps,
+            dlogps_dh,
+            targets,
+            normed,
+            last,
+            mut blocks,
+            pattern,
+            forest,
+            row_keys,
+        } = pass;
         if dlogps.len() != logps.len() {
-            return Err(Error::Invalid(format!("{} derivatives for {} log-probabilities", dlogps.len(), logps.len())));
+            return Err(Error::Invalid(format!(
+                "{} derivatives for {} log-probabilities",
+                dlogps.len(),
+                logps.len()
+            )));
         }
         let upstream = Tensor::from_slice(dlogps, (dlogps.len(), 1), &self.device)?;
         let dnormed = dlogps_dh.broadcast_mul(&upstream)?;
@@ -270,10 +356,24 @@ impl Model {
             head_weight::weight_grad(&normed, &self.head, &ids(&targets), dlogps, dhead)?;
         }
         let dnorm = grads.view_mut(&self.norm.name);
-        let dlast = rms_norm::backward(&dnormed, &last, &self.norm.values, self.config.rms_norm_eps, dnorm)?;
+        let dlast = rms_norm::backward(
+            &dnormed,
+            &last,
+            &self.norm.values,
+            self.config.rms_norm_eps,
+            dnorm,
+        )?;
         drop((dlogps_dh, dnormed, normed, last));
-        let rows = Tensor::from_vec(targets.iter().map(|t| t.row).collect(), targets.len(), &self.device)?;
-        let zeros = Tensor::zeros((forest.rows(), self.config.hidden_size), dlast.dtype(), &self.device)?;
+        let rows = Tensor::from_vec(
+            targets.iter().map(|t| t.row).collect(),
+            targets.len(),
+            &self.device,
+        )?;
+        let zeros = Tensor::zeros(
+            (forest.rows(), self.config.hidden_size),
+            dlast.dtype(),
+            &self.device,
+        )?;
         let mut dx = zeros.index_add(&rows, &dlast, 0)?;
 
         let call = self.call(forest.positions(), *stack, row_keys.as_deref());
@@ -282,7 +382,11 @@ impl Model {
             let saved = match blocks.pop() {
                 Some(Kept::All(saved)) => *saved,
                 Some(Kept::Input(x)) => block.forward(&call, &pattern, &x)?.1,
-                None => return Err(Error::Invalid("the pass holds fewer blocks than the model".into())),
+                None => {
+                    return Err(Error::Invalid(
+                        "the pass holds fewer blocks than the model".into(),
+                    ));
+                }
             };
             match block.backward(&call, &pattern, &dx, saved, grads, i > 0 || train_embedding)? {
                 Some(next) => dx = next,
@@ -310,7 +414,9 @@ fn row_keys(key: Key, forest: &TokenForest) -> Vec<u64> {
     let mut keys = Vec::with_capacity(forest.rows());
     for segment in forest.segments() {
         let key = key.with(segment.source);
-        keys.extend((segment.first_position..segment.end_position()).map(|p| key.with(p as u64).bits()));
+        keys.extend(
+            (segment.first_position..segment.end_position()).map(|p| key.with(p as u64).bits()),
+        );
     }
     keys
 }

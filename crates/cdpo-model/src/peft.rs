@@ -52,22 +52,50 @@ impl PeftConfig {
             (self.use_dora, "use_dora"),
             (self.fan_in_fan_out, "fan_in_fan_out"),
             (self.bias.is_some_and(|b| b != "none"), "trained biases"),
-            (self.modules_to_save.is_some_and(|m| !m.is_empty()), "modules_to_save"),
-            (self.rank_pattern.is_some_and(|m| !m.is_empty()), "rank_pattern"),
-            (self.alpha_pattern.is_some_and(|m| !m.is_empty()), "alpha_pattern"),
-            (self.layers_to_transform.is_some_and(|l| !l.is_null()), "layers_to_transform"),
+            (
+                self.modules_to_save.is_some_and(|m| !m.is_empty()),
+                "modules_to_save",
+            ),
+            (
+                self.rank_pattern.is_some_and(|m| !m.is_empty()),
+                "rank_pattern",
+            ),
+            (
+                self.alpha_pattern.is_some_and(|m| !m.is_empty()),
+                "alpha_pattern",
+            ),
+            (
+                self.layers_to_transform.is_some_and(|l| !l.is_null()),
+                "layers_to_transform",
+            ),
         ];
-        let found: Vec<&str> = unsupported.iter().filter(|(bad, _)| *bad).map(|(_, what)| *what).collect();
+        let found: Vec<&str> = unsupported
+            .iter()
+            .filter(|(bad, _)| *bad)
+            .map(|(_, what)| *what)
+            .collect();
         if !found.is_empty() {
-            return Err(Error::file(path, format!("not supported: {}; plain LoRA adapters are", found.join(", "))));
+            return Err(Error::file(
+                path,
+                format!(
+                    "not supported: {}; plain LoRA adapters are",
+                    found.join(", ")
+                ),
+            ));
         }
         let target_modules = match self.target_modules {
-            serde_json::Value::Array(names) => {
-                names.iter().filter_map(|n| n.as_str().map(String::from)).collect()
+            serde_json::Value::Array(names) => names
+                .iter()
+                .filter_map(|n| n.as_str().map(String::from))
+                .collect(),
+            serde_json::Value::String(all) if all == "all-linear" => {
+                LoraConfig::default().target_modules
             }
-            serde_json::Value::String(all) if all == "all-linear" => LoraConfig::default().target_modules,
             other => {
-                return Err(Error::file(path, format!("target_modules is {other}; expected a list of module names")));
+                return Err(Error::file(
+                    path,
+                    format!("target_modules is {other}; expected a list of module names"),
+                ));
             }
         };
         let mut config = LoraConfig {
@@ -92,9 +120,15 @@ impl Adapter {
         let mut tensors = HashMap::new();
         for entry in self.arena().layout().entries() {
             let values = self.arena().view(&entry.name).unwrap_or_default();
-            tensors.insert(entry.name.as_str(), Tensor::from_slice(values, entry.shape.as_slice(), &Device::Cpu)?);
+            tensors.insert(
+                entry.name.as_str(),
+                Tensor::from_slice(values, entry.shape.as_slice(), &Device::Cpu)?,
+            );
         }
-        let (path, partial) = (dir.join(TENSORS), dir.join("adapter_model.safetensors.partial"));
+        let (path, partial) = (
+            dir.join(TENSORS),
+            dir.join("adapter_model.safetensors.partial"),
+        );
         candle_core::safetensors::save(&tensors, &partial)?;
         fs::rename(&partial, &path).map_err(|e| Error::io(&path, e))?;
         let config = self.config();
@@ -131,7 +165,8 @@ impl Adapter {
     pub fn load(dir: &Path, model: &ModelConfig, device: &Device) -> Result<Self> {
         let path = dir.join(CONFIG);
         let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
-        let peft: PeftConfig = serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?;
+        let peft: PeftConfig =
+            serde_json::from_str(&text).map_err(|e| Error::file(&path, e.to_string()))?;
         let config = peft.into_lora(&path)?;
         let expected = layout(model, &config)?;
         let path = dir.join(TENSORS);
@@ -139,7 +174,10 @@ impl Adapter {
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
             .map_err(|e| Error::file(&path, format!("not a whole safetensors file: {e}")))?;
         if let Some(extra) = tensors.keys().find(|name| expected.entry(name).is_none()) {
-            return Err(Error::file(&path, format!("`{extra}` has no place in this model; is the adapter for another?")));
+            return Err(Error::file(
+                &path,
+                format!("`{extra}` has no place in this model; is the adapter for another?"),
+            ));
         }
         let mut params = Arena::zeros(Arc::new(expected));
         for entry in params.layout().clone().entries() {
@@ -159,7 +197,10 @@ impl Adapter {
             }
             let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
             if let Some(bad) = values.iter().position(|v| !v.is_finite()) {
-                return Err(Error::file(&path, format!("`{}` holds {} at element {bad}", entry.name, values[bad])));
+                return Err(Error::file(
+                    &path,
+                    format!("`{}` holds {} at element {bad}", entry.name, values[bad]),
+                ));
             }
             if let Some(view) = params.view_mut(&entry.name) {
                 view.copy_from_slice(&values);

@@ -85,7 +85,10 @@ pub fn open(source: &ModelSource) -> Result<Checkpoint> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_observed(source: &ModelSource, observer: &mut dyn FnMut(Download<'_>)) -> Result<Checkpoint> {
+pub fn open_observed(
+    source: &ModelSource,
+    observer: &mut dyn FnMut(Download<'_>),
+) -> Result<Checkpoint> {
     match source {
         ModelSource::Path(path) => open_path(path, path.display().to_string()),
         ModelSource::Hub {

@@ -32,7 +32,12 @@ impl Weight {
     /// # Errors
     /// If the tensor is not a matrix.
     pub fn named(name: impl Into<String>, dense: Tensor) -> Result<Self> {
-        Ok(Self { name: name.into(), shape: dense.dims2()?, dense: Some(dense), packed: None })
+        Ok(Self {
+            name: name.into(),
+            shape: dense.dims2()?,
+            dense: Some(dense),
+            packed: None,
+        })
     }
 
     /// The Hugging Face name; empty if there is none.

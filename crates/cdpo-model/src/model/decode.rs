@@ -3,14 +3,12 @@
 //! Every operation on the way computes a row from that row's operands alone and in one order, so the hidden state of a
 //! token has the same bits from a prefill, a single step or any branch point, in any company, on any number of threads.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::{Model, check_ids};
 use crate::adapter::AdapterStack;
 use crate::error::{Error, Result};
-use crate::kv::{KvCache, KvPath, PagedKeys};
-use crate::ops::attention::lanes::attend;
-use crate::ops::host::{HostSlice, contiguous, tensor};
+use crate::kv::{KvCache, KvPath, Rows};
 use crate::ops::rms_norm;
 
 /// Tokens to append to one path.
@@ -21,9 +19,6 @@ pub struct Extend<'a> {
     /// At least one token.
     pub ids: &'a [u32],
 }
-
-/// Rows that fold their keys together at most.
-const ROWS: usize = 32;
 
 impl Model {
     /// Packs every weight for decoding (see [`crate::weight::Weight::pack`]).
@@ -39,7 +34,11 @@ impl Model {
 
     /// Whether every weight is packed, without which [`Model::extend`]'s rows may depend on the batch.
     pub fn is_packed(&self) -> bool {
-        self.blocks.iter().flat_map(|b| &b.weights).chain([&self.head]).all(|weight| weight.packed().is_some())
+        self.blocks
+            .iter()
+            .flat_map(|b| &b.weights)
+            .chain([&self.head])
+            .all(|weight| weight.packed().is_some())
     }
 
     /// Appends tokens to paths; returns the normed final hidden state of each step's last token, `[steps, hidden]`, in the
@@ -48,9 +47,6 @@ impl Model {
     /// # Errors
     /// If a step has no token, the cache is too full, or a path would pass the model's context; no path has grown then.
     pub fn extend(&self, cache: &mut KvCache, steps: &mut [Extend<'_>]) -> Result<Tensor> {
-        if !self.device.is_cpu() || self.embedding.dtype() != DType::F32 {
-            return Err(Error::Invalid("decoding works on f32 models in host memory".into()));
-        }
         self.grow(cache, steps)?;
         // Paths that share pages stand together, so that their rows fold a page in one product.
         let mut order: Vec<usize> = (0..steps.len()).collect();
@@ -65,28 +61,23 @@ impl Model {
             pages.resize(ids.len(), step.path.pages());
             last[i] = ids.len() as u32 - 1;
         }
-        let threads = rayon::current_num_threads();
-        let size = ids.len().div_ceil(threads).clamp(1, ROWS);
-        let runs: Vec<(usize, usize)> =
-            (0..ids.len()).step_by(size).map(|first| (first, size.min(ids.len() - first))).collect();
-
         let call = self.call(&positions, AdapterStack::base(), None);
-        let heads = self.heads();
-        let narrow = heads.kv * heads.dim;
+        let rows = Rows {
+            positions: &positions,
+            pages: &pages,
+        };
         let mut x = self.embed(&ids)?;
         for block in &self.blocks {
             let (q, k, v) = block.qkv(&call, &x)?;
-            let (q, k, v) = (contiguous(&q)?, contiguous(&k)?, contiguous(&v)?);
-            let (q, k, v) = (HostSlice::new(&q)?, HostSlice::new(&k)?, HostSlice::new(&v)?);
-            for (row, (key, value)) in k.chunks_exact(narrow).zip(v.chunks_exact(narrow)).enumerate() {
-                cache.write(block.layer, pages[row], positions[row] as usize, key, value);
-            }
-            let keys = PagedKeys { cache, layer: block.layer, positions: &positions, pages: &pages };
-            let (attended, _) = attend(heads, &q, &keys, &runs);
-            x = block.output(&call, &x, &tensor(attended, (ids.len(), heads.query * heads.dim))?)?;
+            let attended = cache.attend(block.layer, &rows, &q, &k, &v, call.heads)?;
+            x = block.output(&call, &x, &attended)?;
         }
         let rows = Tensor::from_vec(last, steps.len(), &self.device)?;
-        rms_norm::forward(&x.index_select(&rows, 0)?, &self.norm.values, self.config.rms_norm_eps)
+        rms_norm::forward(
+            &x.index_select(&rows, 0)?,
+            &self.norm.values,
+            self.config.rms_norm_eps,
+        )
     }
 
     /// Checks all steps, then lengthens all paths.

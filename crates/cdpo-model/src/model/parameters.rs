@@ -24,7 +24,9 @@ impl Model {
         AdapterStack::frozen(&adapters).check(&self.config)?;
         for block in &mut self.blocks {
             for p in Projection::ALL {
-                let Some(module) = adapter.module(block.layer, p) else { continue };
+                let Some(module) = adapter.module(block.layer, p) else {
+                    continue;
+                };
                 let weight = &mut block.weights[p as usize];
                 let delta = (module.b.matmul(&module.a)? * adapter.config().scale())?;
                 let merged = (weight.dense()? + delta)?;
@@ -58,7 +60,11 @@ impl Model {
     /// If a weight was packed without its dense form.
     pub fn arena(&self) -> Result<Arena> {
         let named = self.named()?;
-        let layout = Layout::new(named.iter().map(|(name, t)| ((*name).to_string(), t.dims().to_vec())));
+        let layout = Layout::new(
+            named
+                .iter()
+                .map(|(name, t)| ((*name).to_string(), t.dims().to_vec())),
+        );
         let mut arena = Arena::zeros(Arc::new(layout));
         for (name, values) in named {
             let host = contiguous(&values.to_device(&candle_core::Device::Cpu)?)?;
@@ -78,9 +84,11 @@ impl Model {
         let device = self.device.clone();
         let read = |name: &str| -> Result<Option<Tensor>> {
             match (params.view(name), params.layout().entry(name)) {
-                (Some(values), Some(entry)) => {
-                    Ok(Some(Tensor::from_vec(values.to_vec(), entry.shape.as_slice(), &device)?))
-                }
+                (Some(values), Some(entry)) => Ok(Some(Tensor::from_vec(
+                    values.to_vec(),
+                    entry.shape.as_slice(),
+                    &device,
+                )?)),
                 _ => Ok(None),
             }
         };
@@ -98,7 +106,10 @@ impl Model {
         };
         for block in &mut self.blocks {
             block.weights.iter_mut().try_for_each(set)?;
-            let vectors = block.biases.iter_mut().chain([&mut block.norm1, &mut block.norm2]);
+            let vectors = block
+                .biases
+                .iter_mut()
+                .chain([&mut block.norm1, &mut block.norm2]);
             for vector in vectors {
                 if let Some(values) = read(&vector.name)? {
                     vector.values = values;
@@ -137,8 +148,15 @@ impl Model {
             .map_err(|e| Error::Config(format!("cannot be written: {e}")))?;
         let path = dir.join("config.json");
         std::fs::write(&path, config + "\n").map_err(|e| Error::io(&path, e))?;
-        let tensors: HashMap<&str, Tensor> = self.named()?.into_iter().map(|(n, t)| (n, t.clone())).collect();
-        let (path, partial) = (dir.join("model.safetensors"), dir.join("model.safetensors.partial"));
+        let tensors: HashMap<&str, Tensor> = self
+            .named()?
+            .into_iter()
+            .map(|(n, t)| (n, t.clone()))
+            .collect();
+        let (path, partial) = (
+            dir.join("model.safetensors"),
+            dir.join("model.safetensors.partial"),
+        );
         candle_core::safetensors::save(&tensors, &partial)?;
         std::fs::rename(&partial, &path).map_err(|e| Error::io(&path, e))
     }

@@ -37,7 +37,11 @@ pub struct Pattern {
 impl Pattern {
     /// Prepares the pattern of `forest`.
     pub fn new(forest: &TokenForest) -> Self {
-        Self { paths: forest::Paths::new(forest), mask: std::sync::OnceLock::new(), tree: forest.clone() }
+        Self {
+            paths: forest::Paths::new(forest),
+            mask: std::sync::OnceLock::new(),
+            tree: forest.clone(),
+        }
     }
 }
 
@@ -54,15 +58,39 @@ pub struct Saved {
 ///
 /// # Errors
 /// If the shapes do not match the heads and the pattern.
-pub fn forward(q: &Tensor, k: &Tensor, v: &Tensor, pattern: &Pattern, heads: Heads) -> Result<Saved> {
+pub fn forward(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    pattern: &Pattern,
+    heads: Heads,
+) -> Result<Saved> {
     if !is_host_f32(q) {
         return composed::forward(q, k, v, pattern, heads);
     }
     let rows = q.dim(0)?;
     let (q, k, v) = (contiguous(q)?, contiguous(k)?, contiguous(v)?);
-    let (q, k, v) = (HostSlice::new(&q)?, HostSlice::new(&k)?, HostSlice::new(&v)?);
+    let (q, k, v) = (
+        HostSlice::new(&q)?,
+        HostSlice::new(&k)?,
+        HostSlice::new(&v)?,
+    );
     let (out, lse) = forest::forward(&q, &k, &v, &pattern.paths, heads);
-    Ok(Saved { out: tensor(out, (rows, heads.query * heads.dim))?, lse: tensor(lse, (rows, heads.query))? })
+    Ok(Saved {
+        out: tensor(out, (rows, heads.query * heads.dim))?,
+        lse: tensor(lse, (rows, heads.query))?,
+    })
+}
+
+/// Attention of rows over any keys under an additive mask `[rows, keys]`, on any device.
+pub(crate) fn masked(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: &Tensor,
+    heads: Heads,
+) -> Result<Tensor> {
+    Ok(composed::masked(q, k, v, mask, heads)?.out)
 }
 
 /// Gradients `(dq, dk, dv)` of the inputs, given the gradient of the output.
@@ -82,13 +110,33 @@ pub fn backward(
         return composed::backward(dout, q, k, v, saved, pattern, heads);
     }
     let rows = q.dim(0)?;
-    let (dout, q, k, v) = (contiguous(dout)?, contiguous(q)?, contiguous(k)?, contiguous(v)?);
-    let (dout, q, k, v) = (HostSlice::new(&dout)?, HostSlice::new(&q)?, HostSlice::new(&k)?, HostSlice::new(&v)?);
+    let (dout, q, k, v) = (
+        contiguous(dout)?,
+        contiguous(q)?,
+        contiguous(k)?,
+        contiguous(v)?,
+    );
+    let (dout, q, k, v) = (
+        HostSlice::new(&dout)?,
+        HostSlice::new(&q)?,
+        HostSlice::new(&k)?,
+        HostSlice::new(&v)?,
+    );
     let (out, lse) = (HostSlice::new(&saved.out)?, HostSlice::new(&saved.lse)?);
-    let inputs = forest::Saved { q: &q, k: &k, v: &v, out: &out, lse: &lse };
+    let inputs = forest::Saved {
+        q: &q,
+        k: &k,
+        v: &v,
+        out: &out,
+        lse: &lse,
+    };
     let (dq, dk, dv) = forest::backward(&dout, inputs, &pattern.paths, heads);
     let narrow = heads.kv * heads.dim;
-    Ok((tensor(dq, (rows, heads.query * heads.dim))?, tensor(dk, (rows, narrow))?, tensor(dv, (rows, narrow))?))
+    Ok((
+        tensor(dq, (rows, heads.query * heads.dim))?,
+        tensor(dk, (rows, narrow))?,
+        tensor(dv, (rows, narrow))?,
+    ))
 }
 
 #[cfg(test)]

@@ -17,7 +17,13 @@ const CHUNK_BYTES: usize = 128 << 20;
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn weight_grad(h: &Tensor, w: &Weight, targets: &[u32], dlogps: &[f32], into: &mut [f32]) -> Result<()> {
+pub fn weight_grad(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    dlogps: &[f32],
+    into: &mut [f32],
+) -> Result<()> {
     if is_host_f32(h) {
         return host_weight_grad(h, w, targets, dlogps, into);
     }
@@ -28,8 +34,11 @@ pub fn weight_grad(h: &Tensor, w: &Weight, targets: &[u32], dlogps: &[f32], into
         let count = rows.min(targets.len() - first);
         let h = h.narrow(0, first, count)?.contiguous()?;
         let logits = matmul_nt(&h, dense)?;
-        let e = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?.exp()?;
-        let g = Tensor::from_slice(&dlogps[first..first + count], (count, 1), h.device())?.to_dtype(h.dtype())?;
+        let e = logits
+            .broadcast_sub(&logits.max_keepdim(D::Minus1)?)?
+            .exp()?;
+        let g = Tensor::from_slice(&dlogps[first..first + count], (count, 1), h.device())?
+            .to_dtype(h.dtype())?;
         let factor = (g / e.sum_keepdim(D::Minus1)?)?.neg()?;
         accumulate(into, &matmul_tn(&e.broadcast_mul(&factor)?, &h)?)?;
         let host: Vec<Vec<f32>> = h.to_dtype(candle_core::DType::F32)?.to_vec2()?;

@@ -22,6 +22,10 @@ pub(crate) const LANES: usize = 16;
 pub(crate) trait Isa: Copy {
     /// `a * b + c`, fused where the instruction set has it.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
+
+    /// Runs a part of a kernel as a function of its own: within a long kernel the compiler may leave a hot loop's sums
+    /// in memory that it keeps in registers in a short one.
+    fn call<K: Kernel>(kernel: K) -> K::Output;
 }
 
 /// An instruction set with fused multiply-add.
@@ -33,6 +37,11 @@ impl Isa for Fused {
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     }
+
+    #[inline(always)]
+    fn call<K: Kernel>(kernel: K) -> K::Output {
+        dispatch(kernel)
+    }
 }
 
 /// An instruction set without: fusing would call a slow library routine.
@@ -43,6 +52,11 @@ impl Isa for Plain {
     #[inline(always)]
     fn mul_add(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
+    }
+
+    #[inline(always)]
+    fn call<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run::<Self>()
     }
 }
 

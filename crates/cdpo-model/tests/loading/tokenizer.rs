@@ -150,6 +150,18 @@ fn a_gguf_tokenizer_gives_the_reference_ids_and_the_text_back() {
 }
 
 #[test]
+fn unused_tokens_are_matched_by_no_text() {
+    // Llama 3's models take a word that is a token whole; token 7, `aaa`, is unused.
+    let mut file = tiny("llama");
+    file.set("tokenizer.ggml.pre", Text("llama-bpe".into()));
+    let checkpoint = open(&ModelSource::Path(file.save().path().to_path_buf())).expect("opens");
+    let encode = |text: &str| checkpoint.tokenizer.encode(text).expect("encodes");
+    assert_eq!(encode("aab"), [6]);
+    assert_eq!(encode("aaa"), [2, 2, 2]);
+    assert_eq!(checkpoint.tokenizer.vocab_size(), 7);
+}
+
+#[test]
 fn text_in_another_normal_form_has_the_same_ids_where_the_model_normalises() {
     let encode = |name: &str, text: &str| {
         let checkpoint =

@@ -1,6 +1,6 @@
 //! Forest attention composed of tensor-library calls, for any device and float type, with the forest as a mask.
 
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, Tensor};
 
 use super::{Heads, Pattern, Saved};
 use crate::error::Result;
@@ -23,10 +23,11 @@ fn mask(forest: &TokenForest) -> Vec<f32> {
 }
 
 fn mask_like(pattern: &Pattern, q: &Tensor) -> Result<Tensor> {
-    if let Some(mask) = pattern.mask.get() {
-        if mask.dtype() == q.dtype() && mask.device().same_device(q.device()) {
-            return Ok(mask.clone());
-        }
+    if let Some(mask) = pattern.mask.get()
+        && mask.dtype() == q.dtype()
+        && mask.device().same_device(q.device())
+    {
+        return Ok(mask.clone());
     }
     let n = pattern.tree.rows();
     let made = Tensor::from_vec(mask(&pattern.tree), (n, n), q.device())?.to_dtype(q.dtype())?;
@@ -36,7 +37,9 @@ fn mask_like(pattern: &Pattern, q: &Tensor) -> Result<Tensor> {
 
 /// `[N, heads * dim]` to `[heads, N, dim]`.
 fn by_head(x: &Tensor, heads: usize, dim: usize) -> Result<Tensor> {
-    Ok(x.reshape((x.dim(0)?, heads, dim))?.transpose(0, 1)?.contiguous()?)
+    Ok(x.reshape((x.dim(0)?, heads, dim))?
+        .transpose(0, 1)?
+        .contiguous()?)
 }
 
 /// `[heads, N, dim]` to `[N, heads * dim]`.
@@ -49,25 +52,46 @@ fn by_row(x: &Tensor) -> Result<Tensor> {
 fn repeat(x: &Tensor, heads: Heads) -> Result<Tensor> {
     let (kv, n, dim) = x.dims3()?;
     let group = heads.query / kv;
-    Ok(x.unsqueeze(1)?.expand((kv, group, n, dim))?.contiguous()?.reshape((heads.query, n, dim))?)
+    Ok(x.unsqueeze(1)?
+        .expand((kv, group, n, dim))?
+        .contiguous()?
+        .reshape((heads.query, n, dim))?)
 }
 
 /// The transpose of [`repeat`]: sums a group's gradients.
 fn sum_group(x: &Tensor, heads: Heads) -> Result<Tensor> {
     let (_, n, dim) = x.dims3()?;
-    Ok(x.reshape((heads.kv, heads.query / heads.kv, n, dim))?.sum(1)?)
+    Ok(x.reshape((heads.kv, heads.query / heads.kv, n, dim))?
+        .sum(1)?)
 }
 
-fn scores(q: &Tensor, k: &Tensor, pattern: &Pattern, heads: Heads) -> Result<Tensor> {
+fn scores(q: &Tensor, k: &Tensor, mask: &Tensor, heads: Heads) -> Result<Tensor> {
     let scale = 1.0 / (heads.dim as f64).sqrt();
-    Ok((q.matmul(&k.t()?)? * scale)?.broadcast_add(&mask_like(pattern, q)?)?)
+    Ok((q.matmul(&k.t()?)? * scale)?.broadcast_add(mask)?)
 }
 
-pub(super) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, pattern: &Pattern, heads: Heads) -> Result<Saved> {
+pub(super) fn forward(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    pattern: &Pattern,
+    heads: Heads,
+) -> Result<Saved> {
+    masked(q, k, v, &mask_like(pattern, q)?, heads)
+}
+
+/// Attention of `N` query rows over `M` keys under an additive mask `[N, M]`.
+pub(super) fn masked(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    mask: &Tensor,
+    heads: Heads,
+) -> Result<Saved> {
     let q = by_head(q, heads.query, heads.dim)?;
     let k = repeat(&by_head(k, heads.kv, heads.dim)?, heads)?;
     let v = repeat(&by_head(v, heads.kv, heads.dim)?, heads)?;
-    let s = scores(&q, &k, pattern, heads)?;
+    let s = scores(&q, &k, mask, heads)?;
     let top = s.max_keepdim(D::Minus1)?;
     let e = s.broadcast_sub(&top)?.exp()?;
     let sum = e.sum_keepdim(D::Minus1)?;
@@ -91,13 +115,18 @@ pub(super) fn backward(
     let v = repeat(&by_head(v, heads.kv, heads.dim)?, heads)?;
     let dout_heads = by_head(dout, heads.query, heads.dim)?;
     let lse = saved.lse.t()?.contiguous()?.unsqueeze(2)?;
-    let p = scores(&q, &k, pattern, heads)?.broadcast_sub(&lse)?.exp()?;
+    let p = scores(&q, &k, &mask_like(pattern, &q)?, heads)?
+        .broadcast_sub(&lse)?
+        .exp()?;
     let dv = p.t()?.contiguous()?.matmul(&dout_heads)?;
     let dp = dout_heads.matmul(&v.t()?.contiguous()?)?;
     let delta = (dp.clone() * &p)?.sum_keepdim(D::Minus1)?;
     let ds = ((dp.broadcast_sub(&delta)? * p)? * scale)?;
     let dq = ds.matmul(&k)?;
     let dk = ds.t()?.contiguous()?.matmul(&q)?;
-    debug_assert!(matches!(q.dtype(), DType::F32 | DType::F64 | DType::BF16 | DType::F16));
-    Ok((by_row(&dq)?, by_row(&sum_group(&dk, heads)?)?, by_row(&sum_group(&dv, heads)?)?))
+    Ok((
+        by_row(&dq)?,
+        by_row(&sum_group(&dk, heads)?)?,
+        by_row(&sum_group(&dv, heads)?)?,
+    ))
 }

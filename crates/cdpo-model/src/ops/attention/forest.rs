@@ -61,7 +61,13 @@ impl Paths {
             }
         }
         let visible = forest.positions().iter().map(|p| p + 1).collect();
-        Self { segment, visible, rows, runs, trees }
+        Self {
+            segment,
+            visible,
+            rows,
+            runs,
+            trees,
+        }
     }
 
     fn path(&self, row: usize) -> &[u32] {
@@ -71,7 +77,16 @@ impl Paths {
 
 /// Copies one head's part of the rows in `path` at `slot`: transposed into `columns`, plain into `plain`.
 #[inline(always)]
-fn gather(source: &[f32], path: &[u32], slot: usize, stride: usize, offset: usize, dim: usize, columns: bool, to: &mut Vec<f32>) {
+fn gather(
+    source: &[f32],
+    path: &[u32],
+    slot: usize,
+    stride: usize,
+    offset: usize,
+    dim: usize,
+    columns: bool,
+    to: &mut Vec<f32>,
+) {
     to.resize(TILE * dim, 0.0);
     let end = path.len().min((slot + 1) * TILE);
     for (j, &row) in path[slot * TILE..end].iter().enumerate() {
@@ -95,18 +110,61 @@ impl Keys for ForestKeys<'_> {
         u64::from(self.paths.segment[row])
     }
 
-    fn tile<'a>(&'a self, row: usize, slot: usize, head: usize, buffer: &'a mut TileBuffer) -> Tile<'a> {
+    fn tile<'a>(
+        &'a self,
+        row: usize,
+        slot: usize,
+        head: usize,
+        buffer: &'a mut TileBuffer,
+    ) -> Tile<'a> {
         let (path, dim) = (self.paths.path(row), self.heads.dim);
         let (stride, offset) = (self.heads.kv * dim, head * dim);
-        gather(self.keys, path, slot, stride, offset, dim, true, &mut buffer.keys);
-        gather(self.values, path, slot, stride, offset, dim, false, &mut buffer.values);
-        Tile { keys: &buffer.keys, values: &buffer.values }
+        gather(
+            self.keys,
+            path,
+            slot,
+            stride,
+            offset,
+            dim,
+            true,
+            &mut buffer.keys,
+        );
+        gather(
+            self.values,
+            path,
+            slot,
+            stride,
+            offset,
+            dim,
+            false,
+            &mut buffer.values,
+        );
+        Tile {
+            keys: &buffer.keys,
+            values: &buffer.values,
+        }
     }
 }
 
 /// Output `[rows, query heads * dim]` and log-sum-exp `[rows, query heads]`.
-pub(super) fn forward(q: &[f32], k: &[f32], v: &[f32], paths: &Paths, heads: Heads) -> (Vec<f32>, Vec<f32>) {
-    attend(heads, q, &ForestKeys { heads, paths, keys: k, values: v }, &paths.runs)
+pub(super) fn forward(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    paths: &Paths,
+    heads: Heads,
+) -> (Vec<f32>, Vec<f32>) {
+    attend(
+        heads,
+        q,
+        &ForestKeys {
+            heads,
+            paths,
+            keys: k,
+            values: v,
+        },
+        &paths.runs,
+    )
 }
 
 /// What the backward pass reads, all packed by row.
@@ -120,12 +178,27 @@ pub(super) struct Saved<'a> {
 }
 
 /// Gradients of queries, keys and values. Each tree and key/value head is one sequential task, so the sums have one order.
-pub(super) fn backward(dout: &[f32], saved: Saved<'_>, paths: &Paths, heads: Heads) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let tasks: Vec<(usize, usize)> =
-        (0..paths.trees.len()).flat_map(|tree| (0..heads.kv).map(move |head| (tree, head))).collect();
+pub(super) fn backward(
+    dout: &[f32],
+    saved: Saved<'_>,
+    paths: &Paths,
+    heads: Heads,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    let tasks: Vec<(usize, usize)> = (0..paths.trees.len())
+        .flat_map(|tree| (0..heads.kv).map(move |head| (tree, head)))
+        .collect();
     let parts: Vec<TreeGradient> = tasks
         .into_par_iter()
-        .map(|(tree, head)| simd::dispatch(BackwardTree { dout, saved, paths, heads, tree, head }))
+        .map(|(tree, head)| {
+            simd::dispatch(BackwardTree {
+                dout,
+                saved,
+                paths,
+                heads,
+                tree,
+                head,
+            })
+        })
         .collect();
     let rows = paths.segment.len();
     let (wide, narrow) = (heads.query * heads.dim, heads.kv * heads.dim);
@@ -135,7 +208,8 @@ pub(super) fn backward(dout: &[f32], saved: Saved<'_>, paths: &Paths, heads: Hea
     for part in parts {
         for (i, &row) in part.rows.iter().enumerate() {
             let row = row as usize;
-            dq[row * wide + part.head * group..][..group].copy_from_slice(&part.dq[i * group..][..group]);
+            dq[row * wide + part.head * group..][..group]
+                .copy_from_slice(&part.dq[i * group..][..group]);
             let at = row * narrow + part.head * heads.dim;
             dk[at..at + heads.dim].copy_from_slice(&part.dk[i * heads.dim..][..heads.dim]);
             dv[at..at + heads.dim].copy_from_slice(&part.dv[i * heads.dim..][..heads.dim]);
@@ -167,12 +241,22 @@ impl Kernel for BackwardTree<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) -> TreeGradient {
-        let Self { dout, saved, paths, heads, tree, head } = self;
+        let Self {
+            dout,
+            saved,
+            paths,
+            heads,
+            tree,
+            head,
+        } = self;
         let Heads { query, kv, dim } = heads;
         let (group, wide, narrow) = (query / kv, query * dim, kv * dim);
         let scale = 1.0 / (dim as f32).sqrt();
         let runs: Vec<(usize, usize)> = paths.trees[tree].iter().map(|&i| paths.runs[i]).collect();
-        let rows: Vec<u32> = runs.iter().flat_map(|&(first, count)| first as u32..(first + count) as u32).collect();
+        let rows: Vec<u32> = runs
+            .iter()
+            .flat_map(|&(first, count)| first as u32..(first + count) as u32)
+            .collect();
         // A tree's rows need not be contiguous among other trees' rows; `local` finds a row's place.
         let base = rows.first().copied().unwrap_or(0) as usize;
         let span = rows.last().map_or(0, |&r| r as usize + 1 - base);
@@ -212,15 +296,50 @@ impl Kernel for BackwardTree<'_> {
             let path = paths.path(first);
             let slots = (paths.visible[first + count - 1] as usize).div_ceil(TILE);
             for slot in 0..slots {
-                gather(saved.k, path, slot, narrow, head * dim, dim, false, &mut k_rows);
-                gather(saved.k, path, slot, narrow, head * dim, dim, true, &mut k_cols);
-                gather(saved.v, path, slot, narrow, head * dim, dim, true, &mut v_cols);
+                gather(
+                    saved.k,
+                    path,
+                    slot,
+                    narrow,
+                    head * dim,
+                    dim,
+                    false,
+                    &mut k_rows,
+                );
+                gather(
+                    saved.k,
+                    path,
+                    slot,
+                    narrow,
+                    head * dim,
+                    dim,
+                    true,
+                    &mut k_cols,
+                );
+                gather(
+                    saved.v,
+                    path,
+                    slot,
+                    narrow,
+                    head * dim,
+                    dim,
+                    true,
+                    &mut v_cols,
+                );
                 scores::<I>(&q, &k_cols, &mut p, lanes, dim);
                 scores::<I>(&upstream, &v_cols, &mut ds, lanes, dim);
                 for lane in 0..lanes {
-                    let visible = (paths.visible[first + lane / group] as usize).saturating_sub(slot * TILE).min(TILE);
+                    let visible = (paths.visible[first + lane / group] as usize)
+                        .saturating_sub(slot * TILE)
+                        .min(TILE);
                     let at = lane * TILE..(lane + 1) * TILE;
-                    softmax_backward::<I>(&mut p[at.clone()], &mut ds[at], visible, lse[lane], delta[lane]);
+                    softmax_backward::<I>(
+                        &mut p[at.clone()],
+                        &mut ds[at],
+                        visible,
+                        lse[lane],
+                        delta[lane],
+                    );
                 }
                 accumulate::<I>(&ds, TILE, &k_rows, run_dq, lanes, TILE, dim);
                 transpose(&p, &mut p_t, lanes);
@@ -240,7 +359,13 @@ impl Kernel for BackwardTree<'_> {
         for g in &mut dq {
             *g *= scale;
         }
-        TreeGradient { head, rows, dq, dk, dv }
+        TreeGradient {
+            head,
+            rows,
+            dq,
+            dk,
+            dv,
+        }
     }
 }
 

@@ -32,12 +32,23 @@ pub(crate) trait Keys: Sync {
     /// Rows with equal numbers see the same tile at `slot`.
     fn tile_id(&self, row: usize, slot: usize) -> u64;
     /// The tile of `row` at `slot` under a key/value head. What lies past the path's end must be finite.
-    fn tile<'a>(&'a self, row: usize, slot: usize, head: usize, buffer: &'a mut TileBuffer) -> Tile<'a>;
+    fn tile<'a>(
+        &'a self,
+        row: usize,
+        slot: usize,
+        head: usize,
+        buffer: &'a mut TileBuffer,
+    ) -> Tile<'a>;
 }
 
 /// Output `[rows, query heads * dim]` and log-sum-exp `[rows, query heads]` of all rows, the runs `(first row, rows)` in
 /// parallel. The runs are consecutive and cover all rows; how the rows are cut does not change a bit of the result.
-pub(crate) fn attend(heads: Heads, q: &[f32], keys: &impl Keys, runs: &[(usize, usize)]) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn attend(
+    heads: Heads,
+    q: &[f32],
+    keys: &impl Keys,
+    runs: &[(usize, usize)],
+) -> (Vec<f32>, Vec<f32>) {
     let width = heads.query * heads.dim;
     let rows = q.len() / width;
     let mut out = vec![0.0; rows * width];
@@ -48,7 +59,14 @@ pub(crate) fn attend(heads: Heads, q: &[f32], keys: &impl Keys, runs: &[(usize, 
         let (out, out_tail) = out_rest.split_at_mut(count * width);
         let (lse, lse_tail) = lse_rest.split_at_mut(count * heads.query);
         (out_rest, lse_rest) = (out_tail, lse_tail);
-        tasks.push(ForwardRows { heads, first, queries: &q[first * width..][..count * width], keys, out, lse });
+        tasks.push(ForwardRows {
+            heads,
+            first,
+            queries: &q[first * width..][..count * width],
+            keys,
+            out,
+            lse,
+        });
     }
     tasks.into_par_iter().for_each(simd::dispatch);
     (out, lse)
@@ -84,7 +102,10 @@ impl<K: Keys> Kernel for ForwardRows<'_, K> {
         let mut weights = vec![0.0f32; lanes * TILE];
         let mut max = vec![0.0f32; lanes];
         let mut sum = vec![0.0f32; lanes];
-        let slots = (0..rows).map(|r| self.keys.visible(self.first + r).div_ceil(TILE)).max().unwrap_or(0);
+        let slots = (0..rows)
+            .map(|r| self.keys.visible(self.first + r).div_ceil(TILE))
+            .max()
+            .unwrap_or(0);
 
         for head in 0..kv {
             // The queries of a row's group lie side by side, and so do its lanes.
@@ -118,14 +139,25 @@ impl<K: Keys> Kernel for ForwardRows<'_, K> {
                     scores::<I>(&q[from * dim..], tile.keys, &mut weights, count, dim);
                     let mut longest = 0;
                     for lane in 0..count {
-                        let visible = (self.keys.visible(row + lane / group) - slot * TILE).min(TILE);
+                        let visible =
+                            (self.keys.visible(row + lane / group) - slot * TILE).min(TILE);
                         longest = longest.max(visible);
                         let at = from + lane;
-                        let Some(weights) = weights[lane * TILE..].first_chunk_mut::<TILE>() else { return };
+                        let Some(weights) = weights[lane * TILE..].first_chunk_mut::<TILE>() else {
+                            return;
+                        };
                         let acc = &mut acc[at * dim..(at + 1) * dim];
                         softmax_step::<I>(weights, visible, &mut max[at], &mut sum[at], acc);
                     }
-                    accumulate::<I>(&weights, TILE, tile.values, &mut acc[from * dim..], count, longest, dim);
+                    accumulate::<I>(
+                        &weights,
+                        TILE,
+                        tile.values,
+                        &mut acc[from * dim..],
+                        count,
+                        longest,
+                        dim,
+                    );
                     r += run;
                 }
             }

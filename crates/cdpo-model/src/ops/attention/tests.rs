@@ -21,10 +21,18 @@ fn forest(prompt: usize) -> TokenForest {
     forest
 }
 
-const HEADS: Heads = Heads { query: 4, kv: 2, dim: 6 };
+const HEADS: Heads = Heads {
+    query: 4,
+    kv: 2,
+    dim: 6,
+};
 
 fn shapes(rows: usize) -> [[usize; 2]; 3] {
-    [[rows, HEADS.query * HEADS.dim], [rows, HEADS.kv * HEADS.dim], [rows, HEADS.kv * HEADS.dim]]
+    [
+        [rows, HEADS.query * HEADS.dim],
+        [rows, HEADS.kv * HEADS.dim],
+        [rows, HEADS.kv * HEADS.dim],
+    ]
 }
 
 #[test]
@@ -35,9 +43,21 @@ fn the_composed_backward_is_the_derivative_of_the_composed_forward() {
     let upstream = draw(4, &shapes(forest.rows())[0]);
     let saved = forward(&q, &k, &v, &pattern, HEADS).unwrap();
     let (dq, dk, dv) = backward(&upstream, &q, &k, &v, &saved, &pattern, HEADS).unwrap();
-    let by_q = finite_differences(|q| Ok(forward(q, &k, &v, &pattern, HEADS)?.out), &q, &upstream);
-    let by_k = finite_differences(|k| Ok(forward(&q, k, &v, &pattern, HEADS)?.out), &k, &upstream);
-    let by_v = finite_differences(|v| Ok(forward(&q, &k, v, &pattern, HEADS)?.out), &v, &upstream);
+    let by_q = finite_differences(
+        |q| Ok(forward(q, &k, &v, &pattern, HEADS)?.out),
+        &q,
+        &upstream,
+    );
+    let by_k = finite_differences(
+        |k| Ok(forward(&q, k, &v, &pattern, HEADS)?.out),
+        &k,
+        &upstream,
+    );
+    let by_v = finite_differences(
+        |v| Ok(forward(&q, &k, v, &pattern, HEADS)?.out),
+        &v,
+        &upstream,
+    );
     for (name, got, expected) in [("q", dq, by_q), ("k", dk, by_k), ("v", dv, by_v)] {
         let off = distance(&values(&got), &expected);
         assert!(off < 1e-8, "d{name} is off by {off:e}");
@@ -80,9 +100,22 @@ fn the_composed_backward_equals_the_tensor_librarys_gradient() {
     });
     let upstream = draw(4, &shapes(forest.rows())[0]);
     let saved = forward(q.as_tensor(), k.as_tensor(), v.as_tensor(), &pattern, HEADS).unwrap();
-    let store = (&saved.out * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
-    let (dq, dk, dv) =
-        backward(&upstream, q.as_tensor(), k.as_tensor(), v.as_tensor(), &saved, &pattern, HEADS).unwrap();
+    let store = (&saved.out * &upstream)
+        .unwrap()
+        .sum_all()
+        .unwrap()
+        .backward()
+        .unwrap();
+    let (dq, dk, dv) = backward(
+        &upstream,
+        q.as_tensor(),
+        k.as_tensor(),
+        v.as_tensor(),
+        &saved,
+        &pattern,
+        HEADS,
+    )
+    .unwrap();
     for (var, got) in [(&q, dq), (&k, dk), (&v, dv)] {
         assert!(distance(&values(&got), &values(store.get(var.as_tensor()).unwrap())) < 1e-12);
     }
@@ -93,26 +126,43 @@ fn a_row_has_the_same_bits_whatever_hangs_beside_it() {
     let heads = HEADS;
     let whole = forest(40);
     let n = whole.rows();
-    let [q, k, v] = [1, 2, 3]
-        .map(|i| draw(i, &shapes(n)[i as usize - 1]).to_dtype(DType::F32).unwrap());
+    let [q, k, v] = [1, 2, 3].map(|i| {
+        draw(i, &shapes(n)[i as usize - 1])
+            .to_dtype(DType::F32)
+            .unwrap()
+    });
     let all = forward(&q, &k, &v, &Pattern::new(&whole), heads).unwrap();
     // The path root -> left -> last child alone, as one segment.
-    let rows: Vec<u32> = whole.path(crate::SegmentId(6)).iter().flat_map(|&s| whole.segment(s).rows()).map(|r| r as u32).collect();
+    let rows: Vec<u32> = whole
+        .path(crate::SegmentId(6))
+        .iter()
+        .flat_map(|&s| whole.segment(s).rows())
+        .map(|r| r as u32)
+        .collect();
     let index = Tensor::from_slice(&rows, rows.len(), q.device()).unwrap();
     let [q, k, v] = [&q, &k, &v].map(|x| x.index_select(&index, 0).unwrap());
     let mut line = TokenForest::new();
     line.push(&vec![0; rows.len()], None, 0);
     let alone = forward(&q, &k, &v, &Pattern::new(&line), heads).unwrap();
-    assert_eq!(bits(&alone.out), bits(&all.out.index_select(&index, 0).unwrap()));
-    assert_eq!(bits(&alone.lse), bits(&all.lse.index_select(&index, 0).unwrap()));
+    assert_eq!(
+        bits(&alone.out),
+        bits(&all.out.index_select(&index, 0).unwrap())
+    );
+    assert_eq!(
+        bits(&alone.lse),
+        bits(&all.lse.index_select(&index, 0).unwrap())
+    );
 }
 
 #[test]
 fn no_row_reads_a_key_outside_its_path() {
     let forest = forest(40);
     let pattern = Pattern::new(&forest);
-    let [q, k, v] = [1, 2, 3]
-        .map(|i| draw(i, &shapes(forest.rows())[i as usize - 1]).to_dtype(DType::F32).unwrap());
+    let [q, k, v] = [1, 2, 3].map(|i| {
+        draw(i, &shapes(forest.rows())[i as usize - 1])
+            .to_dtype(DType::F32)
+            .unwrap()
+    });
     let before = forward(&q, &k, &v, &pattern, HEADS).unwrap();
     // Change a value of segment 5 (left's first child): only its own later rows may change.
     let changed = forest.segment(crate::SegmentId(5)).first_row;
@@ -120,7 +170,10 @@ fn no_row_reads_a_key_outside_its_path() {
     host[changed * HEADS.kv * HEADS.dim] += 1.0;
     let v = Tensor::from_vec(host, v.shape(), v.device()).unwrap();
     let after = forward(&q, &k, &v, &pattern, HEADS).unwrap();
-    let (before, after) = (before.out.to_vec2::<f32>().unwrap(), after.out.to_vec2::<f32>().unwrap());
+    let (before, after) = (
+        before.out.to_vec2::<f32>().unwrap(),
+        after.out.to_vec2::<f32>().unwrap(),
+    );
     for (row, (b, a)) in before.iter().zip(&after).enumerate() {
         let sees = forest.segment(crate::SegmentId(5)).rows().contains(&row);
         assert_eq!(b != a, sees, "row {row}");

@@ -6,7 +6,10 @@ use safetensors::SafeTensors;
 use super::{Encoding, decode_rows};
 
 fn fixture() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gguf/blocks.safetensors");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/gguf/blocks.safetensors"
+    );
     std::fs::read(path).expect("the fixture is committed")
 }
 
@@ -20,14 +23,27 @@ fn every_block_type_decodes_to_the_gguf_packages_values() {
         }
         let raw = file.tensor(&format!("{name}.raw")).expect(name);
         let values = file.tensor(&format!("{name}.values")).expect(name);
-        let expected: Vec<f32> =
-            values.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        assert_eq!(encoding.bytes(expected.len()), Some(raw.data().len()), "{name}");
+        let expected: Vec<f32> = values
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect();
+        assert_eq!(
+            encoding.bytes(expected.len()),
+            Some(raw.data().len()),
+            "{name}"
+        );
         assert!(expected.iter().any(|x| *x != 0.0), "{name}");
-        let found = decode_rows(name, encoding, raw.data(), (1, expected.len()), |r| r).expect(name);
+        let found =
+            decode_rows(name, encoding, raw.data(), (1, expected.len()), |r| r).expect(name);
         for (i, (x, y)) in found.iter().zip(&expected).enumerate() {
             // The same f32 operations in the same order: no rounding may differ.
-            assert!(x.to_bits() == y.to_bits() || (*x == 0.0 && *y == 0.0), "{name}[{i}]: {x} is not {y}");
+            assert!(
+                x.to_bits() == y.to_bits() || (*x == 0.0 && *y == 0.0),
+                "{name}[{i}]: {x} is not {y}"
+            );
         }
     }
 }
@@ -38,26 +54,49 @@ fn rows_are_taken_in_the_order_asked_for_whatever_the_pieces() {
     let (rows, row_len) = (300, 512);
     let values: Vec<f32> = (0..rows * row_len).map(|i| i as f32).collect();
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let found = decode_rows("w", Encoding::F32, &bytes, (rows, row_len), |r| rows - 1 - r).expect("finite");
+    let found = decode_rows("w", Encoding::F32, &bytes, (rows, row_len), |r| {
+        rows - 1 - r
+    })
+    .expect("finite");
     for (r, row) in found.chunks(row_len).enumerate() {
-        assert_eq!(row, &values[(rows - 1 - r) * row_len..][..row_len], "row {r}");
+        assert_eq!(
+            row,
+            &values[(rows - 1 - r) * row_len..][..row_len],
+            "row {r}"
+        );
     }
 }
 
 #[test]
 fn a_value_that_is_not_finite_is_an_error_that_names_its_place() {
-    for (bad, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+    for (bad, shown) in [
+        (f32::NAN, "NaN"),
+        (f32::INFINITY, "inf"),
+        (f32::NEG_INFINITY, "-inf"),
+    ] {
         let mut values = vec![1.0f32; 4 * 40_000];
         values[2 * 40_000 + 123] = bad;
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let error = decode_rows("model.norm.weight", Encoding::F32, &bytes, (4, 40_000), |r| r)
-            .expect_err("not finite")
-            .to_string();
-        assert!(error.contains("`model.norm.weight`") && error.contains("[2, 123]"), "{error}");
+        let error = decode_rows(
+            "model.norm.weight",
+            Encoding::F32,
+            &bytes,
+            (4, 40_000),
+            |r| r,
+        )
+        .expect_err("not finite")
+        .to_string();
+        assert!(
+            error.contains("`model.norm.weight`") && error.contains("[2, 123]"),
+            "{error}"
+        );
         assert!(error.contains(shown), "{error}");
     }
     // The largest finite values pass.
-    let bytes: Vec<u8> = [f32::MAX, f32::MIN, 0.0, -0.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let bytes: Vec<u8> = [f32::MAX, f32::MIN, 0.0, -0.0]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
     assert!(decode_rows("w", Encoding::F32, &bytes, (1, 4), |r| r).is_ok());
 }
 
