@@ -82,12 +82,12 @@ pub struct Prompts<'a> {
     pub encode: &'a mut dyn FnMut(&str) -> cdpo_model::Result<Vec<u32>>,
 }
 
-/// The three data sets with an account of how they came about, each in the order of question ids.
+/// The three data sets, each sorted by question id and sample, with an account of how they came about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// Positive set D_p, one example a question at most.
     pub positives: Vec<SftExample>,
-    /// Negative set D_n, by falling frequency within a question, then sorted by sample.
+    /// Negative set D_n, one example for each wrong answer taken.
     pub negatives: Vec<SftExample>,
     /// Preference pairs D, one a question at most, unscored.
     pub pairs: Vec<Pair>,

@@ -52,6 +52,7 @@ fn pairs() -> Vec<Pair> {
 }
 
 /// Stands in for the model: numbers that depend on each target alone.
+#[allow(clippy::unnecessary_wraps, reason = "the model's calls can fail")]
 fn stand_in(_: &TokenForest, targets: &[Target]) -> cdpo_model::Result<Contrast> {
     let of = |scale: f32| {
         targets
@@ -306,7 +307,7 @@ fn the_summary_keeps_terminators_apart_and_measures_the_separation() {
 
 #[test]
 fn models_that_hardly_differ_are_marked() {
-    let mut alike = |apart: f32| {
+    let alike = |apart: f32| {
         let mut contrast = |forest: &TokenForest, targets: &[Target]| {
             let mut contrast = stand_in(forest, targets)?;
             contrast.negative_logps = contrast

@@ -211,6 +211,38 @@ fn a_draw_does_not_depend_on_other_questions_or_on_the_order_of_the_files() {
     assert_eq!(selected(&many, 5), among);
 }
 
+/// Twenty questions with the same twelve samples: if the id did not enter the key, all would draw the same samples.
+#[test]
+fn questions_with_equal_samples_draw_independently() {
+    let ids: Vec<String> = (0..20).map(|i| format!("q/{i}")).collect();
+    let questions: Vec<(&str, &str)> = ids.iter().map(|id| (id.as_str(), "AaAaAaAaAaAa")).collect();
+    let selection = selected(&samples(&questions), 3);
+    let distinct = |samples: Vec<u32>| {
+        samples
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
+    };
+    assert!(
+        distinct(
+            selection
+                .pairs
+                .iter()
+                .map(|pair| pair.chosen_sample)
+                .collect()
+        ) > 3
+    );
+    assert!(
+        distinct(
+            selection
+                .pairs
+                .iter()
+                .map(|pair| pair.rejected_sample)
+                .collect()
+        ) > 3
+    );
+}
+
 #[test]
 fn end_of_sequence_closes_a_response_only_if_it_ended_by_itself_and_the_prompt_is_zero_shot() {
     let samples = samples(&[("q", "Aaa"), ("r", "..Ab")]);

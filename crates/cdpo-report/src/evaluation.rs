@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cdpo_data::Graded;
 use cdpo_grade::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,15 @@ impl Evaluation {
             }
         }
         Ok(Self { method, outcomes })
+    }
+
+    /// Collects a method's outcomes from graded rows, one a question.
+    ///
+    /// # Errors
+    /// As [`Evaluation::new`].
+    pub fn from_graded(method: impl Into<String>, graded: &[Graded]) -> Result<Self> {
+        let outcome = |row: &Graded| (row.problem_id.clone(), row.verdict.outcome);
+        Self::new(method, graded.iter().map(outcome))
     }
 
     /// The method's name.

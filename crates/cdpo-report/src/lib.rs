@@ -11,9 +11,11 @@ pub mod interval;
 pub mod method_table;
 pub mod paired;
 pub mod pass_at_k;
+pub mod sample_curve;
 
 pub use cost_table::{CostTable, StageCost};
 pub use error::{Error, Result};
 pub use evaluation::{Accuracy, Evaluation};
 pub use interval::Interval;
 pub use method_table::MethodTable;
+pub use sample_curve::{SampleCurve, sample_curve};

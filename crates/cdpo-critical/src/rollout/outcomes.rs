@@ -40,19 +40,13 @@ impl Outcomes {
     #[must_use = "false means that a rollout gave two outcomes"]
     pub fn record(&mut self, position: usize, rollout: u32, right: bool) -> bool {
         let cell = self.place(position, rollout);
-        match self.cells[cell] {
-            Some(before) => before == right,
-            None => {
-                self.cells[cell] = Some(right);
-                let counts = &mut self.counts[position - 1];
-                if right {
-                    counts.0 += 1;
-                } else {
-                    counts.1 += 1;
-                }
-                true
-            }
+        if let Some(before) = self.cells[cell] {
+            return before == right;
         }
+        self.cells[cell] = Some(right);
+        let (successes, failures) = &mut self.counts[position - 1];
+        *(if right { successes } else { failures }) += 1;
+        true
     }
 
     /// A rollout's outcome, if it is known.

@@ -29,6 +29,9 @@ impl Samples<'_> {
     }
 }
 
+/// What is known of one sample: its trajectory and its verdict.
+type Slot<'a> = (Option<&'a Trajectory>, Option<&'a Graded>);
+
 /// Every question with its samples, in the questions' order.
 pub(super) fn join<'a>(
     problems: &'a [Problem],
@@ -52,9 +55,8 @@ pub(super) fn join<'a>(
                 sample,
             })
     };
-    // By question, then by sample number: (trajectory, verdict).
-    let mut found: Vec<BTreeMap<u32, (Option<&Trajectory>, Option<&Graded>)>> =
-        vec![BTreeMap::new(); problems.len()];
+    // By question, then by sample number.
+    let mut found: Vec<BTreeMap<u32, Slot<'_>>> = vec![BTreeMap::new(); problems.len()];
     let duplicate = |problem_id: &str, sample, what| Error::DuplicateSample {
         problem_id: problem_id.to_owned(),
         sample,
