@@ -7,8 +7,8 @@ use std::cell::Cell;
 
 use crate::refusal::Refusal;
 
-/// The work of one comparison: about as many term products, or parser steps, as take a few milliseconds.
-const WORK: usize = 20_000;
+/// The work of one comparison: about as many copied factors, or parser steps, as take a few milliseconds.
+const WORK: usize = 50_000;
 
 thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(WORK) };

@@ -154,8 +154,7 @@ fn body(response: &str) -> Range<usize> {
     let start = response
         .rfind("</think>")
         .map_or(0, |at| at + "</think>".len());
-    let mut end = response.len();
-    for stop in [
+    let stops = [
         "\n\nQuestion:",
         "\n\nProblem:",
         "\nQ:",
@@ -163,10 +162,18 @@ fn body(response: &str) -> Range<usize> {
         "<|eot_id|>",
         "<|end_of_text|>",
         "</s>",
-    ] {
-        if let Some(at) = response[start..end].find(stop) {
-            end = start + at;
+    ];
+    let opens = |b: &u8| matches!(b, b'\n' | b'<');
+    let mut from = start;
+    while let Some(step) = response.as_bytes()[from..].iter().position(opens) {
+        let at = from + step;
+        if stops
+            .iter()
+            .any(|stop| response.as_bytes()[at..].starts_with(stop.as_bytes()))
+        {
+            return start..at;
         }
+        from = at + 1;
     }
-    start..end
+    start..response.len()
 }

@@ -25,7 +25,7 @@ pub enum Refusal {
 /// Answers beyond this many bytes are not read.
 pub const MAX_LEN: usize = 4096;
 /// Answers that nest deeper than this are not read.
-pub const MAX_DEPTH: usize = 48;
+pub const MAX_DEPTH: usize = 96;
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,6 +56,27 @@ impl Sum {
         self.0.is_empty()
     }
 
+    /// The number of factors in it, at every depth: what a copy of it costs.
+    fn weight(&self) -> usize {
+        let factor = |atom: &Atom| match atom {
+            Atom::Sum(inner) => inner.weight(),
+            Atom::Power(base, exponent) => base.weight() + exponent.weight(),
+            Atom::Call(_, arguments) => arguments.iter().map(Sum::weight).sum(),
+            _ => 1,
+        };
+        1 + self
+            .0
+            .keys()
+            .map(|product| {
+                1 + product
+                    .0
+                    .iter()
+                    .map(|(atom, _)| factor(atom))
+                    .sum::<usize>()
+            })
+            .sum::<usize>()
+    }
+
     /// Its value, if it is a rational number.
     pub(crate) fn as_rational(&self) -> Option<Rational> {
         match self.0.len() {
@@ -116,7 +137,7 @@ impl Sum {
     }
 
     pub(crate) fn add(&self, other: &Sum) -> Result<Sum, Refusal> {
-        budget::spend(self.0.len() + other.0.len())?;
+        budget::spend(self.weight() + other.weight())?;
         let mut sum = self.clone();
         for (product, coefficient) in &other.0 {
             sum.add_term(product.clone(), coefficient.clone());
@@ -148,6 +169,7 @@ impl Sum {
     }
 
     pub(crate) fn mul(&self, other: &Sum) -> Result<Sum, Refusal> {
+        budget::spend(self.weight() * other.0.len() + other.weight() * self.0.len())?;
         if self.0.len() * other.0.len() > MAX_TERMS {
             // Too many terms to multiply out: the longer factor stays whole.
             let (long, short) = if self.0.len() >= other.0.len() {
@@ -161,7 +183,6 @@ impl Sum {
                 return whole.mul(short);
             }
         }
-        budget::spend(self.0.len() * other.0.len())?;
         let mut sum = Sum::zero();
         for (p, a) in &self.0 {
             for (q, b) in &other.0 {

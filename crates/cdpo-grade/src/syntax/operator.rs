@@ -115,6 +115,9 @@ fn implicit(input: &mut Input<'_>, before: &Expr) -> Parsed<Expr> {
     if matches!(before, Expr::Fence(..) | Expr::Set(_) | Expr::Text(_)) {
         return fail();
     }
+    if matches!(before, Expr::Number(..)) && unit::is_bare_unit(input.input.trim_start()) {
+        return fail();
+    }
     match peek(input) {
         Some(c) if c.is_ascii_digit() || c == '.' => {
             blanks(input);

@@ -46,7 +46,12 @@ fn subscript(input: &mut Input<'_>) -> Parsed<String> {
     if let Some(expr) = attempt(input, script)
         && let Some(text) = super::super::form::build::plain_text(&expr)
     {
-        return Ok(text);
+        // Braces keep a subscript apart from what follows it.
+        return Ok(if text.chars().count() == 1 {
+            text
+        } else {
+            format!("{{{text}}}")
+        });
     }
     input.input = rest;
     if input.input.trim_start().starts_with('{') {

@@ -68,6 +68,17 @@ fn is_short_unit(run: &str) -> bool {
     )
 }
 
+/// Whether a text begins with a unit that stands behind a number without `\text`.
+pub(super) fn is_bare_unit(text: &str) -> bool {
+    let len = text
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    matches!(
+        &text[..len],
+        "cm" | "mm" | "km" | "ft" | "kg" | "lb" | "lbs" | "oz" | "yd" | "hr" | "hrs" | "mph" | "mL"
+    )
+}
+
 /// Words up to the end of the item: `\text{ cm}^2`, `square feet`, `apples per day`.
 pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
     let mut unit = String::new();
