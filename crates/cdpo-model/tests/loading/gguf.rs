@@ -5,8 +5,8 @@ use std::path::Path;
 use cdpo_model::config::{Family, RopeScaling};
 use cdpo_model::source::{Checkpoint, ModelSource, expected_tensors, open};
 
-use crate::bad_gguf::{File, Value, tiny};
 use crate::fixture;
+use crate::writer::{File, Value, tiny};
 
 fn open_file(path: &Path) -> Checkpoint {
     open(&ModelSource::Path(path.to_path_buf())).expect("opens")

@@ -10,6 +10,7 @@ mod hub;
 mod real;
 mod safetensors;
 mod tokenizer;
+mod writer;
 
 use std::path::{Path, PathBuf};
 

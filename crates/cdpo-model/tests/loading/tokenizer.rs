@@ -6,8 +6,8 @@ use cdpo_model::Tokenizer;
 use cdpo_model::source::{ModelSource, open};
 use serde_json::{Value, json};
 
-use crate::bad_gguf::Value::{Flag, Text, Texts};
-use crate::bad_gguf::{File, tiny};
+use crate::writer::Value::{Flag, Text, Texts};
+use crate::writer::{File, tiny};
 use crate::{TINY_TOKENIZER, assert_says, fixture, message};
 
 /// The tiny tokenizer in a folder, with a `tokenizer_config.json` if one is given.
