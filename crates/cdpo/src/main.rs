@@ -1,2 +1,42 @@
-//! The `cdpo` command.
-fn main() {}
+//! The `cdpo` command: arguments in; tables and paths on stdout, talk on stderr, and an exit code: 0 done, 1 failed, 2 a fault in
+//! the command or the recipe, 130 interrupted.
+
+mod args;
+mod base;
+mod command;
+mod interrupt;
+mod lock;
+mod outcome;
+mod pipeline;
+mod prompt;
+mod recipe;
+mod stages;
+mod talk;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use outcome::{Interrupted, Usage};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = interrupt::install().and_then(|()| match &cli.command {
+        Command::Run(args) => command::run(args),
+    });
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    talk::say(format_args!("error: {error:#}"));
+    if error.is::<Interrupted>() {
+        ExitCode::from(130)
+    } else if error.is::<Usage>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,163 @@
+//! The base model: opened once, loaded as a stage needs it, with what was resolved about its special tokens.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use cdpo_model::source::{Checkpoint, Download, ModelSource, open_observed};
+use cdpo_model::{Adapter, Device, Model};
+
+use crate::outcome::Usage;
+use crate::recipe::{Bos, ModelSection};
+use crate::talk;
+
+/// The opened model.
+pub(crate) struct Base {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) device: Device,
+    /// Stands in front of every prompt.
+    pub(crate) bos: Option<u32>,
+    /// Appended to a response that came to its own end.
+    pub(crate) eos: u32,
+    /// Ends a response when sampled.
+    pub(crate) stops: Vec<u32>,
+    dense: Option<Model>,
+}
+
+impl Base {
+    /// Opens the model and says what was resolved.
+    pub(crate) fn open(section: &ModelSection) -> anyhow::Result<Self> {
+        let source = source(section)?;
+        let checkpoint =
+            open_observed(&source, &mut downloads()).context("the model cannot be opened")?;
+        let tokenizer = &checkpoint.tokenizer;
+        let (bos, why) = match section.bos {
+            Bos::False => (None, "model.bos = false".to_owned()),
+            Bos::True => {
+                let Some(bos) = tokenizer.bos().or(checkpoint.config.bos) else {
+                    return Err(Usage(
+                        "model.bos is true, but the model's files name no beginning-of-sequence token".into(),
+                    )
+                    .into());
+                };
+                (Some(bos), "model.bos = true".to_owned())
+            }
+            Bos::Auto => {
+                let adds = tokenizer.adds_bos().unwrap_or(false);
+                (
+                    tokenizer.bos().filter(|_| adds),
+                    format!("auto: {}", tokenizer.bos_note()),
+                )
+            }
+        };
+        let mut stops: Vec<u32> = checkpoint.config.eos.clone();
+        stops.extend(tokenizer.eos());
+        let eos = tokenizer.eos().first().or(stops.first()).copied();
+        let Some(eos) = eos else {
+            return Err(Usage(format!(
+                "{}: the model's files name no end-of-sequence token",
+                checkpoint.origin
+            ))
+            .into());
+        };
+        stops.sort_unstable();
+        stops.dedup();
+        let text = |id: u32| {
+            let text = tokenizer.decode(&[id]).unwrap_or_default();
+            format!("{id} {text:?}")
+        };
+        talk::say(format_args!(
+            "model   {} ({} layers, hidden {}, vocabulary {}, context {})",
+            checkpoint.origin,
+            checkpoint.config.layers,
+            checkpoint.config.hidden_size,
+            checkpoint.config.vocab_size,
+            checkpoint.config.max_positions
+        ));
+        talk::say(format_args!(
+            "BOS     {} ({why})",
+            bos.map_or_else(|| "none".to_owned(), text)
+        ));
+        talk::say(format_args!(
+            "EOS     {}; trained: {}",
+            stops
+                .iter()
+                .map(|&id| text(id))
+                .collect::<Vec<_>>()
+                .join(", "),
+            text(eos)
+        ));
+        talk::say(format_args!(
+            "device  CPU, {} threads",
+            rayon::current_num_threads()
+        ));
+        Ok(Self {
+            checkpoint,
+            device: Device::Cpu,
+            bos,
+            eos,
+            stops,
+            dense: None,
+        })
+    }
+
+    /// The model for training and scoring: kept until [`Base::decoder`] needs the memory.
+    pub(crate) fn dense(&mut self) -> anyhow::Result<&Model> {
+        if self.dense.is_none() {
+            self.dense = Some(self.load()?);
+        }
+        self.dense.as_ref().context("the model is loaded")
+    }
+
+    /// A model for decoding, with an adapter merged into it.
+    pub(crate) fn decoder(&mut self, adapter: Option<&Adapter>) -> anyhow::Result<Model> {
+        self.dense = None;
+        let mut model = self.load()?;
+        if let Some(adapter) = adapter {
+            model.merge(adapter)?;
+        }
+        model.pack(false)?;
+        Ok(model)
+    }
+
+    /// A fresh copy of the weights.
+    pub(crate) fn load(&self) -> anyhow::Result<Model> {
+        Ok(Model::load(
+            &self.checkpoint.config,
+            self.checkpoint.weights.as_ref(),
+            &self.device,
+        )?)
+    }
+
+    /// The prompt's ids, with BOS where it is resolved so.
+    pub(crate) fn encode(&self, text: &str) -> cdpo_model::Result<Vec<u32>> {
+        let mut ids: Vec<u32> = self.bos.into_iter().collect();
+        ids.extend(self.checkpoint.tokenizer.encode(text)?);
+        Ok(ids)
+    }
+}
+
+/// Where the recipe's model is; the hub's settings come from the environment.
+fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
+    if let Some(path) = &section.path {
+        return Ok(ModelSource::Path(path.clone()));
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let home = || variable("HF_HOME").map(PathBuf::from);
+    let cache = variable("HF_HUB_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| Some(home()?.join("hub")))
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache/huggingface/hub")))
+        .context("there is no place for downloads: set HF_HOME")?;
+    Ok(ModelSource::Hub {
+        repo: section.hub.clone().unwrap_or_default(),
+        revision: section.revision.clone().unwrap_or_else(|| "main".into()),
+        endpoint: variable("HF_ENDPOINT"),
+        token: variable("HF_TOKEN"),
+        cache,
+        offline: variable("HF_HUB_OFFLINE").is_some_and(|v| v != "0"),
+    })
+}
+
+fn downloads() -> impl FnMut(Download<'_>) {
+    |download| talk::say(format_args!("{download:?}"))
+}

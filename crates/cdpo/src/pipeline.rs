@@ -1,0 +1,196 @@
+//! The pipeline: which stages there are, what each one reads, and running them in order.
+//!
+//! A stage's key is made of the contents it reads and its settings; so a changed input reruns what depends on it and nothing
+//! else. A stage upstream that is not done leaves the key of those after it unknown.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cdpo_data::artifact::{Manifest, Plan, Stage, StageDir, StageState};
+use cdpo_train::Method;
+
+use crate::base::Base;
+use crate::prompt::Prompt;
+use crate::recipe::Recipe;
+use crate::stages;
+use crate::{interrupt, talk};
+
+/// One stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Problems,
+    Sample,
+    Grade,
+    Select,
+    Positive,
+    Negative,
+    Score,
+    Train(Method),
+    Eval(Option<Method>),
+    Table,
+}
+
+impl Step {
+    /// Every step of a recipe, in order.
+    pub(crate) fn all(recipe: &Recipe) -> Vec<Self> {
+        let methods = || recipe.methods.iter().copied();
+        let mut steps = vec![
+            Self::Problems,
+            Self::Sample,
+            Self::Grade,
+            Self::Select,
+            Self::Positive,
+            Self::Negative,
+            Self::Score,
+        ];
+        steps.extend(methods().map(Self::Train));
+        steps.push(Self::Eval(None));
+        steps.extend(methods().map(|method| Self::Eval(Some(method))));
+        steps.push(Self::Table);
+        steps
+    }
+
+    /// The stage's name, which is its folder's.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Problems => "problems".into(),
+            Self::Sample => "samples".into(),
+            Self::Grade => "graded".into(),
+            Self::Select => "selected".into(),
+            Self::Positive => "positive".into(),
+            Self::Negative => "negative".into(),
+            Self::Score => "scored".into(),
+            Self::Train(method) => method.name().into(),
+            Self::Eval(None) => "eval-base".into(),
+            Self::Eval(Some(method)) => format!("eval-{}", method.name()),
+            Self::Table => "table".into(),
+        }
+    }
+}
+
+/// A run under way.
+pub(crate) struct Pipeline {
+    pub(crate) recipe: Recipe,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) base: Base,
+    pub(crate) prompt: Prompt,
+    done: BTreeMap<String, Manifest>,
+}
+
+impl Pipeline {
+    /// Opens the model and the prompt; nothing is written.
+    pub(crate) fn new(recipe: Recipe) -> anyhow::Result<Self> {
+        let base = Base::open(&recipe.model)?;
+        let prompt = Prompt::new(&recipe.prompt, &base)?;
+        Ok(Self {
+            run_dir: recipe.run.dir.join(&recipe.run.name),
+            recipe,
+            base,
+            prompt,
+            done: BTreeMap::new(),
+        })
+    }
+
+    /// The path of a finished or coming output.
+    pub(crate) fn path(&self, step: Step, file: &str) -> PathBuf {
+        self.run_dir.join(step.name()).join(file)
+    }
+
+    /// The hash of a finished stage's output (for a folder, of its files); `None` as long as it is not done.
+    pub(crate) fn output(&self, step: Step, file: &str) -> Option<String> {
+        let manifest = self.done.get(&step.name())?;
+        if let Some(hash) = manifest.outputs.get(file) {
+            return Some(hash.clone());
+        }
+        let folder = format!("{file}/");
+        let files: BTreeMap<&String, &String> = manifest
+            .outputs
+            .iter()
+            .filter(|(name, _)| name.starts_with(&folder))
+            .collect();
+        (!files.is_empty()).then(|| cdpo_data::artifact::hash_json(&serde_json::json!(files)))
+    }
+
+    /// A finished stage's manifest.
+    pub(crate) fn manifest(&self, step: Step) -> Option<&Manifest> {
+        self.done.get(&step.name())
+    }
+
+    /// Prints what a run up to and including `last` would do, one line a stage.
+    pub(crate) fn plan(&mut self, last: Step) -> anyhow::Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for step in self.until(last) {
+            let name = step.name();
+            let state = match stages::stage(self, step)? {
+                None => "to do, after the stages before it".to_owned(),
+                Some(stage) => match stage.plan(&self.run_dir)? {
+                    Plan::Done(manifest) => {
+                        self.done.insert(name.clone(), manifest);
+                        "done".to_owned()
+                    }
+                    Plan::Resume(_) => "to go on with".to_owned(),
+                    Plan::Fresh(reason) => format!("to do ({reason})"),
+                },
+            };
+            lines.push(format!("{name:<12} {state}"));
+        }
+        Ok(lines)
+    }
+
+    /// Runs every stage up to and including `last` that is not done.
+    pub(crate) fn run(&mut self, last: Step) -> anyhow::Result<()> {
+        let resolved = toml::to_string(&self.recipe)?;
+        cdpo_data::jsonl::write_file_atomic(self.run_dir.join("recipe.toml"), |out| {
+            out.write_all(resolved.as_bytes())
+                .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
+        })?;
+        for step in self.until(last) {
+            interrupt::check()?;
+            let name = step.name();
+            let stage: Stage = stages::stage(self, step)?
+                .ok_or_else(|| anyhow::anyhow!("a stage before {name} is not done"))?;
+            let manifest = match StageDir::open(&self.run_dir, &stage)? {
+                StageState::Done(manifest) => {
+                    talk::say(format_args!("{name}: done before"));
+                    manifest
+                }
+                StageState::Resume(dir) => {
+                    talk::say(format_args!("{name}: going on"));
+                    self.step(step, dir)?
+                }
+                StageState::Fresh(dir, reason) => {
+                    talk::say(format_args!("{name}: {reason}"));
+                    self.step(step, dir)?
+                }
+            };
+            self.done.insert(name, manifest);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step, mut dir: StageDir) -> anyhow::Result<Manifest> {
+        let manifest = match stages::run(self, step, &dir) {
+            Ok(finished) => {
+                let outputs: Vec<&str> = finished.outputs.iter().map(String::as_str).collect();
+                dir.finish(&outputs, finished.counts)?
+            }
+            Err(e) => {
+                // The time spent counts although the stage did not end; the first error is the one to tell.
+                let _ = dir.keep_time();
+                return Err(e);
+            }
+        };
+        talk::say(format_args!(
+            "{}: finished in {}",
+            step.name(),
+            talk::clock(manifest.clock.seconds)
+        ));
+        Ok(manifest)
+    }
+
+    fn until(&self, last: Step) -> Vec<Step> {
+        let all = Step::all(&self.recipe);
+        let end = all.iter().position(|step| *step == last);
+        all[..end.map_or(all.len(), |i| i + 1)].to_vec()
+    }
+}

@@ -1,0 +1,75 @@
+//! How a question becomes token ids, few-shot for sampling and evaluation, zero-shot for training.
+
+use cdpo_data::exemplars::{self, ExemplarSet};
+use cdpo_data::{Exemplar, Framing, Problem};
+use serde_json::{Value, json};
+
+use crate::base::Base;
+use crate::outcome::Usage;
+use crate::recipe::{FramingName, PromptSection};
+
+/// The recipe's framing, with its few-shot prefix as ids.
+pub(crate) struct Prompt {
+    pub(crate) framing: Framing,
+    /// BOS where it is resolved so, and the exemplars.
+    pub(crate) prefix_ids: Vec<u32>,
+    shots: usize,
+}
+
+impl Prompt {
+    /// Builds the prefix.
+    pub(crate) fn new(section: &PromptSection, base: &Base) -> anyhow::Result<Self> {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let mut framing = match section.framing {
+            FramingName::Gsm8k => Framing::gsm8k(),
+            FramingName::Math => Framing::math(),
+            FramingName::Custom => Framing {
+                question_prefix: text(&section.question_prefix),
+                answer_prefix: text(&section.answer_prefix),
+                separator: text(&section.separator),
+                stop: Vec::new(),
+            },
+        };
+        if let Some(stop) = &section.stop {
+            framing.stop.clone_from(stop);
+        }
+        framing.validate()?;
+        let set: Vec<Exemplar> = match (&section.exemplars, section.framing) {
+            (Some(path), _) => ExemplarSet::read(path)?.exemplars,
+            (None, FramingName::Gsm8k) => exemplars::gsm8k_8shot()?.exemplars,
+            (None, FramingName::Math) => exemplars::math_4shot()?.exemplars,
+            (None, FramingName::Custom) => Vec::new(),
+        };
+        let shots = section.shots.unwrap_or(set.len());
+        let Some(exemplars) = set.get(..shots) else {
+            return Err(Usage(format!(
+                "prompt.shots is {shots}, but there are only {} exemplars",
+                set.len()
+            ))
+            .into());
+        };
+        Ok(Self {
+            prefix_ids: base.encode(&framing.few_shot(exemplars))?,
+            framing,
+            shots,
+        })
+    }
+
+    /// The question's own ids, which stand behind the prefix.
+    pub(crate) fn question_ids(&self, base: &Base, problem: &Problem) -> anyhow::Result<Vec<u32>> {
+        let text = self.framing.prompt(&problem.question);
+        Ok(base.checkpoint.tokenizer.encode(&text)?)
+    }
+
+    /// What a stage that prompts depends on.
+    pub(crate) fn settings(&self, base: &Base) -> Value {
+        json!({
+            "framing": self.framing,
+            "shots": self.shots,
+            "prefix_ids": cdpo_data::artifact::hash_json(&json!(self.prefix_ids)),
+            "bos": base.bos,
+            "eos": base.eos,
+            "stops": base.stops,
+        })
+    }
+}

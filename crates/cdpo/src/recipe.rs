@@ -1,0 +1,217 @@
+//! The recipe: a TOML file and `--set` changes go in; checked settings, or all faults together, come out.
+
+mod check;
+mod keys;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cdpo_critical::SelectionSettings;
+use cdpo_data::OnBadRow;
+use cdpo_data::problems::{Columns, Format};
+use cdpo_grade::GradeOptions;
+use cdpo_model::LoraConfig;
+use cdpo_train::{Method, TrainSettings};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use parse::read;
+
+/// Everything a run is set by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Recipe {
+    pub(crate) methods: Vec<Method>,
+    pub(crate) run: RunSection,
+    pub(crate) model: ModelSection,
+    pub(crate) data: DataSection,
+    pub(crate) prompt: PromptSection,
+    pub(crate) sample: SampleSection,
+    pub(crate) grade: GradeOptions,
+    pub(crate) select: SelectionSettings,
+    pub(crate) ce: CeSection,
+    pub(crate) train: TrainSection,
+    pub(crate) eval: EvalSection,
+}
+
+/// Where the run's files go, and what it draws on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RunSection {
+    /// Name of the run's folder.
+    pub(crate) name: String,
+    /// Folder of all runs.
+    pub(crate) dir: PathBuf,
+    /// Seed of every draw.
+    pub(crate) seed: u64,
+    /// Threads; 0 for one on each core.
+    pub(crate) threads: usize,
+}
+
+impl Default for RunSection {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            dir: "runs".into(),
+            seed: 0,
+            threads: 0,
+        }
+    }
+}
+
+/// Whether a beginning-of-sequence token stands in front of every prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bos {
+    /// As the model's files say.
+    #[default]
+    Auto,
+    /// Always.
+    True,
+    /// Never.
+    False,
+}
+
+/// Which model.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ModelSection {
+    /// A Hugging Face folder or a GGUF file.
+    pub(crate) path: Option<PathBuf>,
+    /// A hub name, `owner/name` or `owner/name:file.gguf`.
+    pub(crate) hub: Option<String>,
+    /// Branch, tag or commit on the hub; `main` if left out.
+    pub(crate) revision: Option<String>,
+    /// Beginning-of-sequence token.
+    pub(crate) bos: Bos,
+}
+
+/// Which questions.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DataSection {
+    /// Questions to sample and train on.
+    pub(crate) train: PathBuf,
+    /// Held-out questions.
+    pub(crate) test: PathBuf,
+    /// Form of both files.
+    pub(crate) format: Format,
+    /// Take the first so many training questions.
+    pub(crate) train_limit: Option<usize>,
+    /// What to do with a row that cannot be used.
+    pub(crate) on_bad_row: OnBadRow,
+    /// Column names of a generic file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) columns: Option<Columns>,
+}
+
+/// How a question becomes a prompt.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PromptSection {
+    /// `gsm8k`, `math` or `custom`.
+    pub(crate) framing: FramingName,
+    /// Exemplars in front of the question when sampling and evaluating; all of the set if left out.
+    pub(crate) shots: Option<usize>,
+    /// A file of exemplars instead of the framing's own.
+    pub(crate) exemplars: Option<PathBuf>,
+    /// Custom framing: stands before the question.
+    pub(crate) question_prefix: Option<String>,
+    /// Custom framing: stands between question and response.
+    pub(crate) answer_prefix: Option<String>,
+    /// Custom framing: stands behind each exemplar.
+    pub(crate) separator: Option<String>,
+    /// Texts that end a response; the framing's own if left out.
+    pub(crate) stop: Option<Vec<String>>,
+}
+
+/// The framings known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FramingName {
+    /// `Question: ..\nAnswer:`.
+    #[default]
+    Gsm8k,
+    /// `Problem: ..\nSolution:`.
+    Math,
+    /// The recipe's own.
+    Custom,
+}
+
+/// How the training questions are sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SampleSection {
+    /// Samples of each question.
+    pub(crate) n: u32,
+    /// Softmax temperature.
+    pub(crate) temperature: f64,
+    /// Nucleus mass.
+    pub(crate) top_p: f64,
+    /// Keep the `k` most probable tokens.
+    pub(crate) top_k: Option<usize>,
+    /// Most tokens of a response.
+    pub(crate) max_new_tokens: usize,
+    /// Sequences decoded together; never changes a sample.
+    pub(crate) max_batch: usize,
+    /// Memory for keys and values in MiB; never changes a sample.
+    pub(crate) cache_mib: usize,
+}
+
+impl Default for SampleSection {
+    fn default() -> Self {
+        Self {
+            n: 64,
+            temperature: 0.5,
+            top_p: 0.95,
+            top_k: None,
+            max_new_tokens: 1024,
+            max_batch: 64,
+            cache_mib: 2048,
+        }
+    }
+}
+
+/// The contrastive models and their scores.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct CeSection {
+    /// Weight of the negative model in Eq. 1.
+    pub(crate) ce_beta: f64,
+    /// Tokens of one scoring call.
+    pub(crate) max_tokens: usize,
+    /// LoRA of both contrastive models.
+    pub(crate) lora: LoraConfig,
+    /// Their fine-tuning.
+    pub(crate) train: TrainSettings,
+}
+
+/// The preference methods.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct TrainSection {
+    /// LoRA of every method.
+    pub(crate) lora: LoraConfig,
+    /// Each method's own settings, completed and checked.
+    #[serde(flatten)]
+    pub(crate) methods: BTreeMap<String, TrainSettings>,
+}
+
+/// The evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EvalSection {
+    /// Take the first so many held-out questions.
+    pub(crate) limit: Option<usize>,
+    /// Most tokens of a response; `sample.max_new_tokens` if left out.
+    pub(crate) max_new_tokens: Option<usize>,
+    /// Sequences decoded together; never changes a response.
+    pub(crate) max_batch: usize,
+}
+
+impl Default for EvalSection {
+    fn default() -> Self {
+        Self {
+            limit: None,
+            max_new_tokens: None,
+            max_batch: 64,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Ranges and combinations that no single section can see.
+
+use cdpo_sample::SampleParams;
+
+use super::{FramingName, Recipe};
+
+/// Adds every fault of a recipe whose sections could be read.
+pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
+    let mut fault = |text: String| faults.push(text);
+    match (&recipe.model.path, &recipe.model.hub) {
+        (None, None) => fault(
+            "model: path (a folder or a GGUF file) or hub (owner/name) is needed, e.g. --set model.path=..."
+                .into(),
+        ),
+        (Some(_), Some(_)) => fault("model: path and hub are both given; one is expected".into()),
+        _ => {}
+    }
+    for (name, path) in [("train", &recipe.data.train), ("test", &recipe.data.test)] {
+        if path.as_os_str().is_empty() {
+            fault(format!(
+                "data.{name}: a file of questions is needed, e.g. --set data.{name}=gsm8k_{name}.jsonl"
+            ));
+        }
+    }
+    let name = &recipe.run.name;
+    if name.contains(['/', '\\']) || name.starts_with('.') {
+        fault(format!(
+            "run.name: {name:?} is not a plain folder name; put the folder above it into run.dir"
+        ));
+    }
+    for (i, method) in recipe.methods.iter().enumerate() {
+        if recipe.methods[..i].contains(method) {
+            fault(format!("methods: {} is named twice", method.name()));
+        }
+    }
+    let least_one = [
+        ("sample.n", Some(recipe.sample.n as usize)),
+        ("sample.cache_mib", Some(recipe.sample.cache_mib)),
+        ("sample.max_batch", Some(recipe.sample.max_batch)),
+        ("eval.max_batch", Some(recipe.eval.max_batch)),
+        ("eval.max_new_tokens", recipe.eval.max_new_tokens),
+        ("data.train_limit", recipe.data.train_limit),
+        ("eval.limit", recipe.eval.limit),
+    ];
+    for (name, value) in least_one {
+        if value == Some(0) {
+            fault(format!("{name}: at least 1 is expected"));
+        }
+    }
+    let custom = recipe.prompt.framing == FramingName::Custom;
+    let own = [
+        ("question_prefix", &recipe.prompt.question_prefix),
+        ("answer_prefix", &recipe.prompt.answer_prefix),
+        ("separator", &recipe.prompt.separator),
+    ];
+    for (name, value) in own {
+        if custom && value.is_none() {
+            fault(format!("prompt.{name}: needed for framing \"custom\""));
+        } else if !custom && value.is_some() {
+            fault(format!("prompt.{name}: only framing \"custom\" takes it"));
+        }
+    }
+    let params = SampleParams {
+        temperature: recipe.sample.temperature,
+        top_p: recipe.sample.top_p,
+        top_k: recipe.sample.top_k,
+        max_new_tokens: recipe.sample.max_new_tokens,
+        ..SampleParams::default()
+    };
+    if let Err(cdpo_sample::Error::Params(found)) = params.validate() {
+        found
+            .into_iter()
+            .for_each(|found| fault(format!("sample.{found}")));
+    }
+    let loras = [
+        ("ce.lora", &recipe.ce.lora),
+        ("train.lora", &recipe.train.lora),
+    ];
+    for (name, lora) in loras {
+        if let Err(e) = lora.validate() {
+            fault(format!("{name}: {e}"));
+        }
+    }
+    if let Err(e) = recipe.select.validate() {
+        fault(e.to_string());
+    }
+}

@@ -1,0 +1,221 @@
+//! Reading a recipe: text, then `--set`, then sections, then ranges; every fault is kept to the end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cdpo_critical::ContrastSettings;
+use cdpo_model::LoraConfig;
+use cdpo_train::{Method, TrainSettings};
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::{CeSection, Recipe, TrainSection, check, keys};
+use crate::outcome::Usage;
+
+/// Reads the recipe at `path` and changes it by `sets` (`a.b=value`).
+pub(crate) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Usage(format!(
+            "the recipe {} cannot be read: {e}; `recipes/` has some to start from",
+            path.display()
+        ))
+    })?;
+    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+    let recipe = from_text(&text, stem.as_deref().unwrap_or("run"), sets);
+    recipe.map_err(|faults| {
+        let list: String = faults.iter().map(|f| format!("\n  {f}")).collect();
+        let count = match faults.len() {
+            1 => "a fault".to_owned(),
+            n => format!("{n} faults"),
+        };
+        Usage(format!("{} has {count}:{list}", path.display())).into()
+    })
+}
+
+/// As [`read`], from text; `name` names the run unless the recipe does.
+pub(super) fn from_text(text: &str, name: &str, sets: &[String]) -> Result<Recipe, Vec<String>> {
+    let mut table: Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| vec![e.to_string()])?;
+    let mut faults = Vec::new();
+    for set in sets {
+        if let Err(fault) = apply(&mut table, set) {
+            faults.push(fault);
+        }
+    }
+    keys::take_unknown(&mut table, &mut faults);
+    let mut recipe = sections(table, &mut faults);
+    if recipe.run.name.is_empty() {
+        name.clone_into(&mut recipe.run.name);
+    }
+    let most = recipe.sample.max_new_tokens;
+    recipe.eval.max_new_tokens.get_or_insert(most);
+    check::check(&recipe, &mut faults);
+    if faults.is_empty() {
+        Ok(recipe)
+    } else {
+        Err(faults)
+    }
+}
+
+/// One `--set`: the value is TOML, or else the bare text.
+fn apply(table: &mut Table, set: &str) -> Result<(), String> {
+    let Some((key, text)) = set.split_once('=') else {
+        return Err(format!("--set {set}: KEY=VALUE is expected"));
+    };
+    let value = match format!("v = {text}").parse::<Table>() {
+        Ok(mut parsed) if parsed.len() == 1 => parsed.remove("v"),
+        _ => None,
+    };
+    let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+    let mut names: Vec<&str> = key.trim().split('.').collect();
+    let last = names.pop().unwrap_or_default();
+    let mut at = table;
+    for name in names {
+        let inner = at.entry(name).or_insert_with(|| Value::Table(Table::new()));
+        let Value::Table(inner) = inner else {
+            return Err(format!("--set {set}: {name} is not a section"));
+        };
+        at = inner;
+    }
+    at.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn section<T: DeserializeOwned + Default>(
+    value: Option<Value>,
+    name: &str,
+    faults: &mut Vec<String>,
+) -> T {
+    let Some(value) = value else {
+        return T::default();
+    };
+    value.try_into().unwrap_or_else(|e: toml::de::Error| {
+        faults.push(format!(
+            "{name}: {}",
+            e.to_string().trim().replace('\n', " ")
+        ));
+        T::default()
+    })
+}
+
+fn sections(mut table: Table, faults: &mut Vec<String>) -> Recipe {
+    let mut take = |name: &str| table.remove(name);
+    let run: super::RunSection = section(take("run"), "run", faults);
+    let methods = match take("methods") {
+        None => vec![Method::Dpo, Method::Cdpo],
+        given => section(given, "methods", faults),
+    };
+    Recipe {
+        model: section(take("model").map(bos_as_text), "model", faults),
+        data: section(take("data"), "data", faults),
+        prompt: section(take("prompt"), "prompt", faults),
+        sample: section(take("sample"), "sample", faults),
+        grade: section(take("grade"), "grade", faults),
+        select: section(take("select"), "select", faults),
+        ce: ce(table_of(take("ce")), run.seed, faults),
+        train: train(table_of(take("train")), &methods, run.seed, faults),
+        eval: section(take("eval"), "eval", faults),
+        methods,
+        run,
+    }
+}
+
+fn table_of(value: Option<Value>) -> Table {
+    match value {
+        Some(Value::Table(table)) => table,
+        _ => Table::new(),
+    }
+}
+
+/// `bos = true` is as good as `bos = "true"`.
+fn bos_as_text(mut model: Value) -> Value {
+    if let Some(bos) = model.as_table_mut().and_then(|t| t.get_mut("bos"))
+        && let Some(yes) = bos.as_bool()
+    {
+        *bos = Value::String(yes.to_string());
+    }
+    model
+}
+
+fn ce(mut table: Table, seed: u64, faults: &mut Vec<String>) -> CeSection {
+    // Left-out keys take the contrastive models' values, not the preference methods'.
+    let mut lora = Table::try_from(ce_lora()).unwrap_or_default();
+    lora.extend(table_of(table.remove("lora")));
+    let lora = section(Some(Value::Table(lora)), "ce.lora", faults);
+    let settings = table_of(table.remove("train"));
+    let contrast: ContrastSettings = section(Some(Value::Table(table)), "ce", faults);
+    if let Err(e) = contrast.validate() {
+        faults.push(format!("ce: {e}"));
+    }
+    CeSection {
+        ce_beta: contrast.ce_beta,
+        max_tokens: contrast.max_tokens,
+        lora,
+        train: training(settings, Method::Sft, seed, "ce.train", faults),
+    }
+}
+
+/// The paper's LoRA of the contrastive models.
+fn ce_lora() -> LoraConfig {
+    LoraConfig {
+        rank: 8,
+        alpha: 16.0,
+        dropout: 0.1,
+        target_modules: ["gate_proj", "up_proj", "down_proj"]
+            .map(str::to_owned)
+            .to_vec(),
+        rslora: false,
+    }
+}
+
+fn train(
+    mut table: Table,
+    methods: &[Method],
+    seed: u64,
+    faults: &mut Vec<String>,
+) -> TrainSection {
+    let lora = section(table.remove("lora"), "train.lora", faults);
+    let mut own: BTreeMap<&str, Table> = BTreeMap::new();
+    for method in Method::ALL {
+        own.insert(method.name(), table_of(table.remove(method.name())));
+    }
+    let mut settings = BTreeMap::new();
+    for &method in methods {
+        let mut whole = table.clone();
+        if !method.takes_pairs() {
+            // What only preference losses have is meant for the other methods.
+            for name in ["gamma", "label_smoothing", "sft_term"] {
+                whole.remove(name);
+            }
+        }
+        whole.extend(own.remove(method.name()).unwrap_or_default());
+        let label = format!("train.{}", method.name());
+        let checked = training(whole, method, seed, &label, faults);
+        settings.insert(method.name().to_owned(), checked);
+    }
+    TrainSection {
+        lora,
+        methods: settings,
+    }
+}
+
+/// Settings of one training, completed and checked.
+fn training(
+    table: Table,
+    method: Method,
+    seed: u64,
+    label: &str,
+    faults: &mut Vec<String>,
+) -> TrainSettings {
+    let mut settings: TrainSettings = section(Some(Value::Table(table)), label, faults);
+    settings.method = method;
+    settings.seed.get_or_insert(seed);
+    match settings.validate() {
+        Ok(checked) => checked.resolved(),
+        Err(found) => {
+            faults.extend(found.0.into_iter().map(|fault| format!("{label}: {fault}")));
+            settings
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The stages: for each, what it depends on, and its work.
+
+mod eval;
+mod finetune;
+mod generate;
+mod questions;
+mod score;
+mod select;
+mod table;
+
+use std::collections::BTreeMap;
+
+use cdpo_data::artifact::{Stage, StageDir, hash_file};
+use cdpo_train::Method;
+use serde_json::{Value, json};
+
+use crate::pipeline::{Pipeline, Step};
+
+pub(crate) use table::costs;
+
+pub(crate) const TRAIN: &str = "train.jsonl";
+pub(crate) const TEST: &str = "test.jsonl";
+pub(crate) const TRAJECTORIES: &str = "trajectories.jsonl";
+pub(crate) const GRADED: &str = "graded.jsonl";
+pub(crate) const POSITIVES: &str = "positives.jsonl";
+pub(crate) const NEGATIVES: &str = "negatives.jsonl";
+pub(crate) const PAIRS: &str = "pairs.jsonl";
+pub(crate) const ADAPTER: &str = "adapter";
+
+/// What a stage leaves behind.
+pub(crate) struct Finished {
+    /// Files and folders, relative to the stage's.
+    pub(crate) outputs: Vec<String>,
+    /// How many of everything.
+    pub(crate) counts: Value,
+}
+
+impl Finished {
+    fn new(outputs: &[&str], counts: Value) -> Self {
+        Self {
+            outputs: outputs.iter().map(|o| (*o).to_owned()).collect(),
+            counts,
+        }
+    }
+}
+
+/// What a step reads and is set by; `None` as long as a stage before it is not done.
+pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
+    let recipe = &p.recipe;
+    let mut inputs: BTreeMap<String, String> = BTreeMap::new();
+    let mut complete = true;
+    let mut from = |name: &str, step: Step, file: &str| match p.output(step, file) {
+        Some(hash) => {
+            inputs.insert(name.to_owned(), hash);
+        }
+        None => complete = false,
+    };
+    let settings = match step {
+        Step::Problems => json!({
+            "format": recipe.data.format,
+            "columns": recipe.data.columns,
+            "train_limit": recipe.data.train_limit,
+            "eval_limit": recipe.eval.limit,
+            "on_bad_row": recipe.data.on_bad_row,
+        }),
+        Step::Sample => {
+            from("questions", Step::Problems, TRAIN);
+            json!({
+                "n": recipe.sample.n,
+                "params": generate::training_params(p),
+                "prompt": p.prompt.settings(&p.base),
+            })
+        }
+        Step::Grade => {
+            from("questions", Step::Problems, TRAIN);
+            from("samples", Step::Sample, TRAJECTORIES);
+            json!(recipe.grade)
+        }
+        Step::Select => {
+            from("questions", Step::Problems, TRAIN);
+            from("samples", Step::Sample, TRAJECTORIES);
+            from("graded", Step::Grade, GRADED);
+            json!({
+                "select": recipe.select,
+                "seed": recipe.run.seed,
+                "framing": p.prompt.framing,
+                "bos": p.base.bos,
+                "eos": p.base.eos,
+            })
+        }
+        Step::Positive => {
+            from("examples", Step::Select, POSITIVES);
+            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train })
+        }
+        Step::Negative => {
+            from("examples", Step::Select, NEGATIVES);
+            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train })
+        }
+        Step::Score => {
+            from("pairs", Step::Select, PAIRS);
+            from("positive", Step::Positive, ADAPTER);
+            from("negative", Step::Negative, ADAPTER);
+            json!({ "ce_beta": recipe.ce.ce_beta, "max_tokens": recipe.ce.max_tokens })
+        }
+        Step::Train(method) => {
+            let (source, file) = examples_of(method);
+            from("examples", source, file);
+            json!({ "lora": recipe.train.lora, "train": recipe.train.methods[method.name()] })
+        }
+        Step::Eval(method) => {
+            from("questions", Step::Problems, TEST);
+            if let Some(method) = method {
+                from("adapter", Step::Train(method), ADAPTER);
+            }
+            json!({
+                "params": generate::evaluation_params(p),
+                "prompt": p.prompt.settings(&p.base),
+            })
+        }
+        Step::Table => {
+            from("questions", Step::Problems, TEST);
+            for method in table::rows(recipe) {
+                let eval = Step::Eval(method);
+                from(&eval.name(), eval, TRAJECTORIES);
+            }
+            json!({ "grade": recipe.grade })
+        }
+    };
+    if !complete {
+        return Ok(None);
+    }
+    match step {
+        Step::Problems => {
+            inputs.insert("train".into(), hash_file(&recipe.data.train)?);
+            inputs.insert("test".into(), hash_file(&recipe.data.test)?);
+        }
+        Step::Grade | Step::Select | Step::Table => {}
+        _ => {
+            inputs.insert("model".into(), p.base.checkpoint.content_id.clone());
+        }
+    }
+    if matches!(step, Step::Sample | Step::Eval(_) | Step::Select) {
+        inputs.insert("tokenizer".into(), p.base.checkpoint.tokenizer.content_id());
+    }
+    Ok(Some(Stage {
+        name: step.name(),
+        version: 1,
+        inputs,
+        settings,
+    }))
+}
+
+/// Does a step's work in its folder.
+pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &StageDir) -> anyhow::Result<Finished> {
+    match step {
+        Step::Problems => questions::run(p, dir),
+        Step::Sample => generate::sample(p, dir),
+        Step::Grade => select::grade(p, dir),
+        Step::Select => select::select(p, dir),
+        Step::Positive | Step::Negative => finetune::contrastive(p, step, dir),
+        Step::Score => score::run(p, dir),
+        Step::Train(method) => finetune::preference(p, method, dir),
+        Step::Eval(method) => eval::run(p, method, dir),
+        Step::Table => table::run(p, dir),
+    }
+}
+
+/// Where a method's examples come from. Methods that use no scores read the same pairs unscored, so that they do not wait for
+/// the contrastive models, nor change with them.
+fn examples_of(method: Method) -> (Step, &'static str) {
+    match method {
+        Method::Sft => (Step::Select, POSITIVES),
+        Method::Dpo => (Step::Select, PAIRS),
+        _ => (Step::Score, PAIRS),
+    }
+}

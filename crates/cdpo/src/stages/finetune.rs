@@ -1,0 +1,154 @@
+//! Training stages: the two contrastive models, and the preference methods.
+
+use cdpo_data::artifact::StageDir;
+use cdpo_data::{OnBadRow, jsonl};
+use cdpo_model::{Adapter, Key, LoraConfig};
+use cdpo_train::{Event, Job, METRICS, Method, StepMetrics, TrainSet, TrainSettings};
+use serde_json::json;
+
+use super::{ADAPTER, Finished, NEGATIVES, POSITIVES, examples_of};
+use crate::interrupt;
+use crate::outcome::Interrupted;
+use crate::pipeline::{Pipeline, Step};
+use crate::talk::{self, Progress};
+
+pub(super) fn contrastive(
+    p: &mut Pipeline,
+    step: Step,
+    dir: &StageDir,
+) -> anyhow::Result<Finished> {
+    let file = if step == Step::Positive {
+        POSITIVES
+    } else {
+        NEGATIVES
+    };
+    let (examples, _) = jsonl::read(p.path(Step::Select, file), OnBadRow::Fail)?;
+    let (lora, settings) = (p.recipe.ce.lora.clone(), p.recipe.ce.train.clone());
+    train(p, dir, &TrainSet::Sft(examples), &lora, &settings)
+}
+
+pub(super) fn preference(
+    p: &mut Pipeline,
+    method: Method,
+    dir: &StageDir,
+) -> anyhow::Result<Finished> {
+    let (step, file) = examples_of(method);
+    let path = p.path(step, file);
+    let examples = if method.takes_pairs() {
+        TrainSet::Pairs(jsonl::read(path, OnBadRow::Fail)?.0)
+    } else {
+        TrainSet::Sft(jsonl::read(path, OnBadRow::Fail)?.0)
+    };
+    let lora = p.recipe.train.lora.clone();
+    let settings = p.recipe.train.methods[method.name()].clone();
+    train(p, dir, &examples, &lora, &settings)
+}
+
+/// Trains an adapter on the base; what it is called is the stage's name, which also names its initial values.
+fn train(
+    p: &mut Pipeline,
+    dir: &StageDir,
+    examples: &TrainSet,
+    lora: &LoraConfig,
+    settings: &TrainSettings,
+) -> anyhow::Result<Finished> {
+    let name = dir.dir().file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    let model_id = p.base.checkpoint.content_id.clone();
+    let origin = p.base.checkpoint.origin.clone();
+    let device = p.base.device.clone();
+    let seed = p.recipe.run.seed;
+    // The pairs are the same for every method, and so are the reference's log-probabilities.
+    let cache = p.run_dir.join("reference.bin");
+    let model = p.base.dense()?;
+    // Preference methods start from the same values.
+    let draw = if settings.method.takes_pairs() {
+        "policy"
+    } else {
+        &name
+    };
+    let key = Key::new(seed).with_str("lora").with_str(draw);
+    let job = Job {
+        model,
+        model_id: &model_id,
+        adapter: Adapter::init(model.config(), lora, key, &device)?,
+        under: &[],
+        reference: &[],
+        examples,
+        prefix_ids: &[],
+        settings,
+        dir: dir.dir(),
+        reference_cache: Some(&cache),
+    };
+    let mut bar: Option<Progress> = None;
+    let report = cdpo_train::run(job, &mut |event| {
+        match event {
+            Event::Warning(text) => talk::warn(text),
+            Event::Started {
+                examples,
+                done,
+                total_steps,
+                warmup_steps,
+            } => {
+                talk::say(format_args!(
+                    "{name}: {examples} examples, {total_steps} steps, {warmup_steps} of them warm-up{}",
+                    if done > 0 {
+                        format!("; {done} done before")
+                    } else {
+                        String::new()
+                    }
+                ));
+                bar = Some(Progress::new(&name, done, total_steps));
+            }
+            Event::Reference { done, all } => {
+                let label = "reference";
+                let bar = bar.get_or_insert_with(|| Progress::new(label, done as u64, all as u64));
+                bar.at(done as u64, || "log-probabilities".into());
+            }
+            Event::Step(metrics) => {
+                if let Some(bar) = &mut bar {
+                    bar.at(metrics.step, || note(metrics));
+                }
+            }
+            _ => {}
+        }
+        interrupt::flow()
+    })?;
+    drop(bar);
+    if !report.finished {
+        return Err(Interrupted.into());
+    }
+    report.adapter.save(&dir.path(ADAPTER), &origin)?;
+    let last = report.metrics.last();
+    if let Some(last) = last {
+        talk::say(format_args!("{name}: step {}: {}", last.step, note(last)));
+    }
+    Ok(Finished::new(
+        &[ADAPTER, METRICS],
+        json!({
+            "steps": report.total_steps,
+            "examples_left_out": report.left_out.total(),
+            "tokens_read": report.tokens,
+            "last": last,
+        }),
+    ))
+}
+
+fn note(metrics: &StepMetrics) -> String {
+    match &metrics.pairs {
+        None => format!("loss {:.4}", metrics.loss),
+        Some(pairs) => format!(
+            "loss {:.4}, margin {:.3}, accuracy {:.2}",
+            metrics.loss, pairs.reward_margin, pairs.reward_accuracy
+        ),
+    }
+}
+
+/// Loads a finished stage's adapter.
+pub(super) fn adapter(p: &Pipeline, step: Step) -> anyhow::Result<Adapter> {
+    Ok(Adapter::load(
+        &p.path(step, ADAPTER),
+        &p.base.checkpoint.config,
+        &p.base.device,
+    )?)
+}

@@ -1,0 +1,43 @@
+//! Reading the questions, each file once: what the run works on is a copy in the run's folder.
+
+use cdpo_data::artifact::StageDir;
+use cdpo_data::problems::{self, ReadOptions};
+use cdpo_data::{Problem, jsonl};
+use serde_json::json;
+
+use super::{Finished, TEST, TRAIN};
+use crate::pipeline::Pipeline;
+use crate::talk;
+
+pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
+    let data = &p.recipe.data;
+    let mut counts = serde_json::Map::new();
+    let files = [
+        (&data.train, TRAIN, data.train_limit),
+        (&data.test, TEST, p.recipe.eval.limit),
+    ];
+    for (path, file, limit) in files {
+        let options = ReadOptions {
+            format: data.format,
+            columns: data.columns.clone(),
+            limit,
+            on_bad_row: data.on_bad_row,
+        };
+        let (problems, skipped): (Vec<Problem>, _) = problems::read(path, &options)?;
+        if problems.is_empty() {
+            anyhow::bail!("{}: there are no questions in it", path.display());
+        }
+        if skipped.count() > 0 {
+            talk::warn(format_args!(
+                "{} rows are skipped:\n{skipped}",
+                skipped.count()
+            ));
+        }
+        counts.insert(
+            file.trim_end_matches(".jsonl").to_owned(),
+            json!({ "questions": problems.len(), "skipped_rows": skipped.count() }),
+        );
+        jsonl::write_sorted(dir.path(file), problems)?;
+    }
+    Ok(Finished::new(&[TRAIN, TEST], counts.into()))
+}
