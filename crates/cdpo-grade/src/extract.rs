@@ -74,6 +74,13 @@ impl<'a> Extracted<'a> {
 /// A response up to this many bytes may be an answer as a whole.
 const MAX_WHOLE: usize = 400;
 
+/// Only this many bytes at the end of a response are searched.
+const MAX_BODY: usize = 1 << 15;
+/// An announcement, a formula or a sentence is followed only this far.
+const MAX_SENTENCE: usize = 2048;
+/// Only so many marks of one kind are tried.
+const MAX_MARKS: usize = 64;
+
 /// Finds the answer of `response` under the given conventions. `is_formula` says whether a text reads as mathematics
 /// from end to end.
 pub(crate) fn extract<'a>(
@@ -82,7 +89,7 @@ pub(crate) fn extract<'a>(
     is_formula: &dyn Fn(&str) -> bool,
 ) -> Option<Extracted<'a>> {
     match conventions {
-        Extraction::Choice => choice::letter(response),
+        Extraction::Choice => choice::letter(response, tail(response, 0..response.len())),
         Extraction::Plain => Extracted::slice(response, 0..response.len(), Rule::Whole),
         Extraction::Gsm8kStrict => anchor::gsm8k_strict(response),
         Extraction::Gsm8kFlexible => prose::flexible_number(response),
@@ -134,14 +141,26 @@ fn unmarked<'a>(
     .or_else(|| Extracted::slice(response, body, Rule::Whole).filter(|e| e.text.len() <= MAX_WHOLE))
 }
 
+/// The end of `range`, or the last character boundary at most `max` bytes into it.
+fn clip(text: &str, range: Range<usize>, max: usize) -> usize {
+    if range.len() <= max {
+        return range.end;
+    }
+    let mut end = range.start + max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
+
 /// The answer in a gold text: a bare answer, a `#### N` line, or a solution that marks its answer.
 pub(crate) fn gold(gold: &str, conventions: Extraction) -> Cow<'_, str> {
     if conventions == Extraction::Choice
-        && let Some(found) = choice::letter(gold)
+        && let Some(found) = choice::letter(gold, tail(gold, 0..gold.len()))
     {
         return found.text;
     }
-    let all = 0..gold.len();
+    let all = tail(gold, 0..gold.len());
     anchor::hash_marks(gold, all.clone())
         .or_else(|| anchor::final_answer(gold, all.clone()).filter(|_| gold.len() > 40))
         .or_else(|| boxed::last(gold, all.clone()))
@@ -171,9 +190,18 @@ fn body(response: &str) -> Range<usize> {
             .iter()
             .any(|stop| response.as_bytes()[at..].starts_with(stop.as_bytes()))
         {
-            return start..at;
+            return tail(response, start..at);
         }
         from = at + 1;
     }
-    start..response.len()
+    tail(response, start..response.len())
+}
+
+/// The last [`MAX_BODY`] bytes of a range.
+fn tail(text: &str, range: Range<usize>) -> Range<usize> {
+    let mut start = range.end.saturating_sub(MAX_BODY).max(range.start);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    start..range.end
 }

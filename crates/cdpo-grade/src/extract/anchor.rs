@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Extracted, Rule, formula, prose};
+use super::{Extracted, MAX_MARKS, MAX_SENTENCE, Rule, formula, prose};
 
 /// The rest of the line after the last `####`.
 pub(super) fn hash_marks(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
@@ -45,26 +45,24 @@ pub(super) fn gsm8k_strict(response: &str) -> Option<Extracted<'_>> {
 /// What follows the first "final answer is", or the last "final answer:".
 pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
     let text = &response[body.clone()];
+    let hope = text.find("I hope it is correct");
     let mut found = None;
-    for (at, _) in text.match_indices("nal ") {
+    for (at, _) in text.match_indices("nal ").take(MAX_MARKS) {
         let Some(rest) = strip_word(&text[at + 4..], "answer") else {
             continue;
         };
-        if let Some(tail) = announcement(rest) {
-            let start = body.end - tail.len();
-            // "…before arriving at the final answer is a common mistake" announces nothing.
-            let extracted = sentence(response, start..body.end);
-            let words = |text: &str| {
-                !text.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '^'))
-            };
-            let extracted =
-                extracted.filter(|e| at == 0 || !(prose::is_prose(&e.text) && words(&e.text)));
-            if extracted.is_some() {
-                if text[at..].contains("I hope it is correct") {
-                    return extracted;
-                }
-                found = extracted;
+        let Some(tail) = announcement(rest) else {
+            continue;
+        };
+        // "…before arriving at the final answer is a common mistake" announces nothing.
+        let signs = |c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '^');
+        let extracted = sentence(response, body.end - tail.len()..body.end)
+            .filter(|found| found.text.contains(signs) || !prose::is_prose(&found.text));
+        if extracted.is_some() {
+            if hope.is_some_and(|hope| hope > at) {
+                return extracted;
             }
+            found = extracted;
         }
     }
     found
@@ -74,10 +72,12 @@ pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extract
 pub(super) fn answer_is(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
     let text = &response[body.clone()];
     ["nswer", "éponse", "答案"].iter().find_map(|word| {
-        text.rmatch_indices(word).find_map(|(at, _)| {
-            let tail = announcement(&text[at + word.len()..])?;
-            sentence(response, body.end - tail.len()..body.end)
-        })
+        text.rmatch_indices(word)
+            .take(MAX_MARKS)
+            .find_map(|(at, _)| {
+                let tail = announcement(&text[at + word.len()..])?;
+                sentence(response, body.end - tail.len()..body.end)
+            })
     })
 }
 
@@ -91,10 +91,8 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 fn announcement(rest: &str) -> Option<&str> {
     let rest = rest.strip_prefix('s').unwrap_or(rest);
     let rest = rest.trim_start_matches(['*', ' ']);
-    let sentence = &rest[..rest
-        .find(['\n', '.', '?', '$'])
-        .unwrap_or(rest.len())
-        .min(rest.len())];
+    let head = &rest[..super::clip(rest, 0..rest.len(), 100)];
+    let sentence = &head[..head.find(['\n', '.', '?', '$']).unwrap_or(head.len())];
     [":", "：", "is ", "is: ", "are ", "est ", "="]
         .iter()
         .filter_map(|mark| {
@@ -115,7 +113,7 @@ fn announcement(rest: &str) -> Option<&str> {
 
 /// The answer at the head of a sentence: its first formula, else its first number, else the words themselves.
 fn sentence(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
-    let text = &response[range.clone()];
+    let text = &response[range.start..super::clip(response, range.clone(), MAX_SENTENCE)];
     let end = range.start + prose::sentence_len(text);
     // "Final answer: the volume is 120": the answer stands behind the last verb.
     let start = match prose::last_verb(&response[range.start..end]) {

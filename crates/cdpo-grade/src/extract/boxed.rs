@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Extracted, Rule};
+use super::{Extracted, MAX_MARKS, Rule};
 
 /// The last box of `response[body]`, or the last run of neighbouring boxes.
 pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
     let mut end_of_search = body.end;
-    loop {
+    for _ in 0..MAX_MARKS {
         let at = last_command(response, body.start..end_of_search)?;
         if let Some((content, after)) = content(response, at, body.end) {
             let last = Extracted::slice(response, content, Rule::Boxed)?;
@@ -16,6 +16,7 @@ pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> 
         }
         end_of_search = at;
     }
+    None
 }
 
 /// A last box that nothing closes: all that follows it.

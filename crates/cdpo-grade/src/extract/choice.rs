@@ -1,5 +1,7 @@
 //! Letters that name an option: `(C)`, "the answer is D", "B. because …".
 
+use std::ops::Range;
+
 use super::{Extracted, Rule};
 
 /// Words behind which the answer stands.
@@ -18,20 +20,21 @@ const DENIALS: [&str; 9] = [
 ];
 
 /// The first option named after the last anchor that one follows, else the first one in the response.
-pub(super) fn letter(response: &str) -> Option<Extracted<'_>> {
+pub(super) fn letter(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let text = &response[body.clone()];
     ANCHORS
         .iter()
         .flat_map(|anchor| {
-            response
-                .rmatch_indices(anchor)
-                .map(|(at, text)| at + text.len())
+            text.rmatch_indices(anchor)
+                .take(8)
+                .map(|(at, word)| at + word.len())
         })
         .chain([0])
-        .find_map(|from| first_from(response, from))
+        .find_map(|from| first_from(response, body.start + from..body.end))
 }
 
-fn first_from(response: &str, from: usize) -> Option<Extracted<'_>> {
-    let text = &response[from..];
+fn first_from(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
+    let text = &response[range.clone()];
     text.char_indices()
         .filter(|(_, c)| ('A'..='J').contains(c))
         .find_map(|(at, _)| {
@@ -41,11 +44,10 @@ fn first_from(response: &str, from: usize) -> Option<Extracted<'_>> {
                 letter(text[..at].chars().next_back()) || letter(text[at + 1..].chars().next());
             let before = text[..at].trim_end_matches([' ', '(', '*', '"']);
             let denied = DENIALS.iter().any(|word| before.ends_with(word));
-            // The pronoun.
+            // "I" is a pronoun before a word.
             let pronoun = text[at..].starts_with("I ");
-            let denied = denied || pronoun;
-            let span = from + at..from + at + 1;
-            (!glued && !denied)
+            let span = range.start + at..range.start + at + 1;
+            (!glued && !denied && !pronoun)
                 .then(|| Extracted::slice(response, span, Rule::Choice))
                 .flatten()
         })

@@ -24,8 +24,13 @@ pub(super) fn next(response: &str, from: usize, limit: usize) -> Option<(Range<u
             }
         };
         let start = i + open;
+        let reach = if start <= limit {
+            super::clip(response, start..limit, super::MAX_SENTENCE)
+        } else {
+            limit
+        };
         if start <= limit
-            && let Some(len) = closing(&response[start..limit], close)
+            && let Some(len) = closing(&response[start..reach], close)
         {
             return Some((start..start + len, start + len + close.len()));
         }

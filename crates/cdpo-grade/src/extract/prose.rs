@@ -113,6 +113,7 @@ pub(super) fn last_verb(text: &str) -> Option<usize> {
 
 /// The end of the `\frac{…}{…}` or `\sqrt{…}` that begins at `at`.
 fn bare_command(text: &str, at: usize, limit: usize) -> Option<usize> {
+    let limit = super::clip(text, at..limit, super::MAX_SENTENCE);
     let rest = &text[at..limit];
     let name = ["\\frac", "\\dfrac", "\\tfrac", "\\sqrt"]
         .into_iter()
@@ -141,10 +142,9 @@ pub(super) fn sentence_len(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut i = 0;
     while i < bytes.len() {
-        if let Some((span, after)) =
-            super::formula::next(text, i, text.len()).filter(|(s, _)| s.start <= i + 2)
-            && span.start > i
-            && matches!(bytes[i], b'$' | b'\\')
+        if matches!(bytes[i], b'$' | b'\\')
+            && let Some((span, after)) = super::formula::next(text, i, text.len())
+            && (i + 1..=i + 2).contains(&span.start)
         {
             i = after;
             continue;

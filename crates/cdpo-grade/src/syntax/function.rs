@@ -3,7 +3,8 @@
 use super::environment::environment;
 use super::group::{argument, braced, degree, group, root_argument, script};
 use super::input::{
-    Input, Parsed, attempt, deeper, fail, inside, peek, peek_command, take, take_any, take_command,
+    Input, Parsed, attempt, deeper, fail, inside, link, peek, peek_command, take, take_any,
+    take_command,
 };
 use super::operator::{expression, factor, half, is_letter, signed_factor};
 use super::{Constant, Expr, Reading, fence, surface, symbol, unit};
@@ -167,7 +168,10 @@ fn arguments(input: &mut Input<'_>) -> Parsed<Vec<Expr>> {
         let next = if begins { attempt(input, factor) } else { None };
         match next {
             Some(Expr::Fence(..) | Expr::Set(_) | Expr::Text(_)) => return fail(),
-            Some(next) => product = Expr::Mul(Box::new(product), Box::new(next)),
+            Some(next) => {
+                link(input)?;
+                product = Expr::Mul(Box::new(product), Box::new(next));
+            }
             None => return Ok(vec![product]),
         }
     }
@@ -209,6 +213,7 @@ fn big_operator(input: &mut Input<'_>, name: &str) -> Parsed<Expr> {
         take_any(input, &["cdot", "times"]);
         deeper(input, factor)
     }) {
+        link(input)?;
         body = Expr::Mul(Box::new(body), Box::new(next));
     }
     parts.push(body);

@@ -19,9 +19,14 @@ pub(super) struct State {
     pub(super) fences: usize,
     /// Open bars of an absolute value.
     pub(super) bars: usize,
+    /// How many times an operator has made the tree deeper to its left.
+    links: usize,
     /// The bound that was overstepped, which ends the parse.
     pub(super) refusal: Option<Refusal>,
 }
+
+/// No answer has more operators; with the bound on depth this keeps the tree shallow enough to walk.
+const MAX_LINKS: usize = 400;
 
 pub(super) type Input<'a> = Stateful<&'a str, State>;
 pub(super) type Parsed<T> = winnow::Result<T, EmptyError>;
@@ -32,6 +37,7 @@ pub(super) fn start(text: &str, reading: Reading) -> Input<'_> {
         state: State {
             reading,
             depth: 0,
+            links: 0,
             fences: 0,
             bars: 0,
             refusal: None,
@@ -63,6 +69,16 @@ pub(super) fn deeper<'a, T>(
     let parsed = parser(input);
     input.state.depth -= 1;
     parsed
+}
+
+/// Counts an operator whose left side is what was read so far.
+pub(super) fn link(input: &mut Input<'_>) -> Parsed<()> {
+    input.state.links += 1;
+    if input.state.links <= MAX_LINKS {
+        return Ok(());
+    }
+    input.state.refusal = Some(Refusal::TooBig);
+    fail()
 }
 
 /// Runs a parser with other knowledge of the brackets, and restores it.

@@ -3,7 +3,7 @@
 use super::function::{command, named_function};
 use super::group::{group, script};
 use super::input::{
-    Input, Parsed, attempt, blanks, deeper, expect, fail, peek, peek_command, take, take_any,
+    Input, Parsed, attempt, blanks, deeper, expect, fail, link, peek, peek_command, take, take_any,
     take_command,
 };
 use super::{Constant, Expr, fence, numeral, symbol, unit};
@@ -19,6 +19,7 @@ pub(super) fn expression(input: &mut Input<'_>) -> Parsed<Expr> {
             Some(Sign::Either(flipped)) => Expr::PlusMinus(None, Box::new(term(input)?), flipped),
         };
         while let Some(sign) = sign(input) {
+            link(input)?;
             let next = Box::new(term(input)?);
             sum = match sign {
                 Sign::Plus => Expr::Add(Box::new(sum), next),
@@ -60,6 +61,7 @@ fn term(input: &mut Input<'_>) -> Parsed<Expr> {
     let mut product = factor(input)?;
     loop {
         if let Some(operator) = operator(input) {
+            link(input)?;
             let next = Box::new(signed_factor(input)?);
             product = match operator {
                 Operator::Times => Expr::Mul(Box::new(product), next),
@@ -72,7 +74,10 @@ fn term(input: &mut Input<'_>) -> Parsed<Expr> {
             Some(next) if numeral::is_mixed(&product, &next) => {
                 product = Expr::Mixed(Box::new(product), Box::new(next));
             }
-            Some(next) => product = Expr::Mul(Box::new(product), Box::new(next)),
+            Some(next) => {
+                link(input)?;
+                product = Expr::Mul(Box::new(product), Box::new(next));
+            }
             None => return Ok(product),
         }
     }
@@ -156,6 +161,9 @@ pub(super) fn factor(input: &mut Input<'_>) -> Parsed<Expr> {
 
 fn postfix(input: &mut Input<'_>, mut value: Expr) -> Parsed<Expr> {
     loop {
+        if matches!(peek(input), Some('^' | '!' | '%')) {
+            link(input)?;
+        }
         match peek(input) {
             Some('^') => {
                 take(input, "^");

@@ -1,7 +1,8 @@
 //! Equations, inequalities and membership; unions of sets; ratios.
 
 use super::input::{
-    Input, Parsed, attempt, blanks, deeper, fail, peek, peek_command, take, take_any, take_command,
+    Input, Parsed, attempt, blanks, deeper, fail, link, peek, peek_command, take, take_any,
+    take_command,
 };
 use super::operator::expression;
 use super::{Expr, Relation, unit};
@@ -83,10 +84,13 @@ fn quantity(input: &mut Input<'_>) -> Parsed<Expr> {
             take_any(input, &["cup"]).is_some() || letter_union(input)
         };
         if union(input) {
+            link(input)?;
             value = Expr::Union(Box::new(value), Box::new(expression(input)?));
         } else if take_any(input, &["cap"]).is_some() {
+            link(input)?;
             value = Expr::Intersection(Box::new(value), Box::new(expression(input)?));
         } else if take_any(input, &["setminus", "backslash"]).is_some() {
+            link(input)?;
             value = Expr::Without(Box::new(value), Box::new(expression(input)?));
         } else {
             break;
