@@ -138,6 +138,10 @@ fn has_either(expr: &Expr) -> bool {
 pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
     Ok(match expr {
         Expr::Based(digits, base) => Value::Based(digits.clone(), *base),
+        Expr::Neg(inner) if matches!(**inner, Expr::Based(..)) => match value_with(inner, flip)? {
+            Value::Based(digits, base) => Value::Based(format!("-{digits}"), base),
+            other => other,
+        },
         Expr::Text(text) => Value::Text(super::text::normal(text)),
         Expr::Constant(Constant::Reals) => Value::Region(Region::all()),
         Expr::Constant(Constant::Empty) => Value::Set(Vec::new()),

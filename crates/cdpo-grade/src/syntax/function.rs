@@ -239,8 +239,10 @@ fn text(input: &mut Input<'_>, name: &str) -> Parsed<Expr> {
         input.input = before;
         return fail();
     }
-    let letters = content.chars().filter(|c| c.is_alphabetic()).count();
-    let mathematical = letters <= 1 || content.contains(['\\', '=', '+', '_', '^']);
+    let mathematical = content
+        .split(|c: char| !c.is_alphabetic())
+        .all(|run| run.chars().count() <= 1)
+        || content.contains(['\\', '=', '+', '_', '^']);
     if mathematical {
         let reading: Reading = input.state.reading;
         if let Ok(cleaned) = surface::clean(content) {

@@ -70,8 +70,10 @@ fn term(input: &mut Input<'_>) -> Parsed<Expr> {
             };
             continue;
         }
+        // A fraction in brackets is a factor, not part of a mixed number.
+        let bare = matches!(peek(input), Some(c) if c == '\\' || c.is_ascii_digit());
         match attempt(input, |input| implicit(input, &product)) {
-            Some(next) if numeral::is_mixed(&product, &next) => {
+            Some(next) if bare && numeral::is_mixed(&product, &next) => {
                 product = Expr::Mixed(Box::new(product), Box::new(next));
             }
             Some(next) => {
@@ -165,7 +167,7 @@ fn postfix(input: &mut Input<'_>, mut value: Expr) -> Parsed<Expr> {
             link(input)?;
         }
         match peek(input) {
-            Some('^') => {
+            Some('^') if !matches!(value, Expr::Text(_)) => {
                 take(input, "^");
                 if unit::degree_sign(input) {
                     value = Expr::Degrees(Box::new(value));

@@ -9,6 +9,7 @@ use super::{Expr, Relation, unit};
 
 /// A chain of relations.
 pub(super) fn relation(input: &mut Input<'_>) -> Parsed<Expr> {
+    take_any(input, &["approx"]);
     let first = quantity(input)?;
     let mut chain = Vec::new();
     while let Some(relation) = sign(input) {
