@@ -17,6 +17,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a recipe from the questions to the table.
     Run(RunArgs),
+    /// Write a tiny model with questions for it, and run the whole method on them in seconds.
+    Demo(DemoArgs),
 }
 
 /// A recipe and its changes.
@@ -28,6 +30,20 @@ pub(crate) struct RunArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Where the demonstration goes.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for model, questions and run.
+    #[arg(default_value = "demo")]
+    pub(crate) dir: PathBuf,
+    /// Change a key of `recipes/tiny.toml`; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Write model and questions, show what would be done, and do nothing else.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

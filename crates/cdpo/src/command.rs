@@ -3,19 +3,41 @@
 
 use cdpo_data::jsonl;
 
-use crate::args::RunArgs;
+use crate::args::{DemoArgs, RunArgs};
 use crate::lock::Lock;
 use crate::pipeline::{Pipeline, Step};
-use crate::{recipe, stages, talk};
+use crate::recipe::{self, Recipe};
+use crate::{demo, stages, talk};
 
-/// Runs a recipe as far as `last`.
+/// The recipe of the demonstration.
+const TINY: &str = include_str!("../../../recipes/tiny.toml");
+
+/// `cdpo run`.
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    let recipe = recipe::read(&args.recipe, &args.sets)?;
+    execute(recipe::read(&args.recipe, &args.sets)?, args.dry_run)
+}
+
+/// `cdpo demo`.
+pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
+    let at = |name: &str| toml::Value::from(args.dir.join(name).to_string_lossy().as_ref());
+    let mut sets = vec![
+        format!("model.path={}", at("model")),
+        format!("data.train={}", at("train.jsonl")),
+        format!("data.test={}", at("test.jsonl")),
+        format!("run.dir={}", at("runs")),
+    ];
+    sets.extend(args.sets.iter().cloned());
+    let recipe = recipe::from_text(TINY, "tiny", &sets)?;
+    demo::write(&args.dir)?;
+    execute(recipe, args.dry_run)
+}
+
+fn execute(recipe: Recipe, dry_run: bool) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(recipe.run.threads)
         .build_global()?;
     let run_dir = recipe.run.dir.join(&recipe.run.name);
-    if args.dry_run {
+    if dry_run {
         for line in Pipeline::new(recipe)?.plan(Step::Table)? {
             println!("{line}");
         }

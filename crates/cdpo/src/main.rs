@@ -4,6 +4,7 @@
 mod args;
 mod base;
 mod command;
+mod demo;
 mod interrupt;
 mod lock;
 mod outcome;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = interrupt::install().and_then(|()| match &cli.command {
         Command::Run(args) => command::run(args),
+        Command::Demo(args) => command::demo(args),
     });
     let Err(error) = result else {
         return ExitCode::SUCCESS;

@@ -139,7 +139,7 @@ impl Pipeline {
 
     /// Runs every stage up to and including `last` that is not done.
     pub(crate) fn run(&mut self, last: Step) -> anyhow::Result<()> {
-        let resolved = toml::to_string(&self.recipe)?;
+        let resolved = self.recipe.to_toml()?;
         cdpo_data::jsonl::write_file_atomic(self.run_dir.join("recipe.toml"), |out| {
             out.write_all(resolved.as_bytes())
                 .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))

@@ -15,7 +15,7 @@ use cdpo_model::LoraConfig;
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use parse::read;
+pub(crate) use parse::{from_text, read};
 
 /// Everything a run is set by.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +31,29 @@ pub(crate) struct Recipe {
     pub(crate) ce: CeSection,
     pub(crate) train: TrainSection,
     pub(crate) eval: EvalSection,
+}
+
+impl Recipe {
+    /// The recipe with every value that applies written out; it can be run again.
+    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
+        let mut table = toml::Table::try_from(self)?;
+        // The method is the section's name.
+        if let Some(train) = table.get_mut("ce").and_then(|ce| ce.get_mut("train")) {
+            forget_method(train);
+        }
+        if let Some(train) = table.get_mut("train").and_then(|v| v.as_table_mut()) {
+            train
+                .iter_mut()
+                .for_each(|(_, section)| forget_method(section));
+        }
+        Ok(toml::to_string(&table)?)
+    }
+}
+
+fn forget_method(section: &mut toml::Value) {
+    if let Some(section) = section.as_table_mut() {
+        section.remove("method");
+    }
 }
 
 /// Where the run's files go, and what it draws on.

@@ -21,19 +21,22 @@ pub(crate) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
         ))
     })?;
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let recipe = from_text(&text, stem.as_deref().unwrap_or("run"), sets);
-    recipe.map_err(|faults| {
+    from_text(&text, stem.as_deref().unwrap_or("run"), sets)
+}
+
+/// As [`read`], from text; `name` names the run unless the recipe does.
+pub(crate) fn from_text(text: &str, name: &str, sets: &[String]) -> anyhow::Result<Recipe> {
+    parse(text, name, sets).map_err(|faults| {
         let list: String = faults.iter().map(|f| format!("\n  {f}")).collect();
         let count = match faults.len() {
             1 => "a fault".to_owned(),
             n => format!("{n} faults"),
         };
-        Usage(format!("{} has {count}:{list}", path.display())).into()
+        Usage(format!("the recipe {name} has {count}:{list}")).into()
     })
 }
 
-/// As [`read`], from text; `name` names the run unless the recipe does.
-pub(super) fn from_text(text: &str, name: &str, sets: &[String]) -> Result<Recipe, Vec<String>> {
+fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, Vec<String>> {
     let mut table: Table = text
         .parse()
         .map_err(|e: toml::de::Error| vec![e.to_string()])?;
