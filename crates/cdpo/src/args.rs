@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use cdpo_train::Method;
 use clap::{Args, Parser, Subcommand};
 
-/// Finds the critical tokens of wrong reasoning and trains them out.
+/// Finds the critical tokens of wrong reasoning by contrastive estimation and trains them out (cDPO, Lin et al. 2025).
+///
+/// stdout carries results (tables, paths), stderr messages and progress. Exit codes: 0 done, 1 failed, 2 a fault in the command
+/// or the recipe, 130 interrupted. A run that ended early goes on where it was when the same command is given again.
 #[derive(Debug, Parser)]
 #[command(name = "cdpo", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -15,23 +19,145 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a recipe from the questions to the table.
+    /// Run a recipe, from the questions to the table of methods.
+    ///
+    /// Stages that are done and whose inputs and settings did not change are not done again.
+    #[command(
+        after_help = "Example:\n  cdpo run recipes/gsm8k-qwen2.5-0.5b.toml --set model.path=qwen2.5-coder-0.5b-instruct-q4_k_m.gguf \\
+      --set data.train=gsm8k_train.jsonl --set data.test=gsm8k_test.jsonl --set eval.limit=50"
+    )]
     Run(RunArgs),
+
+    /// Run a recipe as far as the samples of the training questions.
+    #[command(
+        after_help = "Example, one more sample of each question than the recipe says:\n  cdpo sample recipes/tiny.toml --set sample.n=9"
+    )]
+    Sample(RunArgs),
+
+    /// Run a recipe as far as the graded samples, grade a file of responses, or explain how two answers compare.
+    #[command(
+        after_help = "Examples:\n  cdpo grade recipes/tiny.toml\n  cdpo grade responses.jsonl        # rows with `response` and `gold`; verdicts on stdout\n  cdpo grade --explain '\\frac{1}{2}' 0.5"
+    )]
+    Grade(GradeArgs),
+
+    /// Run a recipe as far as the positive set, the negative set and the pairs.
+    #[command(
+        after_help = "Example:\n  cdpo select recipes/tiny.toml --set select.wrong_top_p=0.3"
+    )]
+    Select(RunArgs),
+
+    /// Run a recipe as far as the contrastive scores of the pairs (this trains the two contrastive models).
+    #[command(after_help = "Example:\n  cdpo score recipes/tiny.toml --set ce.ce_beta=0.5")]
+    Score(RunArgs),
+
+    /// Run a recipe as far as the adapter of a method.
+    #[command(
+        after_help = "Example:\n  cdpo train recipes/tiny.toml --method cdpo --set train.gamma=1.0"
+    )]
+    Train(TrainArgs),
+
+    /// Answer a recipe's held-out questions with the base model or an adapter, and print the accuracy.
+    #[command(
+        after_help = "Examples:\n  cdpo eval recipes/tiny.toml                                     # the base model\n  cdpo eval recipes/tiny.toml --adapter demo/runs/tiny/cdpo/adapter"
+    )]
+    Eval(EvalArgs),
+
+    /// Merge an adapter into its base model and write the result as a Hugging Face folder.
+    #[command(
+        after_help = "Example:\n  cdpo merge demo/model demo/runs/tiny/cdpo/adapter demo/merged"
+    )]
+    Merge(MergeArgs),
+
+    /// Download a model from the hub into the cache and check it.
+    ///
+    /// HF_ENDPOINT, HF_TOKEN, HF_HOME (or HF_HUB_CACHE) and HF_HUB_OFFLINE are obeyed.
+    #[command(
+        after_help = "Example:\n  cdpo fetch Qwen/Qwen2.5-0.5B\n  cdpo fetch owner/name-GGUF:name-q4_k_m.gguf"
+    )]
+    Fetch(FetchArgs),
+
     /// Write a tiny model with questions for it, and run the whole method on them in seconds.
+    #[command(after_help = "Example:\n  cdpo demo demo && ls demo/runs/tiny")]
     Demo(DemoArgs),
 }
 
 /// A recipe and its changes.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The recipe, a TOML file; `recipes/` has some.
+    /// The recipe, a TOML file; `recipes/` has some, with every key explained.
     pub(crate) recipe: PathBuf,
+    /// Change a key of the recipe (the value is TOML, or bare text); may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What to grade.
+#[derive(Debug, Args)]
+pub(crate) struct GradeArgs {
+    /// A recipe (.toml), or a JSONL file of responses.
+    #[arg(required_unless_present = "explain")]
+    pub(crate) file: Option<PathBuf>,
+    /// Show how two answers are read and how they compare.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "file")]
+    pub(crate) explain: Vec<String>,
     /// Change a key of the recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What to train.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// One of the recipe's methods; all of them if left out.
+    #[arg(long, value_parser = method)]
+    pub(crate) method: Option<Method>,
+}
+
+fn method(name: &str) -> Result<Method, String> {
+    let found = Method::ALL.into_iter().find(|m| m.name() == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = Method::ALL.iter().map(|m| m.name()).collect();
+        format!("one of {} is expected", names.join(", "))
+    })
+}
+
+/// What to evaluate.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// A PEFT adapter folder; the base model if left out.
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+}
+
+/// What to merge.
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// The base: a Hugging Face folder or a GGUF file.
+    pub(crate) model: PathBuf,
+    /// The PEFT adapter folder.
+    pub(crate) adapter: PathBuf,
+    /// The folder to write.
+    pub(crate) out: PathBuf,
+}
+
+/// What to fetch.
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// `owner/name`, or `owner/name:file.gguf`.
+    pub(crate) name: String,
+    /// Branch, tag or commit.
+    #[arg(long, default_value = "main")]
+    pub(crate) revision: String,
 }
 
 /// Where the demonstration goes.

@@ -158,6 +158,18 @@ fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
     })
 }
 
+/// Says how a download goes on: at its begin, now and then, at its end.
 fn downloads() -> impl FnMut(Download<'_>) {
-    |download| talk::say(format_args!("{download:?}"))
+    let mut bar: Option<(String, talk::Progress)> = None;
+    move |download| {
+        const MIB: u64 = 1 << 20;
+        if bar.as_ref().is_none_or(|(file, _)| file != download.file) {
+            talk::say(format_args!("fetching {}", download.file));
+            let progress = talk::Progress::new("MiB", download.done / MIB, download.total / MIB);
+            bar = Some((download.file.to_owned(), progress));
+        }
+        if let Some((file, progress)) = &mut bar {
+            progress.at(download.done / MIB, || file.clone());
+        }
+    }
 }

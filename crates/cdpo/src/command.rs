@@ -1,25 +1,195 @@
 //! What the commands do.
 #![allow(clippy::print_stdout)]
 
-use cdpo_data::jsonl;
+use std::path::{Path, PathBuf};
 
-use crate::args::{DemoArgs, RunArgs};
+use anyhow::Context as _;
+use cdpo_data::jsonl;
+use cdpo_grade::Grader;
+use cdpo_model::{Adapter, Device, Model};
+use cdpo_train::Method;
+
+use crate::args::{
+    Command, DemoArgs, EvalArgs, FetchArgs, GradeArgs, MergeArgs, RunArgs, TrainArgs,
+};
+use crate::base::Base;
 use crate::lock::Lock;
+use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
-use crate::recipe::{self, Recipe};
-use crate::{demo, stages, talk};
+use crate::recipe::{self, Bos, ModelSection, Recipe};
+use crate::{demo, responses, stages, talk};
 
 /// The recipe of the demonstration.
 const TINY: &str = include_str!("../../../recipes/tiny.toml");
 
-/// `cdpo run`.
-pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    execute(recipe::read(&args.recipe, &args.sets)?, args.dry_run)
+/// Carries a command out.
+pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(args) => upto(args, Step::Table, "table.md"),
+        Command::Sample(args) => upto(args, Step::Sample, stages::TRAJECTORIES),
+        Command::Grade(args) => grade(args),
+        Command::Select(args) => upto(args, Step::Select, stages::PAIRS),
+        Command::Score(args) => upto(args, Step::Score, stages::PAIRS),
+        Command::Train(args) => train(args),
+        Command::Eval(args) => eval(args),
+        Command::Merge(args) => merge(args),
+        Command::Fetch(args) => fetch(args),
+        Command::Demo(args) => demonstrate(args),
+    }
 }
 
-/// `cdpo demo`.
-pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
-    let at = |name: &str| toml::Value::from(args.dir.join(name).to_string_lossy().as_ref());
+fn upto(args: &RunArgs, last: Step, file: &str) -> anyhow::Result<()> {
+    let recipe = recipe::read(&args.recipe, &args.sets)?;
+    execute(recipe, &[(last, file)], args.dry_run)
+}
+
+/// Runs a recipe as far as each of `goals`, and prints the table, or where the goals' files are.
+fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Result<()> {
+    let Some(pipeline) = run(recipe, goals, dry_run)? else {
+        return Ok(());
+    };
+    for (step, file) in goals {
+        if *step != Step::Table {
+            println!("{}", pipeline.path(*step, file).display());
+            continue;
+        }
+        for file in ["table.json", "table.md"] {
+            let text = std::fs::read(pipeline.path(Step::Table, file))?;
+            write(&pipeline.run_dir.join(file), &text)?;
+        }
+        let table = std::fs::read_to_string(pipeline.path(Step::Table, file))?;
+        println!("{}", table.trim_end());
+    }
+    Ok(())
+}
+
+/// Runs a recipe as far as each of `goals`; `None` after a dry run, which prints its plan.
+fn run(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Result<Option<Pipeline>> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(recipe.run.threads)
+        .build_global()?;
+    let last: Vec<Step> = goals.iter().map(|(step, _)| *step).collect();
+    if dry_run {
+        for line in Pipeline::new(recipe)?.plan(&last)? {
+            println!("{line}");
+        }
+        return Ok(None);
+    }
+    let run_dir = recipe.run.dir.join(&recipe.run.name);
+    let _lock = Lock::take(&run_dir)?;
+    let mut pipeline = Pipeline::new(recipe)?;
+    talk::say(format_args!("run     {}", run_dir.display()));
+    pipeline.run(&last)?;
+    let costs = stages::costs(&pipeline);
+    jsonl::write_json(run_dir.join("timing.json"), &costs)?;
+    talk::say(format_args!("\n{}", costs.plain()));
+    Ok(Some(pipeline))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    Ok(jsonl::write_file_atomic(path, |out| {
+        out.write_all(bytes)
+            .map_err(|e| cdpo_data::Error::io(path, "write", e))
+    })?)
+}
+
+fn grade(args: &GradeArgs) -> anyhow::Result<()> {
+    if let [a, b] = args.explain.as_slice() {
+        let explanation = Grader::default().explain(a, b);
+        println!("{}", serde_json::to_string_pretty(&explanation)?);
+        return Ok(());
+    }
+    let path = args.file.as_deref().unwrap_or(Path::new(""));
+    if path.extension().is_some_and(|e| e == "toml") {
+        let recipe = recipe::read(path, &args.sets)?;
+        return execute(recipe, &[(Step::Grade, stages::GRADED)], args.dry_run);
+    }
+    if !args.sets.is_empty() {
+        return Err(Usage("--set changes a recipe; a file of responses takes none".into()).into());
+    }
+    for verdict in responses::grade(path, &Grader::default())? {
+        println!("{}", serde_json::to_string(&verdict)?);
+    }
+    Ok(())
+}
+
+fn train(args: &TrainArgs) -> anyhow::Result<()> {
+    let recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
+    let methods: Vec<Method> = match args.method {
+        Some(method) if !recipe.methods.contains(&method) => {
+            let name = method.name();
+            return Err(Usage(format!(
+                "{name} is not among the recipe's methods; add it with --set 'methods=[\"{name}\"]'"
+            ))
+            .into());
+        }
+        Some(method) => vec![method],
+        None => recipe.methods.clone(),
+    };
+    let goals: Vec<(Step, &str)> = methods
+        .into_iter()
+        .map(|method| (Step::Train(method), stages::ADAPTER))
+        .collect();
+    execute(recipe, &goals, args.run.dry_run)
+}
+
+fn eval(args: &EvalArgs) -> anyhow::Result<()> {
+    let mut recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
+    let step = match &args.adapter {
+        None => Step::Eval(None),
+        Some(dir) => {
+            recipe.given_adapter = Some(dir.clone());
+            Step::EvalGiven
+        }
+    };
+    let name = match &args.adapter {
+        None => "base".to_owned(),
+        Some(dir) => dir.display().to_string(),
+    };
+    if let Some(pipeline) = run(recipe, &[(step, stages::TRAJECTORIES)], args.run.dry_run)? {
+        println!("{}", stages::accuracy(&pipeline, step, &name)?.trim_end());
+    }
+    Ok(())
+}
+
+fn merge(args: &MergeArgs) -> anyhow::Result<()> {
+    let base = Base::open(&ModelSection {
+        path: Some(args.model.clone()),
+        bos: Bos::Auto,
+        ..ModelSection::default()
+    })?;
+    if args.out.exists() && std::fs::read_dir(&args.out)?.next().is_some() {
+        return Err(Usage(format!(
+            "{} is not empty; name a new folder",
+            args.out.display()
+        ))
+        .into());
+    }
+    let mut model: Model = base.load()?;
+    let adapter = Adapter::load(&args.adapter, model.config(), &Device::Cpu)
+        .with_context(|| format!("the adapter {} does not fit", args.adapter.display()))?;
+    model.merge(&adapter)?;
+    model.save(&args.out)?;
+    base.checkpoint.tokenizer.save(&args.out)?;
+    println!("{}", args.out.display());
+    Ok(())
+}
+
+fn fetch(args: &FetchArgs) -> anyhow::Result<()> {
+    let base = Base::open(&ModelSection {
+        hub: Some(args.name.clone()),
+        revision: Some(args.revision.clone()),
+        ..ModelSection::default()
+    })?;
+    println!("{} {}", base.checkpoint.origin, base.checkpoint.content_id);
+    Ok(())
+}
+
+fn demonstrate(args: &DemoArgs) -> anyhow::Result<()> {
+    let at = |name: &str| {
+        let path: PathBuf = args.dir.join(name);
+        toml::Value::from(path.to_string_lossy().as_ref())
+    };
     let mut sets = vec![
         format!("model.path={}", at("model")),
         format!("data.train={}", at("train.jsonl")),
@@ -28,34 +198,11 @@ pub(crate) fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     ];
     sets.extend(args.sets.iter().cloned());
     let recipe = recipe::from_text(TINY, "tiny", &sets)?;
-    demo::write(&args.dir)?;
-    execute(recipe, args.dry_run)
-}
-
-fn execute(recipe: Recipe, dry_run: bool) -> anyhow::Result<()> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(recipe.run.threads)
-        .build_global()?;
-    let run_dir = recipe.run.dir.join(&recipe.run.name);
-    if dry_run {
-        for line in Pipeline::new(recipe)?.plan(Step::Table)? {
-            println!("{line}");
-        }
-        return Ok(());
-    }
-    let _lock = Lock::take(&run_dir)?;
-    let mut pipeline = Pipeline::new(recipe)?;
-    talk::say(format_args!("run     {}", run_dir.display()));
-    pipeline.run(Step::Table)?;
-    let costs = stages::costs(&pipeline);
-    for file in ["table.md", "table.json"] {
-        std::fs::copy(pipeline.path(Step::Table, file), run_dir.join(file))?;
-    }
-    jsonl::write_json(run_dir.join("timing.json"), &costs)?;
-    talk::say(format_args!("\n{}", costs.plain()));
-    println!(
-        "{}",
-        std::fs::read_to_string(run_dir.join("table.md"))?.trim_end()
-    );
-    Ok(())
+    demo::write(&args.dir).with_context(|| {
+        format!(
+            "the demonstration cannot be written into {}",
+            args.dir.display()
+        )
+    })?;
+    execute(recipe, &[(Step::Table, "table.md")], args.dry_run)
 }

@@ -11,6 +11,7 @@ mod outcome;
 mod pipeline;
 mod prompt;
 mod recipe;
+mod responses;
 mod stages;
 mod talk;
 
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command};
+use args::Cli;
 use outcome::{Interrupted, Usage};
 
 #[global_allocator]
@@ -26,10 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = interrupt::install().and_then(|()| match &cli.command {
-        Command::Run(args) => command::run(args),
-        Command::Demo(args) => command::demo(args),
-    });
+    let result = interrupt::install().and_then(|()| command::carry_out(&cli.command));
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };

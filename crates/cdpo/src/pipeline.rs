@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Score,
     Train(Method),
     Eval(Option<Method>),
+    /// An evaluation of an adapter that no stage made.
+    EvalGiven,
     Table,
 }
 
@@ -63,6 +65,7 @@ impl Step {
             Self::Train(method) => method.name().into(),
             Self::Eval(None) => "eval-base".into(),
             Self::Eval(Some(method)) => format!("eval-{}", method.name()),
+            Self::EvalGiven => "eval-given".into(),
             Self::Table => "table".into(),
         }
     }
@@ -116,10 +119,10 @@ impl Pipeline {
         self.done.get(&step.name())
     }
 
-    /// Prints what a run up to and including `last` would do, one line a stage.
-    pub(crate) fn plan(&mut self, last: Step) -> anyhow::Result<Vec<String>> {
+    /// What a run as far as `last` would do, one line a stage.
+    pub(crate) fn plan(&mut self, last: &[Step]) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
-        for step in self.until(last) {
+        for step in self.needed(last) {
             let name = step.name();
             let state = match stages::stage(self, step)? {
                 None => "to do, after the stages before it".to_owned(),
@@ -137,14 +140,14 @@ impl Pipeline {
         Ok(lines)
     }
 
-    /// Runs every stage up to and including `last` that is not done.
-    pub(crate) fn run(&mut self, last: Step) -> anyhow::Result<()> {
+    /// Runs every stage that `last` need and that is not done, and `last` themselves.
+    pub(crate) fn run(&mut self, last: &[Step]) -> anyhow::Result<()> {
         let resolved = self.recipe.to_toml()?;
         cdpo_data::jsonl::write_file_atomic(self.run_dir.join("recipe.toml"), |out| {
             out.write_all(resolved.as_bytes())
                 .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
         })?;
-        for step in self.until(last) {
+        for step in self.needed(last) {
             interrupt::check()?;
             let name = step.name();
             let stage: Stage = stages::stage(self, step)?
@@ -188,9 +191,23 @@ impl Pipeline {
         Ok(manifest)
     }
 
-    fn until(&self, last: Step) -> Vec<Step> {
-        let all = Step::all(&self.recipe);
-        let end = all.iter().position(|step| *step == last);
-        all[..end.map_or(all.len(), |i| i + 1)].to_vec()
+    /// `last` and all that they need, in order.
+    fn needed(&self, last: &[Step]) -> Vec<Step> {
+        let mut needed: Vec<Step> = last.to_vec();
+        let mut next = 0;
+        while next < needed.len() {
+            for step in stages::needs(&self.recipe, needed[next]) {
+                if !needed.contains(&step) {
+                    needed.push(step);
+                }
+            }
+            next += 1;
+        }
+        let mut ordered: Vec<Step> = Step::all(&self.recipe)
+            .into_iter()
+            .filter(|step| needed.contains(step))
+            .collect();
+        ordered.extend(needed.contains(&Step::EvalGiven).then_some(Step::EvalGiven));
+        ordered
     }
 }

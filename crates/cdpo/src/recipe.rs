@@ -31,6 +31,9 @@ pub(crate) struct Recipe {
     pub(crate) ce: CeSection,
     pub(crate) train: TrainSection,
     pub(crate) eval: EvalSection,
+    /// An adapter to evaluate that no stage made; no part of the recipe's file.
+    #[serde(skip)]
+    pub(crate) given_adapter: Option<PathBuf>,
 }
 
 impl Recipe {

@@ -9,13 +9,16 @@ mod select;
 mod table;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use cdpo_data::artifact::{Stage, StageDir, hash_file};
+use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder};
 use cdpo_train::Method;
 use serde_json::{Value, json};
 
 use crate::pipeline::{Pipeline, Step};
+use crate::recipe::Recipe;
 
+pub(crate) use eval::accuracy;
 pub(crate) use table::costs;
 
 pub(crate) const TRAIN: &str = "train.jsonl";
@@ -40,6 +43,24 @@ impl Finished {
         Self {
             outputs: outputs.iter().map(|o| (*o).to_owned()).collect(),
             counts,
+        }
+    }
+}
+
+/// The steps whose outputs a step reads.
+pub(crate) fn needs(recipe: &Recipe, step: Step) -> Vec<Step> {
+    match step {
+        Step::Problems => Vec::new(),
+        Step::Sample | Step::Eval(None) | Step::EvalGiven => vec![Step::Problems],
+        Step::Grade => vec![Step::Problems, Step::Sample],
+        Step::Select => vec![Step::Problems, Step::Sample, Step::Grade],
+        Step::Positive | Step::Negative => vec![Step::Select],
+        Step::Score => vec![Step::Select, Step::Positive, Step::Negative],
+        Step::Train(method) => vec![examples_of(method).0],
+        Step::Eval(Some(method)) => vec![Step::Problems, Step::Train(method)],
+        Step::Table => {
+            let evals = table::rows(recipe).into_iter().map(Step::Eval);
+            std::iter::once(Step::Problems).chain(evals).collect()
         }
     }
 }
@@ -117,6 +138,13 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
                 "prompt": p.prompt.settings(&p.base),
             })
         }
+        Step::EvalGiven => {
+            from("questions", Step::Problems, TEST);
+            json!({
+                "params": generate::evaluation_params(p),
+                "prompt": p.prompt.settings(&p.base),
+            })
+        }
         Step::Table => {
             from("questions", Step::Problems, TEST);
             for method in table::rows(recipe) {
@@ -134,12 +162,20 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             inputs.insert("train".into(), hash_file(&recipe.data.train)?);
             inputs.insert("test".into(), hash_file(&recipe.data.test)?);
         }
+        Step::EvalGiven => {
+            let adapter = recipe.given_adapter.as_deref().unwrap_or(Path::new(""));
+            inputs.insert("adapter".into(), hash_folder(adapter)?);
+            inputs.insert("model".into(), p.base.checkpoint.content_id.clone());
+        }
         Step::Grade | Step::Select | Step::Table => {}
         _ => {
             inputs.insert("model".into(), p.base.checkpoint.content_id.clone());
         }
     }
-    if matches!(step, Step::Sample | Step::Eval(_) | Step::Select) {
+    if matches!(
+        step,
+        Step::Sample | Step::Eval(_) | Step::EvalGiven | Step::Select
+    ) {
         inputs.insert("tokenizer".into(), p.base.checkpoint.tokenizer.content_id());
     }
     Ok(Some(Stage {
@@ -161,6 +197,7 @@ pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &StageDir) -> anyhow::Resul
         Step::Score => score::run(p, dir),
         Step::Train(method) => finetune::preference(p, method, dir),
         Step::Eval(method) => eval::run(p, method, dir),
+        Step::EvalGiven => eval::given(p, dir),
         Step::Table => table::run(p, dir),
     }
 }

@@ -121,6 +121,7 @@ fn sections(mut table: Table, faults: &mut Vec<String>) -> Recipe {
         eval: section(take("eval"), "eval", faults),
         methods,
         run,
+        given_adapter: None,
     }
 }
 
