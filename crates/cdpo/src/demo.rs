@@ -142,7 +142,8 @@ impl Vocabulary {
         match (at(last), at(next)) {
             (Some(':'), Some(' ')) => 2.0,
             (Some(':' | ' '), Some(c)) if digit(c) => 0.0,
-            (Some(' '), Some(' ')) | (Some('.'), Some('\n')) => -1.0,
+            (Some(' '), Some(' ')) => -3.0,
+            (Some('.'), Some('\n')) => -1.0,
             (Some('0'..='9'), Some('.')) => 2.0,
             (Some('0'..='9' | '.'), None) => 1.0,
             (Some('0'..='9'), Some(c)) if digit(c) => -2.0,

@@ -1,0 +1,251 @@
+//! Bad input: a clear error and the right exit code, and nothing half done.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod binary;
+
+use std::path::Path;
+
+use binary::Place;
+use cdpo_model::{Adapter, Device, Key, LoraConfig, ModelConfig};
+
+#[test]
+fn unknown_keys_and_values_out_of_range_are_reported_together() {
+    let place = Place::new();
+    place
+        .cdpo(&[
+            "demo",
+            "--set",
+            "sample.tempreature=1",
+            "--set",
+            "evl.limit=3",
+            "--set",
+            "sample.n=0",
+            "--set",
+            "train.gamma=-1",
+        ])
+        .failed(
+            2,
+            &[
+                "sample.tempreature: no such key; did you mean sample.temperature?",
+                "evl: no such key",
+                "sample.n: at least 1",
+                "train.cdpo: gamma",
+            ],
+        );
+    assert!(!place.dir.join("demo").exists(), "nothing was written");
+}
+
+#[test]
+fn a_dry_run_shows_the_plan_and_starts_nothing() {
+    let place = Place::new();
+    let plan = place.cdpo(&["demo", "--dry-run"]).succeeded();
+    let stages: Vec<&str> = plan
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    assert_eq!(
+        stages,
+        [
+            "problems",
+            "samples",
+            "graded",
+            "selected",
+            "positive",
+            "negative",
+            "scored",
+            "dpo",
+            "cdpo",
+            "eval-base",
+            "eval-dpo",
+            "eval-cdpo",
+            "table"
+        ]
+    );
+    assert!(!place.run_dir().exists());
+}
+
+#[test]
+fn arguments_that_are_none_end_with_code_2() {
+    let place = Place::new();
+    place.cdpo(&["fly"]).failed(2, &["fly"]);
+    place.cdpo(&["run"]).failed(2, &["RECIPE"]);
+    place.cdpo(&["run", "none.toml"]).failed(2, &["none.toml"]);
+    place
+        .cdpo(&["demo", "--set", "novalue"])
+        .failed(2, &["KEY=VALUE"]);
+}
+
+#[test]
+fn a_missing_or_damaged_model_is_named() {
+    let place = Place::new();
+    place
+        .cdpo(&["demo", "--set", "model.path=nowhere"])
+        .failed(1, &["nowhere"]);
+    place.cdpo(&["demo"]).succeeded();
+    let weights = place.dir.join("demo/model/model.safetensors");
+    let whole = std::fs::read(&weights).unwrap();
+    let copy = place.dir.join("cut");
+    std::fs::create_dir(&copy).unwrap();
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(place.dir.join("demo/model").join(file), copy.join(file)).unwrap();
+    }
+    std::fs::write(copy.join("model.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    place
+        .cdpo(&["demo", "--set", "model.path=cut"])
+        .failed(1, &["cut/model.safetensors"]);
+}
+
+#[test]
+fn empty_or_broken_questions_are_named_with_their_line() {
+    let place = Place::new();
+    let set = |file: &str| format!("data.train={file}");
+    std::fs::write(place.dir.join("empty.jsonl"), "").unwrap();
+    place
+        .cdpo(&["demo", "--set", &set("empty.jsonl")])
+        .failed(1, &["empty.jsonl"]);
+    let rows = "{\"id\":\"a\",\"question\":\"1+1?\",\"answer\":\"2\"}\n{\"id\":\"b\",\"question\":\"1+2?\"}\n";
+    std::fs::write(place.dir.join("broken.jsonl"), rows).unwrap();
+    place
+        .cdpo(&["demo", "--set", &set("broken.jsonl")])
+        .failed(1, &["broken.jsonl:2"]);
+    place
+        .cdpo(&["demo", "--set", &set("missing.jsonl")])
+        .failed(1, &["missing.jsonl"]);
+}
+
+#[test]
+fn a_prompt_longer_than_the_context_is_named() {
+    let place = Place::new();
+    let question = "1+".repeat(100);
+    let row = format!("{{\"id\":\"long\",\"question\":\"{question}1?\",\"answer\":\"101\"}}\n");
+    std::fs::write(place.dir.join("long.jsonl"), row).unwrap();
+    place
+        .cdpo(&["demo", "--set", "data.train=long.jsonl"])
+        .failed(1, &["long", "128"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    std::fs::write(place.dir.join("file"), "").unwrap();
+    place
+        .cdpo(&["demo", "--set", "run.dir=file"])
+        .failed(1, &["file/tiny"]);
+    place.cdpo(&["demo", "file"]).failed(1, &["file"]);
+}
+
+#[test]
+fn a_run_folder_has_one_process_at_a_time() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.run_dir()).unwrap();
+    let lock = std::fs::File::create(place.run_dir().join(".lock")).unwrap();
+    lock.lock().unwrap();
+    place
+        .cdpo(&["demo"])
+        .failed(1, &["in use by another cdpo process"]);
+    drop(lock);
+    place.cdpo(&["demo"]).succeeded();
+}
+
+#[test]
+fn an_adapter_for_another_model_is_refused() {
+    let place = Place::new();
+    place.cdpo(&["demo"]).succeeded();
+    let text = std::fs::read_to_string(place.dir.join("demo/model/config.json")).unwrap();
+    let mut config = ModelConfig::from_hf_json(&text, "config.json").unwrap();
+    config.hidden_size = 32;
+    let adapter =
+        Adapter::init(&config, &LoraConfig::default(), Key::new(1), &Device::Cpu).unwrap();
+    adapter.save(&place.dir.join("foreign"), "another").unwrap();
+    let recipe = place.run_dir().join("recipe.toml");
+    let recipe = recipe.to_str().unwrap();
+    place
+        .cdpo(&["eval", recipe, "--adapter", "foreign"])
+        .failed(1, &["foreign", "does not fit"]);
+    place
+        .cdpo(&["merge", "demo/model", "foreign", "merged"])
+        .failed(1, &["foreign", "does not fit"]);
+    assert!(!Path::new(&place.dir.join("merged/model.safetensors")).exists());
+}
+
+#[test]
+fn a_full_disk_is_named_and_the_run_goes_on_once_there_is_room() {
+    let place = Place::new();
+    // The model and the questions are written without a limit.
+    place.cdpo(&["demo", "--dry-run"]).succeeded();
+    let demo = env!("CARGO_BIN_EXE_cdpo");
+    // No file may pass 16 KiB; a write beyond fails as on a full disk, instead of killing the process.
+    let script = format!("trap '' XFSZ; ulimit -f 16; exec {demo} run tiny.toml");
+    let recipe = include_str!("../../../recipes/tiny.toml");
+    std::fs::write(place.dir.join("tiny.toml"), recipe).unwrap();
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &script]).current_dir(&place.dir);
+    let outcome = binary::Outcome::of(&command.output().unwrap());
+    outcome.failed(1, &["trajectories.jsonl", "File too large"]);
+    let whole = Place::new();
+    whole.cdpo(&["demo"]).succeeded();
+    place.cdpo(&["run", "tiny.toml"]).succeeded();
+    let (a, b) = (
+        binary::timeless_files(&whole.run_dir()),
+        binary::timeless_files(&place.run_dir()),
+    );
+    assert_eq!(
+        a["samples/trajectories.jsonl"],
+        b["samples/trajectories.jsonl"]
+    );
+}
+
+#[test]
+fn a_merged_model_evaluates_as_the_adapter_does() {
+    let place = Place::new();
+    place.cdpo(&["demo"]).succeeded();
+    let adapter = "demo/runs/tiny/cdpo/adapter";
+    place
+        .cdpo(&["merge", "demo/model", adapter, "merged"])
+        .succeeded();
+    let recipe = place.run_dir().join("recipe.toml");
+    let recipe = recipe.to_str().unwrap();
+    place
+        .cdpo(&[
+            "eval",
+            recipe,
+            "--set",
+            "model.path=merged",
+            "--set",
+            "run.name=merged",
+        ])
+        .succeeded();
+    let merged = place
+        .dir
+        .join("demo/runs/merged/eval-base/trajectories.jsonl");
+    assert_eq!(
+        std::fs::read_to_string(merged).unwrap(),
+        place.read("eval-cdpo/trajectories.jsonl")
+    );
+}
+
+#[test]
+fn answers_are_graded_and_explained_without_a_recipe() {
+    let place = Place::new();
+    let rows = "{\"response\":\"The answer is 4.\",\"gold\":\"#### 4\"}\n{\"response\":\"It is 5\",\"gold\":\"4\"}\n";
+    std::fs::write(place.dir.join("responses.jsonl"), rows).unwrap();
+    let graded = place.cdpo(&["grade", "responses.jsonl"]).succeeded();
+    let outcomes: Vec<bool> = graded
+        .stdout
+        .lines()
+        .map(|l| l.contains("\"correct\""))
+        .collect();
+    assert_eq!(outcomes, [true, false]);
+    std::fs::write(place.dir.join("bad.jsonl"), "{\"response\":\"x\"}\n").unwrap();
+    place
+        .cdpo(&["grade", "bad.jsonl"])
+        .failed(1, &["bad.jsonl:1", "gold"]);
+    let explained = place
+        .cdpo(&["grade", "--explain", "1/2", "0.5"])
+        .succeeded();
+    assert!(
+        explained.stdout.contains("\"equal\": true"),
+        "{explained:#?}"
+    );
+}

@@ -1,0 +1,129 @@
+//! A run that is killed goes on with the same command, to the same files.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod binary;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use binary::{Outcome, Place, timeless_files};
+
+/// Long enough for five kills to fall within it.
+const LONG: &[&str] = &[
+    "demo",
+    "--set",
+    "sample.n=48",
+    "--set",
+    "sample.max_batch=4",
+    "--set",
+    "ce.train.epochs=40",
+    "--set",
+    "train.epochs=60",
+    "--set",
+    "run.threads=1",
+];
+
+#[track_caller]
+fn assert_same_files(a: &Place, b: &Place) {
+    let (a, b) = (timeless_files(&a.run_dir()), timeless_files(&b.run_dir()));
+    assert_eq!(
+        a.keys().collect::<Vec<_>>(),
+        b.keys().collect::<Vec<_>>(),
+        "the same files"
+    );
+    let differing: Vec<&String> = a.keys().filter(|name| a[*name] != b[*name]).collect();
+    assert!(differing.is_empty(), "{differing:?} differ");
+}
+
+#[test]
+fn five_kills_at_random_moments_leave_the_files_of_an_uninterrupted_run() {
+    let whole = Place::new();
+    let started = Instant::now();
+    whole.cdpo(LONG).succeeded();
+    let length = started.elapsed();
+
+    let seed = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64;
+    println!("an uninterrupted run takes {length:?}; moments from seed {seed}");
+    let moments = cdpo_model::Key::new(seed);
+    let killed = Place::new();
+    let mut kills = 0;
+    for i in 0..5 {
+        let share = 0.05 + 0.35 * moments.with(i).unit();
+        let moment = length.mul_f64(share);
+        let mut child = killed.spawn(LONG);
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let ended = output.status.code().is_some();
+        kills += u32::from(!ended);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let last = stderr.lines().last().unwrap_or_default().to_owned();
+        println!("killed after {moment:?}: {last}");
+    }
+    assert!(kills >= 3, "only {kills} of 5 kills came before the end");
+    killed.cdpo(LONG).succeeded();
+    assert_same_files(&whole, &killed);
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_goes_on_with_the_same_command() {
+    let whole = Place::new();
+    whole.cdpo(LONG).succeeded();
+
+    let place = Place::new();
+    let child = place.spawn(LONG);
+    let samples = place.run_dir().join("samples/trajectories.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while std::fs::metadata(&samples).map_or(0, |m| m.len()) == 0 {
+        assert!(Instant::now() < deadline, "no sample in 30 s");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let pid = child.id().to_string();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status();
+    assert!(kill.unwrap().success());
+    Outcome::of(&child.wait_with_output().unwrap()).failed(130, &["the same command goes on"]);
+
+    let again = place.cdpo(LONG).succeeded();
+    assert!(again.stderr.contains("going on"), "{again:#?}");
+    assert_same_files(&whole, &place);
+}
+
+#[test]
+fn a_finished_run_does_nothing_again_and_prints_the_same_table() {
+    let place = Place::new();
+    let first = place.cdpo(&["demo"]).succeeded();
+    let files = timeless_files(&place.run_dir());
+    let second = place.cdpo(&["demo"]).succeeded();
+    assert_eq!(first.stdout, second.stdout);
+    assert!(!second.stderr.contains("finished in"), "{second:#?}");
+    assert_eq!(files, timeless_files(&place.run_dir()));
+}
+
+#[test]
+fn a_changed_setting_reruns_what_depends_on_it_and_nothing_else() {
+    let place = Place::new();
+    place.cdpo(&["demo"]).succeeded();
+    let again = |set: &str| -> Vec<String> {
+        let plan = place.cdpo(&["demo", "--dry-run", "--set", set]).succeeded();
+        plan.stdout
+            .lines()
+            .filter(|line| line.contains("to do"))
+            .map(|line| line.split_whitespace().next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        again("ce.ce_beta=0.5"),
+        ["scored", "cdpo", "eval-cdpo", "table"]
+    );
+    assert_eq!(again("train.dpo.gamma=0.2"), ["dpo", "eval-dpo", "table"]);
+    assert_eq!(
+        again("eval.max_new_tokens=8"),
+        ["eval-base", "eval-dpo", "eval-cdpo", "table"]
+    );
+    assert_eq!(again("sample.max_batch=3"), [""; 0]);
+    assert_eq!(again("run.threads=1"), [""; 0]);
+}
