@@ -7,6 +7,7 @@ use crate::form::answer::{as_region, interval};
 use crate::form::matrix::as_vector;
 use crate::form::region::Region;
 use crate::form::sum::Sum;
+use crate::form::text::without_blanks;
 use crate::form::value::Value;
 use crate::options::GradeOptions;
 
@@ -56,7 +57,9 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
         (Value::Based(a, base), Value::Based(b, other)) => base == other && same_digits(a, b),
         (Value::Text(a), Value::Text(b)) => same_text(a, b),
         // A single letter may stand as text or as a symbol.
-        (Value::Text(text), Value::Scalar(q)) => q.sum.to_string().eq_ignore_ascii_case(text),
+        (Value::Text(text), Value::Scalar(q)) => {
+            text.chars().count() == 1 && q.sum.to_string().eq_ignore_ascii_case(text)
+        }
         (Value::Region(a), Value::Region(b)) => collection::same_regions(a, b, options),
         (Value::Region(a), Value::Tuple(open @ ('(' | '['), items, close)) => {
             interval(*open, items, *close).is_some_and(|b| collection::same_regions(a, &b, options))
@@ -120,10 +123,8 @@ fn same_text(a: &str, b: &str) -> bool {
     a == b || (!a.contains('\\') && !b.contains('\\') && letters(a) == letters(b))
 }
 
-/// The text without case and punctuation.
+/// The text without case, blanks and punctuation.
 fn letters(text: &str) -> String {
-    let kept = text.chars().filter(|c| {
-        !c.is_whitespace() && !matches!(c, '(' | ')' | '.' | '\'' | '"' | '*' | '{' | '}')
-    });
-    kept.flat_map(char::to_lowercase).collect()
+    let dress = |c: char| matches!(c, '(' | ')' | '.' | '\'' | '"' | '*' | '{' | '}');
+    without_blanks(text, |c| !dress(c)).to_lowercase()
 }

@@ -4,6 +4,7 @@
 pub(crate) mod ball;
 pub(crate) mod double;
 pub(crate) mod elementary;
+pub(crate) mod independent;
 pub(crate) mod point;
 pub(crate) mod residue;
 pub(crate) mod scalar;

@@ -16,6 +16,14 @@ pub(crate) fn call(function: Function, arguments: Vec<Sum>) -> Result<Sum, Refus
     let exact = match (arguments.as_slice(), &numbers) {
         ([x], _) if function == Function::Exp => Some(Sum::atom(Atom::E).symbolic_power(x)?),
         ([x], _) if function.takes_angle() => angle_function(function, x)?,
+        ([x], _)
+            if matches!(
+                function,
+                Function::Arcsin | Function::Arccos | Function::Arctan
+            ) =>
+        {
+            arc_function(function, x)?
+        }
         ([_], Some(q)) => number_function(function, &q[0])?,
         ([x], None) => symbolic_function(function, x)?,
         (_, Some(q)) => several_numbers(function, q)?,
@@ -172,6 +180,32 @@ fn angle_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal> {
         _ => return Ok(None),
     };
     top.div(&bottom).map(Some)
+}
+
+/// The angle whose sine, cosine or tangent is one of the exact values at multiples of π/4 and π/6.
+fn arc_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal> {
+    for (n, d) in [(0, 1), (1, 6), (1, 4), (1, 3), (1, 2)] {
+        for sign in [1, -1] {
+            let turns = ratio(sign * n, d);
+            let Some(sine) = sine(&turns)? else { continue };
+            let found = match function {
+                Function::Arctan => {
+                    let cosine = self::sine(&(&turns + ratio(1, 2)))?.unwrap_or_default();
+                    !cosine.is_zero() && sine.div(&cosine)? == *x
+                }
+                _ => sine == *x,
+            };
+            if found {
+                let turns = if function == Function::Arccos {
+                    ratio(1, 2) - turns
+                } else {
+                    turns
+                };
+                return Ok(Some(Sum::atom(Atom::Pi).scaled(&turns)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// sin(π t) for t a multiple of 1/4 or 1/6.

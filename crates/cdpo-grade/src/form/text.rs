@@ -41,9 +41,25 @@ pub(crate) fn as_written(surface: &str) -> String {
             text = text.replace(command, plain);
         }
     }
-    text.chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '{' | '}'))
-        .collect()
+    without_blanks(&text, |c| !matches!(c, '{' | '}'))
+}
+
+/// The characters to keep, without the blanks but those between digits: "1 2" is not 12.
+pub(crate) fn without_blanks(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut apart = false;
+    for c in text.chars() {
+        if c.is_whitespace() {
+            apart = true;
+        } else if keep(c) {
+            if apart && c.is_ascii_digit() && written.ends_with(|d: char| d.is_ascii_digit()) {
+                written.push(' ');
+            }
+            written.push(c);
+            apart = false;
+        }
+    }
+    written
 }
 
 /// Whether an answer is words alone: letters with blanks and light punctuation, at least one run of three letters.

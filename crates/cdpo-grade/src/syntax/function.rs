@@ -35,9 +35,11 @@ pub(super) fn command(input: &mut Input<'_>) -> Parsed<Expr> {
         | "operatorname" => {
             return text(input, name);
         }
-        "lor" | "land" | "vee" | "wedge" | "cup" | "cap" | "setminus" | "end" | "rangle"
-        | "rbrace" | "rfloor" | "rceil" | "rvert" | "rbrack" | "choose" | "mid" | "degree"
-        | "pmod" => return fail(),
+        "pm" | "mp" | "cdot" | "times" | "ast" | "bullet" | "div" | "bmod" | "mod" | "lor"
+        | "land" | "vee" | "wedge" | "cup" | "cap" | "setminus" | "end" | "rangle" | "rbrace"
+        | "rfloor" | "rceil" | "rvert" | "rbrack" | "choose" | "mid" | "degree" | "pmod" => {
+            return fail();
+        }
         _ if super::relation::named(name).is_some() => return fail(),
         _ => {}
     }

@@ -75,7 +75,20 @@ pub(super) fn is_bare_unit(text: &str) -> bool {
         .unwrap_or(text.len());
     matches!(
         &text[..len],
-        "cm" | "mm" | "km" | "ft" | "kg" | "lb" | "lbs" | "oz" | "yd" | "hr" | "hrs" | "mph" | "mL"
+        "cm" | "mm"
+            | "km"
+            | "ft"
+            | "kg"
+            | "lb"
+            | "lbs"
+            | "oz"
+            | "yd"
+            | "hr"
+            | "hrs"
+            | "mph"
+            | "mL"
+            | "am"
+            | "pm"
     )
 }
 
