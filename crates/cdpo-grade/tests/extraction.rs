@@ -1,0 +1,147 @@
+//! Which answer is found in a response, by which rule, and where.
+
+use cdpo_grade::{Extraction, GradeOptions, Grader, Outcome, Rule};
+
+#[track_caller]
+fn found(extraction: Extraction, response: &str, text: &str, rule: Rule) {
+    let grader = Grader::new(GradeOptions {
+        extraction,
+        ..GradeOptions::default()
+    });
+    let found = grader
+        .extract(response)
+        .unwrap_or_else(|| panic!("nothing found in {response:?}"));
+    assert_eq!(
+        (found.text.as_ref(), found.rule),
+        (text, rule),
+        "{response:?}"
+    );
+    if let std::borrow::Cow::Borrowed(text) = found.text {
+        assert_eq!(&response[found.span], text);
+    }
+}
+
+#[track_caller]
+fn nothing(extraction: Extraction, response: &str) {
+    let grader = Grader::new(GradeOptions {
+        extraction,
+        ..GradeOptions::default()
+    });
+    assert_eq!(grader.extract(response), None);
+}
+
+#[test]
+fn an_announced_answer_is_found_and_what_follows_it_ignored() {
+    let auto = |response, text, rule| found(Extraction::Auto, response, text, rule);
+    auto("3 + 4 = 7\n#### 7", "7", Rule::HashMarks);
+    auto(
+        "She has 3 + 4 = 7 eggs. The answer is 7.",
+        "7",
+        Rule::AnswerIs,
+    );
+    auto(
+        "The answer is $1,234.50. That is a lot.",
+        "$1,234.50",
+        Rule::AnswerIs,
+    );
+    auto("So the answer is: **12**", "12", Rule::AnswerIs);
+    auto(
+        "Answer: x = 5\nLet me check that 5 works.",
+        "x = 5",
+        Rule::AnswerIs,
+    );
+    auto(
+        "Thus $x=\\boxed{\\frac{1}{2}}$, since 3 > 2.",
+        "\\frac{1}{2}",
+        Rule::Boxed,
+    );
+    auto("Thus $\\boxed 2$.", "2", Rule::Boxed);
+    auto("It is \\fbox{7} or so.", "7", Rule::Boxed);
+    auto(
+        "First \\boxed{1}. No, it must be \\boxed{2}.",
+        "2",
+        Rule::Boxed,
+    );
+    auto("$\\boxed{1}$ and $\\boxed{2}$", "1, 2", Rule::Boxed);
+    auto(
+        "Final Answer: The final answer is $3$. I hope it is correct. Note: 4.",
+        "3",
+        Rule::AnswerIs,
+    );
+    auto(
+        "$\\boxed{255}$ so far. Final Answer: The final answer is $10,455$.",
+        "10,455",
+        Rule::AnswerIs,
+    );
+    auto(
+        "Rounding before the final answer is a common one. $\\boxed{80}$",
+        "80",
+        Rule::Boxed,
+    );
+    auto(
+        "<think>\\boxed{1}</think> It is \\boxed{2}.",
+        "2",
+        Rule::Boxed,
+    );
+    auto(
+        "The answer is 8.\n\nQuestion: 1+1?\nAnswer: The answer is 2.",
+        "8",
+        Rule::AnswerIs,
+    );
+}
+
+#[test]
+fn an_answer_without_announcement_is_the_whole_or_the_last_formula_or_number() {
+    let auto = |response, text, rule| found(Extraction::Auto, response, text, rule);
+    auto("x^2+2x+1", "x^2+2x+1", Rule::Whole);
+    auto("Evelyn", "Evelyn", Rule::Whole);
+    auto("We find that $x < 3$ holds.", "x < 3", Rule::LastFormula);
+    auto(
+        "Each gets 3 pens, so $3 \\cdot 4$ pens make 12 in all",
+        "12",
+        Rule::LastNumber,
+    );
+    auto("It costs -3.50% less", "-3.50%", Rule::LastNumber);
+    auto("The part is 3/4 of it", "3/4", Rule::LastNumber);
+    nothing(Extraction::Auto, " \n ");
+    nothing(Extraction::Math, "It is 12 in all");
+}
+
+#[test]
+fn the_filters_of_lm_evaluation_harness_are_kept() {
+    let strict = |response, text, rule| found(Extraction::Gsm8kStrict, response, text, rule);
+    strict("… #### 1,234\nmore #### 5", "1,234", Rule::HashMarks);
+    strict("The answer is 12. The answer is 13.", "12", Rule::AnswerIs);
+    nothing(Extraction::Gsm8kStrict, "The answer is $12.");
+    nothing(Extraction::Gsm8kStrict, "the answer is 12.");
+    let flexible =
+        |response, text| found(Extraction::Gsm8kFlexible, response, text, Rule::LastNumber);
+    flexible("It was 5, now it is -12.50.", "-12.50");
+    flexible("He pays $1,200 in all", "$1,200");
+    flexible("Seven: 7", "7");
+    nothing(Extraction::Gsm8kFlexible, "none.");
+}
+
+#[test]
+fn an_option_is_found_and_denied_options_are_not() {
+    let choice = |response, text| found(Extraction::Choice, response, text, Rule::Choice);
+    choice("The answer is for sure D, it can't be A or B", "D");
+    choice("It's not A, therefore I think it's B", "B");
+    choice("(C) Cecile", "C");
+    nothing(Extraction::Choice, "Alina");
+}
+
+#[test]
+fn the_two_gsm8k_conventions_differ_where_they_should() {
+    let grade = |extraction| {
+        let grader = Grader::new(GradeOptions {
+            extraction,
+            ..GradeOptions::default()
+        });
+        grader
+            .grade("The answer is 7. She bought 3 more.", "#### 7")
+            .outcome
+    };
+    assert_eq!(grade(Extraction::Gsm8kStrict), Outcome::Correct);
+    assert_eq!(grade(Extraction::Gsm8kFlexible), Outcome::Wrong);
+}
