@@ -127,7 +127,7 @@ fn unmarked<'a>(
     if text.len() <= MAX_WHOLE {
         let words = prose::words(text);
         if (words == 0 && text.contains('\\'))
-            || ((words < 2 || text.contains('\\')) && is_formula(text))
+            || ((words < 2 || (text.contains('\\') && !text.contains('$'))) && is_formula(text))
         {
             return Extracted::slice(response, body, Rule::Whole);
         }

@@ -18,7 +18,9 @@ pub(super) fn conjunction(content: &str) -> Option<&str> {
 
 /// Whether a run of letters is a word rather than a product of symbols.
 pub(super) fn is_word(run: &str) -> bool {
-    run.len() >= 4 && run.bytes().any(|b| b.is_ascii_lowercase())
+    let lower = run.bytes().filter(u8::is_ascii_lowercase).count();
+    (run.len() >= 4 && lower > 0)
+        || (run.len() == 3 && lower == 2 && !run.as_bytes()[0].is_ascii_lowercase())
         || matches!(
             run,
             "pct"
