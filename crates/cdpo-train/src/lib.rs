@@ -1,1 +1,37 @@
-//! cdpo-train
+//! Losses, optimizer, schedules, checkpoints and the one training loop.
+//!
+//! Goes in: a model, an adapter, examples as token ids, settings. Comes out: a trained adapter, per-step metrics under TRL's
+//! names, checkpoints from which a run goes on bit for bit.
+//!
+//! Data flow of one step, all in [`run()`]: the plan names the examples; each micro-batch becomes one token forest; the engine
+//! gives per-token log-probabilities; the loss, a pure function, gives their derivatives; the engine turns these into
+//! parameter gradients, which add up over micro-batches; clipping and AdamW change the parameters.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod batch;
+mod checkpoint;
+mod crc32c;
+mod error;
+mod example;
+mod journal;
+pub mod losses;
+mod method;
+mod metrics;
+pub mod optimizer;
+mod plan;
+mod reference;
+mod run;
+mod schedule;
+mod settings;
+#[cfg(test)]
+mod settings_tests;
+pub mod tensorboard;
+
+pub use error::{Error, Result};
+pub use example::{LeftOut, TrainSet};
+pub use journal::{METRICS, StepTiming, TENSORBOARD, TIMINGS};
+pub use method::{LossSettings, Method};
+pub use metrics::{PairMetrics, StepMetrics};
+pub use run::{Event, Job, Observer, TrainReport, run};
+pub use schedule::{Decay, Schedule};
+pub use settings::{Checked, Faults, Length, TrainSettings, WarmUp};

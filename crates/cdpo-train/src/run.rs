@@ -1,0 +1,451 @@
+//! The one training loop: every method, fresh or resumed.
+//!
+//! Goes in: model, adapter, examples, reference, checked settings, a folder. Comes out: the trained adapter and every
+//! step's metrics. The folder afterwards holds `checkpoints/`, `metrics.jsonl`, `timings.jsonl`, `tensorboard/` and, for
+//! methods with a reference, `reference.bin`. Run again on the same folder it goes on from the last checkpoint, and ends
+//! with the bits of a run that was never interrupted.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cdpo_model::{Adapter, AdapterStack, Arena, Key, Model, TrainOptions};
+
+use crate::batch::{Normalisers, Objective, pack};
+use crate::checkpoint::{self, State};
+use crate::error::{Error, Result};
+use crate::example::{self, Item, LeftOut, TrainSet};
+use crate::journal::Journal;
+use crate::metrics::{StepMetrics, Sums};
+use crate::optimizer::{AdamW, clip};
+use crate::plan::Plan;
+use crate::reference;
+use crate::settings::{Checked, TrainSettings};
+
+/// Everything a run starts from.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The frozen base model.
+    pub model: &'a Model,
+    /// Identifies the base model's content (`Checkpoint::content_id`), for resuming and for the reference cache.
+    pub model_id: &'a str,
+    /// The adapter to train.
+    pub adapter: Adapter,
+    /// Frozen adapters under it, for instance the fine-tuned start of a preference method; usually none.
+    pub under: &'a [&'a Adapter],
+    /// What the policy is compared with: frozen adapters on the base, none being the base itself.
+    pub reference: &'a [&'a Adapter],
+    /// What to train on.
+    pub examples: &'a TrainSet,
+    /// Tokens that stand before every prompt (few-shot exemplars); usually none.
+    pub prefix_ids: &'a [u32],
+    /// The settings.
+    pub settings: &'a TrainSettings,
+    /// The run's folder; made if it is not there.
+    pub dir: &'a Path,
+    /// Where the reference's log-probabilities are kept; several runs may share it, one after the other.
+    /// `None`: `reference.bin` in `dir`.
+    pub reference_cache: Option<&'a Path>,
+}
+
+/// What a run tells while it works. The observer's `Break` stops it: after a step, with a checkpoint of that step.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Something the user should know; not an error.
+    Warning(&'a str),
+    /// Training is about to start.
+    Started {
+        /// Examples that are trained on.
+        examples: usize,
+        /// Steps done in an earlier sitting.
+        done: u64,
+        /// Steps in all.
+        total_steps: u64,
+        /// Steps of warm-up.
+        warmup_steps: u64,
+    },
+    /// The reference's log-probabilities of an example were computed.
+    Reference {
+        /// Examples done.
+        done: usize,
+        /// Examples in all.
+        all: usize,
+    },
+    /// An optimizer step is done.
+    Step(&'a StepMetrics),
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Steps done.
+        step: u64,
+        /// Its folder.
+        path: &'a Path,
+    },
+}
+
+/// Looks at [`Event`]s.
+pub type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'o;
+
+/// What a run ends with.
+#[derive(Debug)]
+pub struct TrainReport {
+    /// The adapter, trained as far as the run went.
+    pub adapter: Adapter,
+    /// Whether all steps were done; otherwise the observer stopped the run.
+    pub finished: bool,
+    /// Steps done, in all sittings.
+    pub steps: u64,
+    /// Steps in all.
+    pub total_steps: u64,
+    /// Tokens computed in all sittings, prompts included, the reference's not.
+    pub tokens: u64,
+    /// Every step's metrics, earlier sittings included.
+    pub metrics: Vec<StepMetrics>,
+    /// Examples that were left out.
+    pub left_out: LeftOut,
+}
+
+/// Trains.
+///
+/// # Errors
+/// If the settings are faulty, no example is left, the warm-up does not end within the run, a number is not finite, a
+/// parameter has no gradient, a file cannot be read or written, or the folder holds another run.
+pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
+    let settings = job.settings.validate()?;
+    let loss = settings.method.pair_loss(settings.loss);
+    let weights = loss.as_ref().map(|l| l.weights());
+    let context = job.model.config().max_positions;
+    let (items, left_out) = example::prepare(
+        job.examples,
+        &settings,
+        weights,
+        job.prefix_ids.len(),
+        context,
+    )?;
+    let mut plan = Plan::new(items.len(), &settings);
+    let schedule = settings.schedule(plan.total_steps);
+    if schedule.warmup_steps >= plan.total_steps {
+        return Err(Error::WarmUp {
+            warmup_steps: schedule.warmup_steps,
+            total_steps: plan.total_steps,
+            examples: items.len(),
+            per_step: settings.examples_per_step(),
+            epochs: plan.epoch(plan.total_steps),
+        });
+    }
+    std::fs::create_dir_all(job.dir).map_err(|e| Error::io(job.dir, "create the folder", e))?;
+
+    let identity = identity(&job, &settings, &items);
+    let mut params = job.adapter.arena().clone();
+    let mut adamw = AdamW::new(settings.adamw, &params);
+    let last = checkpoint::list(job.dir)?.pop();
+    let state = match &last {
+        Some(path) => checkpoint::read(path, &identity, &mut params, &mut adamw)?,
+        None => State::new(0, 0, identity),
+    };
+    let (journal, metrics) = Journal::resume(job.dir, state.step)?;
+    let mut adapter = job.adapter;
+    adapter.set(&params)?;
+
+    let mut flow = ControlFlow::Continue(());
+    if let Some(warning) = left_out.warning(&settings) {
+        flow = observer(Event::Warning(&warning));
+    }
+    let mut report = TrainReport {
+        adapter,
+        finished: false,
+        steps: state.step,
+        total_steps: plan.total_steps,
+        tokens: state.tokens,
+        metrics,
+        left_out,
+    };
+    report.finished = report.steps >= plan.total_steps;
+    if report.finished || flow.is_break() {
+        return Ok(report);
+    }
+
+    let needs_reference = loss.as_ref().is_some_and(|l| l.needs_reference());
+    let objective = loss.map_or(Objective::Sft, |loss| {
+        Objective::Pairs(loss, settings.sft_term)
+    });
+    let reference = if needs_reference {
+        let stack = AdapterStack::frozen(job.reference);
+        let default = job.dir.join("reference.bin");
+        let path = job.reference_cache.unwrap_or(&default);
+        let score =
+            |p: &crate::batch::Packed| Ok(job.model.score(&p.forest, &stack, &p.targets)?);
+        let progress = |done, all| observer(Event::Reference { done, all });
+        match reference::logps(
+            &items,
+            job.prefix_ids,
+            &model_identity(job.model_id, job.reference),
+            path,
+            score,
+            progress,
+        )? {
+            Some(values) => values,
+            None => return Ok(report),
+        }
+    } else {
+        Vec::new()
+    };
+    let started = Event::Started {
+        examples: items.len(),
+        done: report.steps,
+        total_steps: plan.total_steps,
+        warmup_steps: schedule.warmup_steps,
+    };
+    if observer(started).is_break() {
+        return Ok(report);
+    }
+
+    let mut trainer = Trainer {
+        model: job.model,
+        under: job.under,
+        prefix: job.prefix_ids,
+        items: &items,
+        reference: &reference,
+        objective,
+        settings: &settings,
+        grads: Arena::zeros(params.layout().clone()),
+        params,
+        adamw,
+        journal,
+        last_checkpoint: last,
+    };
+    let mut state = state;
+    while state.step < plan.total_steps {
+        let begun = Instant::now();
+        let chosen = plan.step(state.step);
+        let learning_rate = schedule.at(state.step);
+        let epoch = plan.epoch(state.step + 1);
+        let (metrics, tokens) =
+            trainer.step(&mut report.adapter, &chosen, &state, learning_rate, epoch)?;
+        state.step += 1;
+        state.tokens += tokens;
+        trainer.journal.append(&metrics, begun.elapsed(), tokens)?;
+        let stop = observer(Event::Step(&metrics)).is_break();
+        report.metrics.push(metrics);
+        (report.steps, report.tokens) = (state.step, state.tokens);
+        report.finished = state.step == plan.total_steps;
+        if stop || report.finished || state.step.is_multiple_of(settings.checkpoint_every) {
+            let path = checkpoint::write(
+                job.dir,
+                &state,
+                &trainer.params,
+                &trainer.adamw,
+                settings.keep_checkpoints,
+            )?;
+            let stop = observer(Event::Checkpoint {
+                step: state.step,
+                path: &path,
+            })
+            .is_break()
+                || stop;
+            trainer.last_checkpoint = Some(path);
+            if stop {
+                break;
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// What changes between steps.
+struct Trainer<'a> {
+    model: &'a Model,
+    under: &'a [&'a Adapter],
+    prefix: &'a [u32],
+    items: &'a [Item],
+    reference: &'a [Vec<Vec<f32>>],
+    objective: Objective,
+    settings: &'a Checked,
+    params: Arena,
+    grads: Arena,
+    adamw: AdamW,
+    journal: Journal,
+    last_checkpoint: Option<PathBuf>,
+}
+
+impl Trainer<'_> {
+    /// One optimizer step on the examples `chosen`: metrics and the tokens computed.
+    fn step(
+        &mut self,
+        adapter: &mut Adapter,
+        chosen: &[usize],
+        state: &State,
+        learning_rate: f64,
+        epoch: f64,
+    ) -> Result<(StepMetrics, u64)> {
+        let step = state.step + 1;
+        let items = |indices: &[usize]| indices.iter().map(|&i| &self.items[i]).collect::<Vec<_>>();
+        let normalisers = Normalisers::of(items(chosen));
+        let dropout = (adapter.config().dropout > 0.0)
+            .then(|| Key::new(self.settings.seed).with_str("dropout").with(step));
+        let options = TrainOptions {
+            dropout,
+            recompute: self.settings.recompute,
+        };
+        let mut sums = Sums::default();
+        let mut tokens = 0;
+        self.grads.data.fill(0.0);
+        for micro in chosen.chunks(self.settings.batch_size) {
+            let examples = items(micro);
+            let packed = pack(examples.iter().copied(), self.prefix);
+            tokens += packed.forest.rows() as u64;
+            let mut stack = self.under.to_vec();
+            stack.push(adapter);
+            let stack = AdapterStack::training(&stack, self.under.len());
+            let pass =
+                self.model
+                    .train_forward(&packed.forest, &stack, &packed.targets, &options)?;
+            if pass.logps.iter().any(|x| !x.is_finite()) {
+                return Err(self.not_finite(step, "a token's log-probability", micro));
+            }
+            let reference: Vec<&[Vec<f32>]> = if self.reference.is_empty() {
+                Vec::new()
+            } else {
+                micro
+                    .iter()
+                    .map(|&i| self.reference[i].as_slice())
+                    .collect()
+            };
+            let dlogps = self.objective.gradient(
+                &examples,
+                &packed,
+                &pass.logps,
+                &reference,
+                normalisers,
+                &mut sums,
+            );
+            if !sums.loss.is_finite() || dlogps.iter().any(|x| !x.is_finite()) {
+                return Err(self.not_finite(step, "the loss", micro));
+            }
+            self.model
+                .train_backward(pass, &stack, &dlogps, &mut self.grads)?;
+        }
+        if step == 1 {
+            check_reached(&self.params, &self.grads)?;
+        }
+        let grad_norm = clip(&mut self.grads, self.settings.max_grad_norm);
+        if !grad_norm.is_finite() {
+            return Err(self.not_finite(step, "the gradient", chosen));
+        }
+        self.adamw
+            .step(&mut self.params, &self.grads, learning_rate);
+        adapter.set(&self.params)?;
+        let loss = sums.loss;
+        let metrics = StepMetrics {
+            step,
+            epoch,
+            loss,
+            pairs: sums.into_pairs(),
+            grad_norm,
+            learning_rate,
+            tokens: state.tokens + tokens,
+        };
+        Ok((metrics, tokens))
+    }
+
+    fn not_finite(&self, step: u64, what: &str, chosen: &[usize]) -> Error {
+        let examples = chosen.iter().map(|&i| self.items[i].id.clone()).collect();
+        Error::NotFinite {
+            step,
+            what: what.to_owned(),
+            examples,
+            checkpoint: self.last_checkpoint.clone(),
+        }
+    }
+}
+
+/// Every tensor must have a gradient that is not all zero, except a LoRA `A` whose `B` is still zero. If nothing at all has
+/// one, the loss itself is flat here (equal responses, weights of zero), which is for the data to answer.
+fn check_reached(params: &Arena, grads: &Arena) -> Result<()> {
+    let zero = |values: Option<&[f32]>| values.is_none_or(|v| v.iter().all(|&x| x == 0.0));
+    if grads.data.iter().all(|&x| x == 0.0) {
+        return Ok(());
+    }
+    let entries = grads.layout().entries();
+    let silent = |name: &str| {
+        let waiting =
+            name.contains(".lora_A.") && zero(params.view(&name.replace(".lora_A.", ".lora_B.")));
+        !waiting && zero(grads.view(name))
+    };
+    let missing: Vec<&str> = entries
+        .iter()
+        .map(|e| e.name.as_str())
+        .filter(|name| silent(name))
+        .collect();
+    match missing.first() {
+        Some(first) => Err(Error::NoGradient {
+            count: missing.len(),
+            all: entries.len(),
+            first: (*first).to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn model_identity(model_id: &str, adapters: &[&Adapter]) -> String {
+    let ids = adapters.iter().map(|a| a.content_id());
+    std::iter::once(model_id.to_owned())
+        .chain(ids)
+        .collect::<Vec<_>>()
+        .join("+")
+}
+
+/// All that the numbers of a run depend on, part by part, so that a difference can be named.
+fn identity(job: &Job<'_>, settings: &Checked, items: &[Item]) -> Vec<(String, String)> {
+    // How often checkpoints are written and whether blocks are recomputed changes no number.
+    let settings = Checked {
+        checkpoint_every: 1,
+        keep_checkpoints: 1,
+        recompute: false,
+        ..settings.clone()
+    };
+    [
+        ("settings", format!("{settings:?}")),
+        ("model", model_identity(job.model_id, job.under)),
+        ("reference", model_identity(job.model_id, job.reference)),
+        ("adapter at the start", job.adapter.content_id()),
+        ("examples", example::content_id(items, job.prefix_ids)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cdpo_model::arena::Layout;
+
+    use super::*;
+
+    fn arena(a: f32, b: f32, other: f32) -> Arena {
+        let names = ["q.lora_A.weight", "q.lora_B.weight", "k.lora_B.weight"];
+        let mut arena = Arena::zeros(Arc::new(Layout::new(
+            names.map(|n| (n.to_owned(), vec![1, 1])),
+        )));
+        arena.data.copy_from_slice(&[a, b, other]);
+        arena
+    }
+
+    #[test]
+    fn a_trained_tensor_without_gradient_is_an_error() {
+        let error = check_reached(&arena(1.0, 1.0, 1.0), &arena(0.5, 0.5, 0.0))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("1 of the 3") && error.contains("`k.lora_B.weight`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_lora_a_waits_for_its_b_and_no_longer() {
+        assert!(check_reached(&arena(1.0, 0.0, 0.0), &arena(0.0, 0.5, 0.5)).is_ok());
+        assert!(check_reached(&arena(1.0, 0.1, 0.0), &arena(0.0, 0.5, 0.5)).is_err());
+    }
+}

@@ -1,0 +1,374 @@
+//! Training settings as typed by a user, checked and completed with the paper's values.
+//!
+//! [`TrainSettings`] is what a recipe holds: every field may be left out. [`TrainSettings::validate`] reports all faults
+//! together, or gives [`Checked`] settings in which every value is known.
+
+use serde::{Deserialize, Serialize};
+
+use crate::method::{LossSettings, Method};
+use crate::optimizer::AdamWSettings;
+use crate::schedule::{Decay, Schedule};
+
+/// Settings of one training run. A field left out takes the paper's value (Lin et al. 2025, appendix), which may depend
+/// on the method; values below are given as `sft` / preference methods.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainSettings {
+    /// The method; `cdpo` if left out.
+    pub method: Method,
+    /// KL coefficient, `> 0` (TRL's `beta`): none / 1.0. (The released code has 0.1.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// Probability that a preference label is flipped, in `[0, 0.5)`: none / 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
+    /// Factor `>= 0` of the chosen responses' mean token NLL that is added to a preference loss (TRL's `rpo_alpha`):
+    /// none / 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sft_term: Option<f64>,
+    /// Peak learning rate, `> 0`: 3e-4 / 4e-5 for the paper's losses and 2e-5 for the other ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// What follows the warm-up: cosine / linear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Decay>,
+    /// Steps of linear warm-up. Give this or `warmup_ratio`: 100 / none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<u64>,
+    /// Share of all steps, in `[0, 1)`, that is warm-up, rounded up, but never the last step: none / 0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup_ratio: Option<f64>,
+    /// Passes over the examples, `> 0`: 1 / 3. A part of a pass ends within it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<f64>,
+    /// Optimizer steps, `>= 1`, instead of `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Examples computed at once, `>= 1`: 6 / 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+    /// Micro-batches of `batch_size` in an optimizer step, `>= 1`: 1 / 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accumulation: Option<usize>,
+    /// Decoupled weight decay, `>= 0`: 0 / 0.01.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// AdamW's first decay, in `[0, 1)`: 0.9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta1: Option<f64>,
+    /// AdamW's second decay, in `[0, 1)`: 0.999.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    /// AdamW's epsilon, `> 0`: 1e-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Limit of the gradient's norm; 0 for none: 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
+    /// Longest prompt kept, in tokens: 511. (The paper keeps prompts of less than 512 tokens.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_prompt_tokens: Option<usize>,
+    /// Longest prompt with response kept, in tokens: 1023. (The paper: less than 1024.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// Seed of shuffling and dropout: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Steps between checkpoints, `>= 1`; there is always one at the end: 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u64>,
+    /// Newest checkpoints kept, `>= 1`: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_checkpoints: Option<usize>,
+    /// Run each block again in the backward pass: less memory, about a third more time, the same numbers: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recompute: Option<bool>,
+}
+
+/// How long the warm-up is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WarmUp {
+    /// A number of steps.
+    Steps(u64),
+    /// A share of all steps, rounded up.
+    Ratio(f64),
+}
+
+/// How long to train.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Length {
+    /// Passes over the examples.
+    Epochs(f64),
+    /// Optimizer steps.
+    Steps(u64),
+}
+
+/// Settings whose ranges hold and whose values are all known. Made by [`TrainSettings::validate`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// The method.
+    pub method: Method,
+    /// What its loss needs.
+    pub loss: LossSettings,
+    /// Factor of the chosen responses' NLL beside a preference loss.
+    pub sft_term: f64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// What follows the warm-up.
+    pub decay: Decay,
+    /// The warm-up.
+    pub warmup: WarmUp,
+    /// How long to train.
+    pub length: Length,
+    /// Examples computed at once.
+    pub batch_size: usize,
+    /// Micro-batches in a step.
+    pub accumulation: usize,
+    /// The optimizer's constants.
+    pub adamw: AdamWSettings,
+    /// Limit of the gradient's norm, 0 for none.
+    pub max_grad_norm: f64,
+    /// Longest prompt kept.
+    pub max_prompt_tokens: usize,
+    /// Longest prompt with response kept.
+    pub max_tokens: usize,
+    /// Seed of shuffling and dropout.
+    pub seed: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Newest checkpoints kept.
+    pub keep_checkpoints: usize,
+    /// Whether blocks are run again in the backward pass.
+    pub recompute: bool,
+}
+
+/// Everything that is wrong with some settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "training settings: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl TrainSettings {
+    /// Settings of a method with the paper's values.
+    pub fn of(method: Method) -> Self {
+        Self {
+            method,
+            ..Self::default()
+        }
+    }
+
+    /// Checks ranges and combinations, and completes what was left out.
+    ///
+    /// # Errors
+    /// All faults together.
+    pub fn validate(&self) -> Result<Checked, Faults> {
+        let mut faults = Vec::new();
+        let pairs = self.method.takes_pairs();
+        let papers = matches!(
+            self.method,
+            Method::Cdpo | Method::WeightedDpo | Method::CdpoReferenceCompat
+        );
+        {
+            let mut number = |name: &str, value: Option<f64>, ok: fn(f64) -> bool, range: &str| {
+                if let Some(x) = value.filter(|&x| !ok(x) || !x.is_finite()) {
+                    faults.push(format!("{name} must {range}, not {x}"));
+                }
+            };
+            let positive = |x: f64| x > 0.0;
+            let not_negative = |x: f64| x >= 0.0;
+            let share = |x: f64| (0.0..1.0).contains(&x);
+            number("gamma", self.gamma, positive, "be greater than 0");
+            number(
+                "label_smoothing",
+                self.label_smoothing,
+                |x| (0.0..0.5).contains(&x),
+                "lie in [0, 0.5)",
+            );
+            number("sft_term", self.sft_term, not_negative, "be at least 0");
+            number(
+                "learning_rate",
+                self.learning_rate,
+                positive,
+                "be greater than 0",
+            );
+            number("warmup_ratio", self.warmup_ratio, share, "lie in [0, 1)");
+            number("epochs", self.epochs, positive, "be greater than 0");
+            number(
+                "weight_decay",
+                self.weight_decay,
+                not_negative,
+                "be at least 0",
+            );
+            number("beta1", self.beta1, share, "lie in [0, 1)");
+            number("beta2", self.beta2, share, "lie in [0, 1)");
+            number("epsilon", self.epsilon, positive, "be greater than 0");
+            number(
+                "max_grad_norm",
+                self.max_grad_norm,
+                not_negative,
+                "be at least 0 (0: no limit)",
+            );
+        }
+        let counts = [
+            ("max_steps", self.max_steps),
+            ("checkpoint_every", self.checkpoint_every),
+            ("batch_size", self.batch_size.map(|n| n as u64)),
+            ("accumulation", self.accumulation.map(|n| n as u64)),
+            ("keep_checkpoints", self.keep_checkpoints.map(|n| n as u64)),
+            (
+                "max_prompt_tokens",
+                self.max_prompt_tokens.map(|n| n as u64),
+            ),
+        ];
+        for (name, _) in counts.into_iter().filter(|&(_, value)| value == Some(0)) {
+            faults.push(format!("{name} must be at least 1, not 0"));
+        }
+        if self.warmup_steps.is_some() && self.warmup_ratio.is_some() {
+            faults.push("warmup_steps and warmup_ratio are both given; keep one".to_owned());
+        }
+        if self.epochs.is_some() && self.max_steps.is_some() {
+            faults.push("epochs and max_steps are both given; keep one".to_owned());
+        }
+        if !pairs {
+            let given = [
+                ("gamma", self.gamma.is_some()),
+                ("label_smoothing", self.label_smoothing.is_some()),
+                ("sft_term", self.sft_term.is_some()),
+            ];
+            for (name, _) in given.into_iter().filter(|&(_, given)| given) {
+                faults.push(format!("{name} has no meaning for method sft; remove it"));
+            }
+        }
+        let max_prompt_tokens = self.max_prompt_tokens.unwrap_or(511);
+        let max_tokens = self.max_tokens.unwrap_or(1023);
+        if max_tokens < 2 {
+            faults.push(format!("max_tokens must be at least 2, not {max_tokens}"));
+        } else if self.max_prompt_tokens.is_some() && max_tokens <= max_prompt_tokens {
+            faults.push(format!(
+                "max_tokens ({max_tokens}) must be greater than max_prompt_tokens ({max_prompt_tokens}), since it counts prompt and response together"
+            ));
+        }
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+
+        let by_kind = |sft: f64, preference: f64| if pairs { preference } else { sft };
+        Ok(Checked {
+            method: self.method,
+            loss: LossSettings {
+                gamma: self.gamma.unwrap_or(1.0),
+                label_smoothing: self.label_smoothing.unwrap_or(0.0),
+            },
+            sft_term: self.sft_term.unwrap_or(0.0),
+            learning_rate: self
+                .learning_rate
+                .unwrap_or(by_kind(3e-4, if papers { 4e-5 } else { 2e-5 })),
+            decay: self
+                .schedule
+                .unwrap_or(if pairs { Decay::Linear } else { Decay::Cosine }),
+            warmup: match (self.warmup_steps, self.warmup_ratio) {
+                (Some(steps), _) => WarmUp::Steps(steps),
+                (None, Some(ratio)) => WarmUp::Ratio(ratio),
+                (None, None) if pairs => WarmUp::Ratio(0.1),
+                (None, None) => WarmUp::Steps(100),
+            },
+            length: match self.max_steps {
+                Some(steps) => Length::Steps(steps),
+                None => Length::Epochs(self.epochs.unwrap_or(by_kind(1.0, 3.0))),
+            },
+            batch_size: self.batch_size.unwrap_or(if pairs { 2 } else { 6 }),
+            accumulation: self.accumulation.unwrap_or(if pairs { 4 } else { 1 }),
+            adamw: AdamWSettings {
+                beta1: self.beta1.unwrap_or(0.9),
+                beta2: self.beta2.unwrap_or(0.999),
+                epsilon: self.epsilon.unwrap_or(1e-8),
+                weight_decay: self.weight_decay.unwrap_or(by_kind(0.0, 0.01)),
+            },
+            max_grad_norm: self.max_grad_norm.unwrap_or(1.0),
+            max_prompt_tokens,
+            max_tokens,
+            seed: self.seed.unwrap_or(0),
+            checkpoint_every: self.checkpoint_every.unwrap_or(50),
+            keep_checkpoints: self.keep_checkpoints.unwrap_or(2),
+            recompute: self.recompute.unwrap_or(false),
+        })
+    }
+}
+
+impl Checked {
+    /// The same settings in a user's form, every value that applies written out: for a resolved recipe.
+    pub fn resolved(&self) -> TrainSettings {
+        let pairs = self.method.takes_pairs();
+        let pair_only = |x: f64| pairs.then_some(x);
+        TrainSettings {
+            method: self.method,
+            gamma: pair_only(self.loss.gamma),
+            label_smoothing: pair_only(self.loss.label_smoothing),
+            sft_term: pair_only(self.sft_term),
+            learning_rate: Some(self.learning_rate),
+            schedule: Some(self.decay),
+            warmup_steps: if let WarmUp::Steps(n) = self.warmup {
+                Some(n)
+            } else {
+                None
+            },
+            warmup_ratio: if let WarmUp::Ratio(r) = self.warmup {
+                Some(r)
+            } else {
+                None
+            },
+            epochs: if let Length::Epochs(n) = self.length {
+                Some(n)
+            } else {
+                None
+            },
+            max_steps: if let Length::Steps(n) = self.length {
+                Some(n)
+            } else {
+                None
+            },
+            batch_size: Some(self.batch_size),
+            accumulation: Some(self.accumulation),
+            weight_decay: Some(self.adamw.weight_decay),
+            beta1: Some(self.adamw.beta1),
+            beta2: Some(self.adamw.beta2),
+            epsilon: Some(self.adamw.epsilon),
+            max_grad_norm: Some(self.max_grad_norm),
+            max_prompt_tokens: (self.max_tokens > self.max_prompt_tokens)
+                .then_some(self.max_prompt_tokens),
+            max_tokens: Some(self.max_tokens),
+            seed: Some(self.seed),
+            checkpoint_every: Some(self.checkpoint_every),
+            keep_checkpoints: Some(self.keep_checkpoints),
+            recompute: Some(self.recompute),
+        }
+    }
+
+    /// Examples that an optimizer step takes.
+    pub fn examples_per_step(&self) -> usize {
+        self.batch_size * self.accumulation
+    }
+
+    /// The learning rates of a run of `total_steps`.
+    pub fn schedule(&self, total_steps: u64) -> Schedule {
+        let warmup_steps = match self.warmup {
+            WarmUp::Steps(steps) => steps,
+            WarmUp::Ratio(ratio) => {
+                ((ratio * total_steps as f64).ceil() as u64).min(total_steps.saturating_sub(1))
+            }
+        };
+        Schedule {
+            peak: self.learning_rate,
+            decay: self.decay,
+            warmup_steps,
+            total_steps,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What settings mean and which are refused.
+
+use crate::{Decay, Length, Method, TrainSettings, WarmUp};
+
+#[test]
+fn settings_left_out_are_the_papers() {
+    let cdpo = TrainSettings::default().validate().unwrap();
+    assert_eq!(
+        (cdpo.method, cdpo.loss.gamma, cdpo.learning_rate),
+        (Method::Cdpo, 1.0, 4e-5)
+    );
+    assert_eq!(
+        (cdpo.batch_size, cdpo.accumulation, cdpo.adamw.weight_decay),
+        (2, 4, 0.01)
+    );
+    assert_eq!(
+        (cdpo.warmup, cdpo.length),
+        (WarmUp::Ratio(0.1), Length::Epochs(3.0))
+    );
+    assert_eq!(
+        TrainSettings::of(Method::Dpo)
+            .validate()
+            .unwrap()
+            .learning_rate,
+        2e-5
+    );
+    let sft = TrainSettings::of(Method::Sft).validate().unwrap();
+    assert_eq!(
+        (sft.learning_rate, sft.decay, sft.batch_size),
+        (3e-4, Decay::Cosine, 6)
+    );
+    assert_eq!(
+        (sft.warmup, sft.length),
+        (WarmUp::Steps(100), Length::Epochs(1.0))
+    );
+}
+
+#[test]
+fn all_faults_are_reported_together() {
+    let settings = TrainSettings {
+        method: Method::Sft,
+        gamma: Some(-1.0),
+        learning_rate: Some(f64::NAN),
+        warmup_steps: Some(3),
+        warmup_ratio: Some(1.0),
+        batch_size: Some(0),
+        max_tokens: Some(100),
+        max_prompt_tokens: Some(100),
+        ..TrainSettings::default()
+    };
+    let text = settings.validate().unwrap_err().to_string();
+    for part in [
+        "gamma must be greater than 0, not -1",
+        "learning_rate must be greater than 0, not NaN",
+        "warmup_ratio must lie in [0, 1), not 1",
+        "batch_size must be at least 1",
+        "keep one",
+        "gamma has no meaning for method sft",
+        "max_tokens (100) must be greater than max_prompt_tokens (100)",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+}
+
+#[test]
+fn an_unknown_setting_is_refused() {
+    let error = serde_json::from_str::<TrainSettings>(r#"{"method": "cdpo", "lerning_rate": 1}"#)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("unknown field `lerning_rate`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn resolved_settings_mean_the_same() {
+    for method in Method::ALL {
+        let checked = TrainSettings {
+            max_tokens: Some(300),
+            ..TrainSettings::of(method)
+        }
+        .validate()
+        .unwrap();
+        let resolved = checked.resolved();
+        let text = serde_json::to_string(&resolved).unwrap();
+        let read: TrainSettings = serde_json::from_str(&text).unwrap();
+        let again = read.validate().unwrap();
+        // A limit above max_tokens never applies, so it is not written.
+        assert_eq!(
+            crate::settings::Checked {
+                max_prompt_tokens: 511,
+                ..again
+            },
+            checked
+        );
+    }
+}
+
+#[test]
+fn a_warmup_ratio_is_rounded_up_as_in_transformers() {
+    let checked = TrainSettings::default().validate().unwrap();
+    assert_eq!(checked.schedule(11).warmup_steps, 2);
+    assert_eq!(checked.schedule(10).warmup_steps, 1);
+}
+
+#[test]
+fn a_warmup_ratio_leaves_the_last_step_out() {
+    assert_eq!(
+        TrainSettings::default()
+            .validate()
+            .unwrap()
+            .schedule(1)
+            .warmup_steps,
+        0
+    );
+}

@@ -1,0 +1,188 @@
+//! Losses, schedules, optimizer and clipping against TRL's, transformers' and torch's own values
+//! (`scripts/make_loss_fixtures.py`).
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::sync::Arc;
+
+use cdpo_model::Arena;
+use cdpo_model::arena::Layout;
+use cdpo_train::losses::{PairInput, Side, nll};
+use cdpo_train::optimizer::{AdamW, AdamWSettings, clip};
+use cdpo_train::{Decay, LossSettings, Method, Schedule};
+use serde::Deserialize;
+
+fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[derive(Deserialize)]
+struct Pair {
+    chosen: Vec<f32>,
+    rejected: Vec<f32>,
+    ref_chosen: Vec<f32>,
+    ref_rejected: Vec<f32>,
+    chosen_weights: Vec<f32>,
+    rejected_weights: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    batch: String,
+    loss: String,
+    #[serde(default)]
+    gamma: f64,
+    #[serde(default)]
+    label_smoothing: f64,
+    #[serde(default)]
+    rpo_alpha: f64,
+    #[serde(default)]
+    positions: usize,
+    value: f64,
+    rewards_chosen: Vec<f64>,
+    rewards_rejected: Vec<f64>,
+    d_chosen: Vec<Vec<f64>>,
+    d_rejected: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Losses {
+    batches: std::collections::BTreeMap<String, Vec<Pair>>,
+    cases: Vec<Case>,
+}
+
+/// The reference takes f64 log-probabilities, a loss here f32 ones: each is off by at most 2^-25 of itself. `logits` bounds how
+/// much of that reaches a logit, which bounds loss and slope.
+fn tolerance(pairs: &[Pair], gamma: f64) -> f64 {
+    let size = |v: &[f32]| v.iter().map(|x| f64::from(x.abs())).sum::<f64>();
+    let largest = pairs.iter().map(|p| size(&p.chosen) + size(&p.rejected) + size(&p.ref_chosen) + size(&p.ref_rejected));
+    3e-8 * (1.0 + gamma * largest.fold(0.0, f64::max)) + 1e-12
+}
+
+#[test]
+fn losses_and_gradients_equal_trls() {
+    let losses: Losses = fixture("trl_losses.json");
+    let mut checked = 0;
+    for case in &losses.cases {
+        let method = match case.loss.as_str() {
+            "dpo" | "label_smoothing" | "rpo" => Method::Dpo,
+            "cdpo" => Method::Cdpo,
+            "weighted_dpo" => Method::WeightedDpo,
+            "cdpo_reference_compat" => Method::CdpoReferenceCompat,
+            _ => continue,
+        };
+        checked += 1;
+        let pairs = &losses.batches[&case.batch];
+        let settings = LossSettings { gamma: case.gamma, label_smoothing: case.label_smoothing };
+        let loss = method.pair_loss(settings).unwrap();
+        let close = |got: f64, expected: f64, what: &str| {
+            let tolerance = tolerance(pairs, case.gamma);
+            let (name, batch) = (&case.loss, &case.batch);
+            assert!((got - expected).abs() <= tolerance, "{name} on {batch}: {what} {got} is not {expected} within {tolerance}");
+        };
+        let tokens = pairs.iter().map(|p| p.chosen.len()).sum();
+        let scale = 1.0 / pairs.len() as f64;
+        let mut value = 0.0;
+        for (i, p) in pairs.iter().enumerate() {
+            let unit = vec![1.0; p.chosen.len()];
+            let chosen_weights = if method == Method::WeightedDpo { &p.chosen_weights } else { &unit };
+            let terms = loss.terms(&PairInput {
+                chosen: Side { policy: &p.chosen, reference: &p.ref_chosen, weights: chosen_weights },
+                rejected: Side { policy: &p.rejected, reference: &p.ref_rejected, weights: &p.rejected_weights },
+                padded_positions: case.positions,
+            });
+            let term = nll(&p.chosen, case.rpo_alpha, tokens);
+            value += terms.loss * scale + term.loss;
+            for (t, g) in terms.chosen_gradient.iter().enumerate() {
+                close(g * scale + term.gradient, case.d_chosen[i][t], "gradient of a chosen token");
+            }
+            for (t, g) in terms.rejected_gradient.iter().enumerate() {
+                close(g * scale, case.d_rejected[i][t], "gradient of a rejected token");
+            }
+            let compat = method == Method::CdpoReferenceCompat;
+            let rejected = if compat { terms.rejected_reward_unweighted } else { terms.rejected_reward };
+            close(terms.chosen_reward, case.rewards_chosen[i], "chosen reward");
+            close(rejected, case.rewards_rejected[i], "rejected reward");
+        }
+        close(value, case.value, "loss");
+    }
+    assert!(checked >= 40, "only {checked} cases were found");
+}
+
+#[derive(Deserialize)]
+struct ScheduleCase {
+    schedule: Decay,
+    warmup_steps: u64,
+    total_steps: u64,
+    factors: Vec<f64>,
+}
+
+#[test]
+fn schedules_equal_transformers() {
+    for case in fixture::<Vec<ScheduleCase>>("schedules.json") {
+        let (decay, warmup_steps, total_steps) = (case.schedule, case.warmup_steps, case.total_steps);
+        let schedule = Schedule { peak: 1.0, decay, warmup_steps, total_steps };
+        for (step, factor) in case.factors.iter().enumerate() {
+            let got = schedule.at(step as u64);
+            assert!((got - factor).abs() < 1e-15, "{schedule:?}, step {step}: {got} is not {factor}");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AdamWCase {
+    lr: f64,
+    betas: [f64; 2],
+    eps: f64,
+    weight_decay: f64,
+    start: Vec<f32>,
+    gradients: Vec<Vec<f32>>,
+    values: Vec<Vec<f64>>,
+}
+
+fn arena(parts: &[&[f32]]) -> Arena {
+    let named = parts.iter().enumerate().map(|(i, p)| (format!("w{i}"), vec![1, p.len()]));
+    let mut arena = Arena::zeros(Arc::new(Layout::new(named)));
+    arena.data.copy_from_slice(&parts.concat());
+    arena
+}
+
+#[test]
+fn adamw_equals_torch() {
+    for case in fixture::<Vec<AdamWCase>>("adamw.json") {
+        let [beta1, beta2] = case.betas;
+        let settings = AdamWSettings { beta1, beta2, epsilon: case.eps, weight_decay: case.weight_decay };
+        let mut params = arena(&[&case.start]);
+        let mut adamw = AdamW::new(settings, &params);
+        for (step, (gradient, expected)) in case.gradients.iter().zip(&case.values).enumerate() {
+            adamw.step(&mut params, &arena(&[gradient]), case.lr);
+            for (i, (&got, expected)) in params.data.iter().zip(expected).enumerate() {
+                // f32: half an ulp of the value and a few ulps of the update (about lr) for every step so far.
+                let tolerance = (step + 1) as f64 * (6e-8 * expected.abs() + 6e-7 * case.lr);
+                let got = f64::from(got);
+                assert!((got - expected).abs() < tolerance, "lr {}, step {step}, element {i}: {got} is not {expected}", case.lr);
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ClippingCase {
+    max_norm: f64,
+    gradients: Vec<Vec<f32>>,
+    norm: f64,
+    clipped: Vec<Vec<f64>>,
+}
+
+#[test]
+fn clipping_equals_torch() {
+    for case in fixture::<Vec<ClippingCase>>("clipping.json") {
+        let parts: Vec<&[f32]> = case.gradients.iter().map(Vec::as_slice).collect();
+        let mut grads = arena(&parts);
+        let norm = clip(&mut grads, case.max_norm);
+        assert!((norm - case.norm).abs() <= 1e-7 * case.norm, "{norm} is not {}", case.norm);
+        for (&got, expected) in grads.data.iter().zip(case.clipped.iter().flatten()) {
+            assert!((f64::from(got) - expected).abs() <= 2e-7 * expected.abs(), "{got} is not {expected}");
+        }
+    }
+}
