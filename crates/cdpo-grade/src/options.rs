@@ -34,7 +34,8 @@ pub struct GradeOptions {
     pub ordered_lists: bool,
     /// Read a comma as a decimal mark where it can be one: `2,5` is 5/2.
     pub decimal_comma: bool,
-    /// A decimal equals an exact value that rounds to it if it has at least this many significant digits.
+    /// A decimal equals an exact value that rounds to it if it has at least this many decimal places and as many
+    /// significant digits. Whole numbers are never equal to what rounds to them.
     pub decimal_digits: u32,
     /// Fractions have to be in lowest terms on both sides, or unreduced in the same way.
     pub require_simplified: bool,

@@ -77,6 +77,8 @@ fn a_decimal_equals_what_rounds_to_it_from_four_digits_on() {
         ("3.14", r"\pi"),
         ("2.6666", r"\frac83"),
         ("4.9999", "5"),
+        ("16.67", r"\frac{50}{3}"),
+        ("0.000998", r"\frac{1}{1002}"),
     ]);
     let two = Grader::new(GradeOptions {
         decimal_digits: 2,
@@ -193,6 +195,7 @@ fn collections_keep_what_their_brackets_say() {
         (r"(0,1] \cup (1,2)", "(0,2)"),
         (r"\mathbb{R} \setminus \{1\}", r"(-\infty,1)\cup(1,\infty)"),
         (r"\emptyset", r"\{\}"),
+        (r"\begin{pmatrix}1&\phantom-1\end{pmatrix}", "(1,1)"),
         ("p=1,q=2;p=3,q=4", "(1,2),(3,4)"),
     ]);
     different(&[

@@ -62,7 +62,7 @@ fn same_value(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
     }
 }
 
-/// Whether an exact value rounds to a decimal that has enough significant digits.
+/// Whether an exact value rounds to a decimal that has enough places and significant digits.
 fn rounds_to(exact: &Sum, decimal: &Sum, places: u32, least_digits: u32) -> bool {
     let Some(decimal) = decimal.as_rational() else {
         return false;
@@ -72,7 +72,7 @@ fn rounds_to(exact: &Sum, decimal: &Sum, places: u32, least_digits: u32) -> bool
     }
     let unit = Rational::new(1.into(), power_of_ten(places));
     let digits = (&decimal / &unit).abs().to_integer().to_string().len() as u32;
-    if decimal.is_zero() || digits < least_digits {
+    if decimal.is_zero() || digits < least_digits || places < least_digits {
         return false;
     }
     let half = unit / integer(2);

@@ -210,12 +210,17 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// How much of a run of letters is the command: all of it, or, where a space was lost as in `\cotx`, the longest
-/// known command that leaves one or two letters.
+/// known command that leaves one or two letters, or capitals alone.
 pub(super) fn known_len(name: &str) -> usize {
     if is_known(name) {
         return name.len();
     }
-    (1..=2)
+    let capitals = name
+        .bytes()
+        .rev()
+        .take_while(u8::is_ascii_uppercase)
+        .count();
+    (1..=capitals.max(2))
         .filter_map(|left| name.len().checked_sub(left))
         .find(|&len| len >= 2 && is_known(&name[..len]))
         .unwrap_or(name.len())
@@ -234,6 +239,7 @@ mod tests {
     fn a_lost_space_does_not_hide_a_command() {
         assert_eq!(known_len("cotx"), 3);
         assert_eq!(known_len("quadx"), 4);
+        assert_eq!(known_len("triangleABC"), 8);
         assert_eq!(known_len("zzz"), 3);
         assert_eq!(known_len("infty"), 5);
     }

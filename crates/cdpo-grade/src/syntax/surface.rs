@@ -115,6 +115,10 @@ fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
         let name = &rest[..len];
         let known = command::known_len(name);
         let name = &name[..known];
+        if matches!(name, "phantom" | "hphantom" | "vphantom") {
+            // What takes room only.
+            return known + hidden_len(&rest[known..]);
+        }
         if !command::is_layout(name) {
             out.push('\\');
             out.push_str(name);
@@ -167,6 +171,25 @@ fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
             0
         }
     }
+}
+
+/// The length of an argument that is not shown: `{…}` or one character.
+fn hidden_len(rest: &str) -> usize {
+    let blanks = rest.len() - rest.trim_start().len();
+    let rest = &rest[blanks..];
+    if !rest.starts_with('{') {
+        return blanks + rest.chars().next().map_or(0, char::len_utf8);
+    }
+    let mut depth = 0usize;
+    let end = rest.bytes().position(|b| {
+        match b {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    blanks + end.map_or(0, |end| end + 1)
 }
 
 /// The length of the `[4pt]` that may follow `\\`.
