@@ -30,7 +30,7 @@ pub(crate) enum Command {
 
     /// Run a recipe as far as the samples of the training questions.
     #[command(
-        after_help = "Example, one more sample of each question than the recipe says:\n  cdpo sample recipes/tiny.toml --set sample.n=9"
+        after_help = "Example:\n  cdpo sample recipes/tiny.toml --set sample.temperature=0.7"
     )]
     Sample(RunArgs),
 

@@ -140,11 +140,10 @@ impl Vocabulary {
         let at = |id: usize| self.characters.get(id).copied();
         let digit = |c: char| ('1'..='5').contains(&c);
         match (at(last), at(next)) {
-            (Some(':'), Some(' ')) => 2.0,
             (Some(':' | ' '), Some(c)) if digit(c) => 0.0,
             (Some(' '), Some(' ')) => -3.0,
             (Some('.'), Some('\n')) => -1.0,
-            (Some('0'..='9'), Some('.')) => 2.0,
+            (Some(':'), Some(' ')) | (Some('0'..='9'), Some('.')) => 2.0,
             (Some('0'..='9' | '.'), None) => 1.0,
             (Some('0'..='9'), Some(c)) if digit(c) => -2.0,
             (Some('0'..='9'), Some('\n')) => 0.0,

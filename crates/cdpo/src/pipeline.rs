@@ -172,7 +172,7 @@ impl Pipeline {
     }
 
     fn step(&mut self, step: Step, mut dir: StageDir) -> anyhow::Result<Manifest> {
-        let manifest = match stages::run(self, step, &dir) {
+        let manifest = match stages::run(self, step, &mut dir) {
             Ok(finished) => {
                 let outputs: Vec<&str> = finished.outputs.iter().map(String::as_str).collect();
                 dir.finish(&outputs, finished.counts)?

@@ -3,6 +3,9 @@
 mod check;
 mod keys;
 mod parse;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -187,7 +187,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
 }
 
 /// Does a step's work in its folder.
-pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &StageDir) -> anyhow::Result<Finished> {
+pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &mut StageDir) -> anyhow::Result<Finished> {
     match step {
         Step::Problems => questions::run(p, dir),
         Step::Sample => generate::sample(p, dir),

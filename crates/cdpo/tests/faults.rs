@@ -226,6 +226,19 @@ fn a_merged_model_evaluates_as_the_adapter_does() {
 }
 
 #[test]
+fn a_hub_model_that_is_not_there_is_an_error_offline() {
+    let place = Place::new();
+    let mut command = place.command(&["fetch", "owner/name"]);
+    command
+        .env("HF_HOME", &place.dir)
+        .env("HF_HUB_OFFLINE", "1");
+    binary::Outcome::of(&command.output().unwrap()).failed(1, &["owner/name", "offline"]);
+    place
+        .cdpo(&["demo", "--set", "model.hub=owner/name"])
+        .failed(2, &["path and hub are both given"]);
+}
+
+#[test]
 fn answers_are_graded_and_explained_without_a_recipe() {
     let place = Place::new();
     let rows = "{\"response\":\"The answer is 4.\",\"gold\":\"#### 4\"}\n{\"response\":\"It is 5\",\"gold\":\"4\"}\n";

@@ -1,5 +1,5 @@
 //! Token ids are set once and stay the same through every stage.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod binary;
 

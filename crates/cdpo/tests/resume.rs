@@ -1,5 +1,5 @@
 //! A run that is killed goes on with the same command, to the same files.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod binary;
 
@@ -34,35 +34,58 @@ fn assert_same_files(a: &Place, b: &Place) {
     assert!(differing.is_empty(), "{differing:?} differ");
 }
 
+/// Files that grow by a line for each record or step, over the whole run.
+const GROWING: [&str; 9] = [
+    "samples/trajectories.jsonl",
+    "positive/metrics.jsonl",
+    "negative/metrics.jsonl",
+    "scored/pairs.jsonl",
+    "dpo/metrics.jsonl",
+    "cdpo/metrics.jsonl",
+    "eval-base/trajectories.jsonl",
+    "eval-dpo/trajectories.jsonl",
+    "eval-cdpo/trajectories.jsonl",
+];
+
+/// How far a run has come, in records and steps.
+fn progress(place: &Place) -> usize {
+    GROWING
+        .iter()
+        .filter_map(|file| std::fs::read(place.run_dir().join(file)).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).matches('\n').count())
+        .sum()
+}
+
 #[test]
 fn five_kills_at_random_moments_leave_the_files_of_an_uninterrupted_run() {
     let whole = Place::new();
-    let started = Instant::now();
     whole.cdpo(LONG).succeeded();
-    let length = started.elapsed();
+    let all = progress(&whole);
 
-    let seed = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64;
-    println!("an uninterrupted run takes {length:?}; moments from seed {seed}");
-    let moments = cdpo_model::Key::new(seed);
+    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seed = clock.unwrap().as_nanos() as u64;
+    let key = cdpo_model::Key::new(seed);
+    let mut moments: Vec<usize> = (0..5)
+        .map(|i| (key.with(i).unit() * 0.97 * all as f64) as usize)
+        .collect();
+    moments.sort_unstable();
+    println!("kills at {moments:?} of {all}, from seed {seed}");
+
     let killed = Place::new();
-    let mut kills = 0;
-    for i in 0..5 {
-        let share = 0.05 + 0.35 * moments.with(i).unit();
-        let moment = length.mul_f64(share);
+    for moment in moments {
         let mut child = killed.spawn(LONG);
-        std::thread::sleep(moment);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while progress(&killed) <= moment {
+            assert!(child.try_wait().unwrap().is_none(), "ended before {moment}");
+            assert!(Instant::now() < deadline, "{moment} is not reached in 60 s");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        let ended = output.status.code().is_some();
-        kills += u32::from(!ended);
+        assert_eq!(output.status.code(), None, "killed at {moment}");
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let last = stderr.lines().last().unwrap_or_default().to_owned();
-        println!("killed after {moment:?}: {last}");
+        println!("{moment}: {}", stderr.lines().last().unwrap_or_default());
     }
-    assert!(kills >= 3, "only {kills} of 5 kills came before the end");
     killed.cdpo(LONG).succeeded();
     assert_same_files(&whole, &killed);
 }

@@ -68,9 +68,9 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         ..SampleParams::default()
     };
     if let Err(cdpo_sample::Error::Params(found)) = params.validate() {
-        found
-            .into_iter()
-            .for_each(|found| fault(format!("sample.{found}")));
+        for found in found {
+            fault(format!("sample.{found}"));
+        }
     }
     let loras = [
         ("ce.lora", &recipe.ce.lora),

@@ -60,10 +60,10 @@ const SECTIONS: &[(&str, &[&str])] = &[
 
 const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];
 
+/// What only preference losses have.
+pub(super) const PREFERENCE: &[&str] = &["gamma", "label_smoothing", "sft_term"];
+
 const TRAIN: &[&str] = &[
-    "gamma",
-    "label_smoothing",
-    "sft_term",
     "learning_rate",
     "schedule",
     "warmup_steps",
@@ -94,8 +94,13 @@ pub(super) fn all() -> Vec<String> {
     for (section, names) in SECTIONS {
         add(section, names);
     }
+    add("train", PREFERENCE);
     for method in Method::ALL {
-        add(&format!("train.{}", method.name()), TRAIN);
+        let section = format!("train.{}", method.name());
+        add(&section, TRAIN);
+        if method.takes_pairs() {
+            add(&section, PREFERENCE);
+        }
     }
     keys
 }

@@ -27,16 +27,16 @@ pub(crate) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
 /// As [`read`], from text; `name` names the run unless the recipe does.
 pub(crate) fn from_text(text: &str, name: &str, sets: &[String]) -> anyhow::Result<Recipe> {
     parse(text, name, sets).map_err(|faults| {
-        let list: String = faults.iter().map(|f| format!("\n  {f}")).collect();
         let count = match faults.len() {
             1 => "a fault".to_owned(),
             n => format!("{n} faults"),
         };
-        Usage(format!("the recipe {name} has {count}:{list}")).into()
+        let list = faults.join("\n  ");
+        Usage(format!("the recipe {name} has {count}:\n  {list}")).into()
     })
 }
 
-fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, Vec<String>> {
+pub(super) fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, Vec<String>> {
     let mut table: Table = text
         .parse()
         .map_err(|e: toml::de::Error| vec![e.to_string()])?;
@@ -189,7 +189,7 @@ fn train(
         let mut whole = table.clone();
         if !method.takes_pairs() {
             // What only preference losses have is meant for the other methods.
-            for name in ["gamma", "label_smoothing", "sft_term"] {
+            for &name in keys::PREFERENCE {
                 whole.remove(name);
             }
         }

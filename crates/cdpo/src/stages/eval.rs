@@ -16,7 +16,7 @@ use crate::pipeline::{Pipeline, Step};
 pub(super) fn run(
     p: &mut Pipeline,
     method: Option<Method>,
-    dir: &StageDir,
+    dir: &mut StageDir,
 ) -> anyhow::Result<Finished> {
     let adapter = method
         .map(|method| finetune::adapter(p, Step::Train(method)))
@@ -26,7 +26,7 @@ pub(super) fn run(
 }
 
 /// Evaluates an adapter that no stage made.
-pub(super) fn given(p: &mut Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
+pub(super) fn given(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
     let path = p.recipe.given_adapter.clone().unwrap_or_default();
     let adapter = Adapter::load(&path, &p.base.checkpoint.config, &p.base.device)
         .with_context(|| format!("the adapter {} does not fit", path.display()))?;
@@ -34,7 +34,11 @@ pub(super) fn given(p: &mut Pipeline, dir: &StageDir) -> anyhow::Result<Finished
     Ok(Finished::new(&[TRAJECTORIES], counts))
 }
 
-fn answer(p: &mut Pipeline, adapter: Option<&Adapter>, dir: &StageDir) -> anyhow::Result<Value> {
+fn answer(
+    p: &mut Pipeline,
+    adapter: Option<&Adapter>,
+    dir: &mut StageDir,
+) -> anyhow::Result<Value> {
     let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
     let params = generate::evaluation_params(p);
     let batch = p.recipe.eval.max_batch;

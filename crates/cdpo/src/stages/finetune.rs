@@ -15,7 +15,7 @@ use crate::talk::{self, Progress};
 pub(super) fn contrastive(
     p: &mut Pipeline,
     step: Step,
-    dir: &StageDir,
+    dir: &mut StageDir,
 ) -> anyhow::Result<Finished> {
     let file = if step == Step::Positive {
         POSITIVES
@@ -30,7 +30,7 @@ pub(super) fn contrastive(
 pub(super) fn preference(
     p: &mut Pipeline,
     method: Method,
-    dir: &StageDir,
+    dir: &mut StageDir,
 ) -> anyhow::Result<Finished> {
     let (step, file) = examples_of(method);
     let path = p.path(step, file);
@@ -47,7 +47,7 @@ pub(super) fn preference(
 /// Trains an adapter on the base; what it is called is the stage's name, which also names its initial values.
 fn train(
     p: &mut Pipeline,
-    dir: &StageDir,
+    dir: &mut StageDir,
     examples: &TrainSet,
     lora: &LoraConfig,
     settings: &TrainSettings,
@@ -68,6 +68,7 @@ fn train(
         &name
     };
     let key = Key::new(seed).with_str("lora").with_str(draw);
+    let folder = dir.dir().to_path_buf();
     let job = Job {
         model,
         model_id: &model_id,
@@ -77,7 +78,7 @@ fn train(
         examples,
         prefix_ids: &[],
         settings,
-        dir: dir.dir(),
+        dir: &folder,
         reference_cache: Some(&cache),
     };
     let mut bar: Option<Progress> = None;
@@ -109,6 +110,10 @@ fn train(
                 if let Some(bar) = &mut bar {
                     bar.at(metrics.step, || note(metrics));
                 }
+            }
+            Event::Checkpoint { .. } => {
+                // Only the clock: a failure to write will show at the next checkpoint.
+                let _ = dir.keep_time();
             }
             _ => {}
         }

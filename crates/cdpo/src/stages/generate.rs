@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
@@ -15,6 +16,9 @@ use crate::outcome::Interrupted;
 use crate::pipeline::{Pipeline, Step};
 use crate::talk::{self, Progress};
 use crate::{base, interrupt};
+
+/// How often the time spent is written down, so that a killed run does not lose count of it.
+const KEEP_TIME: Duration = Duration::from_secs(20);
 
 /// How training questions are sampled.
 pub(super) fn training_params(p: &Pipeline) -> SampleParams {
@@ -39,7 +43,7 @@ pub(super) fn evaluation_params(p: &Pipeline) -> SampleParams {
     }
 }
 
-pub(super) fn sample(p: &mut Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
+pub(super) fn sample(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
     let (problems, _) = jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
     let params = training_params(p);
     let (n, batch) = (p.recipe.sample.n, p.recipe.sample.max_batch);
@@ -52,7 +56,7 @@ pub(super) fn sample(p: &mut Pipeline, dir: &StageDir) -> anyhow::Result<Finishe
 /// Generates `n` responses to each question into the stage's trajectories; `load` is called only if one is missing.
 pub(super) fn generate(
     p: &mut Pipeline,
-    dir: &StageDir,
+    dir: &mut StageDir,
     problems: &[Problem],
     n: u32,
     max_batch: usize,
@@ -94,8 +98,10 @@ pub(super) fn generate(
             .with_eos(p.base.stops.clone())
             .with_max_batch(max_batch)
             .with_max_cache_tokens(cache);
-        let name = dir.dir().file_name().unwrap_or_default().to_string_lossy();
+        let name = dir.dir().file_name().unwrap_or_default().to_owned();
+        let name = name.to_string_lossy();
         let mut bar = Progress::new(&name, before, all);
+        let mut kept = Instant::now();
         let mut failure = None;
         let mut capped = 0;
         let mut sink = |request: &Request, sample: u32, completion: cdpo_sample::Completion| {
@@ -120,6 +126,11 @@ pub(super) fn generate(
         };
         let flow = sampler.sample(&requests, params, &mut sink, &mut |progress| {
             capped = progress.capped;
+            if kept.elapsed() >= KEEP_TIME {
+                // Only the clock: a failure to write will show at the next sample.
+                let _ = dir.keep_time();
+                kept = Instant::now();
+            }
             bar.at(before + progress.done as u64, || {
                 format!(
                     "{:.0} tokens/s, {} at once",

@@ -15,7 +15,7 @@ use crate::outcome::Interrupted;
 use crate::pipeline::{Pipeline, Step};
 use crate::talk::{self, Progress};
 
-pub(super) fn run(p: &mut Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
+pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
     let (pairs, _): (Vec<Pair>, _) = jsonl::read(p.path(Step::Select, PAIRS), OnBadRow::Fail)?;
     let (mut out, done) = Appender::resume::<Pair>(dir.path(PAIRS))?;
     let settings = ContrastSettings {
