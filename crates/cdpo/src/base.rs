@@ -128,6 +128,12 @@ impl Base {
         )?)
     }
 
+    /// A training prompt as it stands behind the exemplars: without its BOS, which is theirs. Without exemplars, as it is.
+    pub(crate) fn behind_exemplars(&self, prompt_ids: &[u32], few_shot: bool) -> Vec<u32> {
+        let bos = usize::from(few_shot && self.bos.is_some());
+        prompt_ids.get(bos..).unwrap_or_default().to_vec()
+    }
+
     /// The prompt's ids, with BOS where it is resolved so.
     pub(crate) fn encode(&self, text: &str) -> cdpo_model::Result<Vec<u32>> {
         let mut ids: Vec<u32> = self.bos.into_iter().collect();

@@ -61,6 +61,11 @@ impl Prompt {
         Ok(base.checkpoint.tokenizer.encode(&text)?)
     }
 
+    /// What stands before the prompts of training and scoring: nothing, unless the recipe wants the exemplars there.
+    pub(crate) fn training_prefix(&self, few_shot: bool) -> &[u32] {
+        if few_shot { &self.prefix_ids } else { &[] }
+    }
+
     /// What a stage that prompts depends on.
     pub(crate) fn settings(&self, base: &Base) -> Value {
         json!({

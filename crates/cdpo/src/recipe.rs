@@ -216,6 +216,8 @@ pub(crate) struct CeSection {
 /// The preference methods.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct TrainSection {
+    /// Whether the exemplars stand before every prompt in training and scoring, too; the paper trains without them.
+    pub(crate) few_shot: bool,
     /// LoRA of every method.
     pub(crate) lora: LoraConfig,
     /// Each method's own settings, completed and checked.

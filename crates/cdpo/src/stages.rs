@@ -11,7 +11,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder};
+use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder, hash_json};
 use cdpo_train::Method;
 use serde_json::{Value, json};
 
@@ -76,6 +76,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         }
         None => complete = false,
     };
+    let prefix = hash_json(&json!(p.prompt.training_prefix(recipe.train.few_shot)));
     let settings = match step {
         Step::Problems => json!({
             "format": recipe.data.format,
@@ -111,22 +112,24 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         }
         Step::Positive => {
             from("examples", Step::Select, POSITIVES);
-            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train })
+            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train, "prefix": prefix })
         }
         Step::Negative => {
             from("examples", Step::Select, NEGATIVES);
-            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train })
+            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train, "prefix": prefix })
         }
         Step::Score => {
             from("pairs", Step::Select, PAIRS);
             from("positive", Step::Positive, ADAPTER);
             from("negative", Step::Negative, ADAPTER);
-            json!({ "ce_beta": recipe.ce.ce_beta, "max_tokens": recipe.ce.max_tokens })
+            let settings = &recipe.ce;
+            json!({ "ce_beta": settings.ce_beta, "max_tokens": settings.max_tokens, "prefix": prefix })
         }
         Step::Train(method) => {
             let (source, file) = examples_of(method);
             from("examples", source, file);
-            json!({ "lora": recipe.train.lora, "train": recipe.train.methods[method.name()] })
+            let settings = &recipe.train.methods[method.name()];
+            json!({ "lora": recipe.train.lora, "train": settings, "prefix": prefix })
         }
         Step::Eval(method) => {
             from("questions", Step::Problems, TEST);

@@ -77,3 +77,34 @@ fn the_demonstration_model_is_right_in_a_tenth_to_a_third_of_its_samples() {
     let right = graded.matches("\"correct\"").count() as f64 / graded.lines().count() as f64;
     assert!((0.1..0.3).contains(&right), "{right}");
 }
+
+#[test]
+fn exemplars_before_training_prompts_change_the_training_and_not_the_pairs() {
+    let set = r#"{"name":"sums","source":"written for this test","licence":"Apache-2.0",
+        "exemplars":[{"question":"1+1?","rationale":"2.","answer":"2"},{"question":"4-1?","rationale":"3.","answer":"3"}]}"#;
+    let with = |few_shot: &str| {
+        let place = Place::new();
+        std::fs::write(place.dir.join("exemplars.json"), set).unwrap();
+        let few_shot = format!("train.few_shot={few_shot}");
+        let exemplars = "prompt.exemplars=exemplars.json";
+        place
+            .cdpo(&["demo", "--set", exemplars, "--set", &few_shot])
+            .succeeded();
+        place
+    };
+    let (without, with) = (with("false"), with("true"));
+    for file in ["selected/pairs.jsonl", "samples/trajectories.jsonl"] {
+        assert_eq!(without.read(file), with.read(file));
+    }
+    let pairs = |place: &Place| -> Vec<Pair> { read(place, "scored/pairs.jsonl") };
+    for (a, b) in pairs(&without).iter().zip(pairs(&with)) {
+        assert_eq!(a.prompt_ids, b.prompt_ids);
+        assert_ne!(a.positive_logps, b.positive_logps);
+    }
+    let tokens = |place: &Place| -> serde_json::Value {
+        let manifest: serde_json::Value =
+            serde_json::from_str(&place.read("dpo/manifest.json")).unwrap();
+        manifest["counts"]["tokens_read"].clone()
+    };
+    assert!(tokens(&with).as_u64() > tokens(&without).as_u64());
+}

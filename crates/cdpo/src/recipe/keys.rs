@@ -53,6 +53,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("ce", &["ce_beta", "max_tokens"]),
     ("ce.lora", LORA),
     ("ce.train", TRAIN),
+    ("train", &["few_shot"]),
     ("train", TRAIN),
     ("train.lora", LORA),
     ("eval", &["limit", "max_new_tokens", "max_batch"]),

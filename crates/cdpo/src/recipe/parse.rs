@@ -180,6 +180,7 @@ fn train(
     faults: &mut Vec<String>,
 ) -> TrainSection {
     let lora = section(table.remove("lora"), "train.lora", faults);
+    let few_shot = section(table.remove("few_shot"), "train.few_shot", faults);
     let mut own: BTreeMap<&str, Table> = BTreeMap::new();
     for method in Method::ALL {
         own.insert(method.name(), table_of(table.remove(method.name())));
@@ -199,6 +200,7 @@ fn train(
         settings.insert(method.name().to_owned(), checked);
     }
     TrainSection {
+        few_shot,
         lora,
         methods: settings,
     }

@@ -1,7 +1,9 @@
 //! Training stages: the two contrastive models, and the preference methods.
 
+use std::path::Path;
+
 use cdpo_data::artifact::StageDir;
-use cdpo_data::{OnBadRow, jsonl};
+use cdpo_data::{OnBadRow, Pair, SftExample, jsonl};
 use cdpo_model::{Adapter, Key, LoraConfig};
 use cdpo_train::{Event, Job, METRICS, Method, StepMetrics, TrainSet, TrainSettings};
 use serde_json::json;
@@ -22,7 +24,7 @@ pub(super) fn contrastive(
     } else {
         NEGATIVES
     };
-    let (examples, _) = jsonl::read(p.path(Step::Select, file), OnBadRow::Fail)?;
+    let examples = fine_tuning_examples(p, &p.path(Step::Select, file))?;
     let (lora, settings) = (p.recipe.ce.lora.clone(), p.recipe.ce.train.clone());
     train(p, dir, &TrainSet::Sft(examples), &lora, &settings)
 }
@@ -35,13 +37,27 @@ pub(super) fn preference(
     let (step, file) = examples_of(method);
     let path = p.path(step, file);
     let examples = if method.takes_pairs() {
-        TrainSet::Pairs(jsonl::read(path, OnBadRow::Fail)?.0)
+        let (mut pairs, _): (Vec<Pair>, _) = jsonl::read(path, OnBadRow::Fail)?;
+        for pair in &mut pairs {
+            let few_shot = p.recipe.train.few_shot;
+            pair.prompt_ids = p.base.behind_exemplars(&pair.prompt_ids, few_shot);
+        }
+        TrainSet::Pairs(pairs)
     } else {
-        TrainSet::Sft(jsonl::read(path, OnBadRow::Fail)?.0)
+        TrainSet::Sft(fine_tuning_examples(p, &path)?)
     };
     let lora = p.recipe.train.lora.clone();
     let settings = p.recipe.train.methods[method.name()].clone();
     train(p, dir, &examples, &lora, &settings)
+}
+
+fn fine_tuning_examples(p: &Pipeline, path: &Path) -> anyhow::Result<Vec<SftExample>> {
+    let (mut examples, _): (Vec<SftExample>, _) = jsonl::read(path, OnBadRow::Fail)?;
+    for example in &mut examples {
+        let few_shot = p.recipe.train.few_shot;
+        example.prompt_ids = p.base.behind_exemplars(&example.prompt_ids, few_shot);
+    }
+    Ok(examples)
 }
 
 /// Trains an adapter on the base; what it is called is the stage's name, which also names its initial values.
@@ -60,6 +76,7 @@ fn train(
     let seed = p.recipe.run.seed;
     // The pairs are the same for every method, and so are the reference's log-probabilities.
     let cache = p.run_dir.join("reference.bin");
+    let prefix = p.prompt.training_prefix(p.recipe.train.few_shot).to_vec();
     let model = p.base.dense()?;
     // Preference methods start from the same values.
     let draw = if settings.method.takes_pairs() {
@@ -76,7 +93,7 @@ fn train(
         under: &[],
         reference: &[],
         examples,
-        prefix_ids: &[],
+        prefix_ids: &prefix,
         settings,
         dir: &folder,
         reference_cache: Some(&cache),

@@ -18,6 +18,16 @@ use crate::talk::{self, Progress};
 pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
     let (pairs, _): (Vec<Pair>, _) = jsonl::read(p.path(Step::Select, PAIRS), OnBadRow::Fail)?;
     let (mut out, done) = Appender::resume::<Pair>(dir.path(PAIRS))?;
+    // The scores are of the prompt as the models read it; the file keeps the pair as it was selected.
+    let read = |pair: &Pair| {
+        let few_shot = p.recipe.train.few_shot;
+        let mut pair = pair.clone();
+        let own = p.base.behind_exemplars(&pair.prompt_ids, few_shot);
+        pair.prompt_ids = [p.prompt.training_prefix(few_shot), &own].concat();
+        pair
+    };
+    let as_read: Vec<Pair> = pairs.iter().map(read).collect();
+    let done: Vec<Pair> = done.iter().map(read).collect();
     let settings = ContrastSettings {
         ce_beta: p.recipe.ce.ce_beta,
         max_tokens: p.recipe.ce.max_tokens,
@@ -33,7 +43,9 @@ pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finish
     let mut number = done.len() as u64;
     let mut bar = Progress::new("scored", number, pairs.len() as u64);
     let mut failure = None;
-    let summary = score_pairs(&models, &pairs, &done, &settings, &mut |pair| {
+    let summary = score_pairs(&models, &as_read, &done, &settings, &mut |mut pair| {
+        let selected = &pairs[number as usize];
+        pair.prompt_ids.clone_from(&selected.prompt_ids);
         if let Err(e) = out.append(&pair) {
             failure = Some(e);
             return Ok(ControlFlow::Break(()));
