@@ -1,0 +1,5 @@
+//! The sampler on the real engine, with small random models: the same bits whatever the batch, the branch and the threads.
+
+mod logits;
+mod samples;
+mod setup;
