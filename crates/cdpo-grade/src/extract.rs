@@ -112,9 +112,12 @@ fn marked(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
     }
     let boxed = boxed::last(response, body.clone());
     let start = boxed.as_ref().map_or(body.start, |b| b.span.end);
-    anchor::final_answer(response, start..body.end)
-        .or(boxed)
-        .or_else(|| anchor::answer_is(response, body))
+    match (anchor::final_answer(response, start..body.end), boxed) {
+        (Some((answer, true)), _) | (Some((answer, false)), Some(_)) => Some(answer),
+        (None, Some(boxed)) => Some(boxed),
+        // The last announcement, be it of a final answer or not.
+        (_, None) => anchor::answer_is(response, body),
+    }
 }
 
 /// Answers that nothing announces: the whole response, or the last formula or number in it.
@@ -162,7 +165,11 @@ pub(crate) fn gold(gold: &str, conventions: Extraction) -> Cow<'_, str> {
     }
     let all = tail(gold, 0..gold.len());
     anchor::hash_marks(gold, all.clone())
-        .or_else(|| anchor::final_answer(gold, all.clone()).filter(|_| gold.len() > 40))
+        .or_else(|| {
+            anchor::final_answer(gold, all.clone())
+                .filter(|_| gold.len() > 40)
+                .map(|(answer, _)| answer)
+        })
         .or_else(|| boxed::last(gold, all.clone()))
         .or_else(|| boxed::unclosed(gold))
         .map_or(Cow::Borrowed(gold), |found| found.text)

@@ -43,7 +43,9 @@ pub(super) fn gsm8k_strict(response: &str) -> Option<Extracted<'_>> {
 }
 
 /// What follows the first "final answer is", or the last "final answer:".
-pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+///
+/// Says too whether the words of the four-shot MATH prompt, "I hope it is correct", end it.
+pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<(Extracted<'_>, bool)> {
     let text = &response[body.clone()];
     let hope = text.find("I hope it is correct");
     let mut found = None;
@@ -58,11 +60,11 @@ pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<Extract
         let signs = |c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '^');
         let extracted = sentence(response, body.end - tail.len()..body.end)
             .filter(|found| found.text.contains(signs) || !prose::is_prose(&found.text));
-        if extracted.is_some() {
+        if let Some(extracted) = extracted {
             if hope.is_some_and(|hope| hope > at) {
-                return extracted;
+                return Some((extracted, true));
             }
-            found = extracted;
+            found = Some((extracted, false));
         }
     }
     found

@@ -99,9 +99,9 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
     })
 }
 
-/// Where the text after the last " is " or " are " outside formulas begins.
+/// Where the text after the last " is ", " are " or " = " outside formulas begins.
 pub(super) fn last_verb(text: &str) -> Option<usize> {
-    [" is ", " are ", " equals "]
+    [" is ", " are ", " equals ", " = "]
         .iter()
         .filter_map(|verb| {
             text.rmatch_indices(verb)
