@@ -95,28 +95,36 @@ pub(crate) fn extract<'a>(
         Extraction::Gsm8kFlexible => prose::flexible_number(response),
         Extraction::Math => {
             let body = body(response);
-            marked(response, body.clone()).or_else(|| formula::last(response, body))
+            marked(response, body.clone(), is_formula).or_else(|| formula::last(response, body))
         }
         Extraction::Auto => {
             let body = body(response);
-            marked(response, body.clone()).or_else(|| unmarked(response, body, is_formula))
+            marked(response, body.clone(), is_formula)
+                .or_else(|| unmarked(response, body, is_formula))
         }
     }
 }
 
 /// Answers that the response marks as such.
-fn marked(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+fn marked<'a>(
+    response: &'a str,
+    body: Range<usize>,
+    is_formula: &dyn Fn(&str) -> bool,
+) -> Option<Extracted<'a>> {
     let hash = anchor::hash_marks(response, body.clone());
     if hash.is_some() {
         return hash;
     }
     let boxed = boxed::last(response, body.clone());
     let start = boxed.as_ref().map_or(body.start, |b| b.span.end);
-    match (anchor::final_answer(response, start..body.end), boxed) {
+    match (
+        anchor::final_answer(response, start..body.end, is_formula),
+        boxed,
+    ) {
         (Some((answer, true)), _) | (Some((answer, false)), Some(_)) => Some(answer),
         (None, Some(boxed)) => Some(boxed),
         // The last announcement, be it of a final answer or not.
-        (_, None) => anchor::answer_is(response, body),
+        (_, None) => anchor::answer_is(response, body, is_formula),
     }
 }
 
@@ -166,7 +174,7 @@ pub(crate) fn gold(gold: &str, conventions: Extraction) -> Cow<'_, str> {
     let all = tail(gold, 0..gold.len());
     anchor::hash_marks(gold, all.clone())
         .or_else(|| {
-            anchor::final_answer(gold, all.clone())
+            anchor::final_answer(gold, all.clone(), &|_| true)
                 .filter(|_| gold.len() > 40)
                 .map(|(answer, _)| answer)
         })
@@ -180,28 +188,29 @@ fn body(response: &str) -> Range<usize> {
     let start = response
         .rfind("</think>")
         .map_or(0, |at| at + "</think>".len());
-    let stops = [
-        "\n\nQuestion:",
-        "\n\nProblem:",
-        "\nQ:",
-        "<|im_",
-        "<|eot_id|>",
-        "<|end_of_text|>",
-        "</s>",
-    ];
+    let stops = ["\n\nQuestion:", "\n\nProblem:", "\nQ:", "</s>"];
     let opens = |b: &u8| matches!(b, b'\n' | b'<');
     let mut from = start;
     while let Some(step) = response.as_bytes()[from..].iter().position(opens) {
         let at = from + step;
-        if stops
-            .iter()
-            .any(|stop| response.as_bytes()[at..].starts_with(stop.as_bytes()))
-        {
+        let rest = &response[at..];
+        if stops.iter().any(|stop| rest.starts_with(stop)) || is_special_token(rest) {
             return tail(response, start..at);
         }
         from = at + 1;
     }
     tail(response, start..response.len())
+}
+
+/// Whether a text begins with a special token such as `<|im_end|>`.
+fn is_special_token(text: &str) -> bool {
+    text.strip_prefix("<|").is_some_and(|name| {
+        let len = name
+            .bytes()
+            .take_while(|b| b.is_ascii_alphabetic() || *b == b'_')
+            .count();
+        len >= 3 && name[len..].starts_with("|>")
+    })
 }
 
 /// The last [`MAX_BODY`] bytes of a range.

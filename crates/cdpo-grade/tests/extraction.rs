@@ -91,6 +91,21 @@ fn an_announced_answer_is_found_and_what_follows_it_ignored() {
 }
 
 #[test]
+fn an_announced_number_is_found_among_words() {
+    let auto = |response, text| found(Extraction::Auto, response, text, Rule::AnswerIs);
+    auto("The answer is approximately 33.3%.", "33.3%");
+    auto("So the answer is 3 (three).", "3");
+    auto("The answer is 20 x 3 = 60.", "20 x 3 = 60");
+    auto("The answer is $20 x 3 = $60.", "$20 x 3 = $60");
+    auto("The answer is 25% of 80, which is 20.", "20");
+    auto("The answer is 20<|endoftext|>7", "20");
+    auto("The answer is 6 feet 2 inches.", "6");
+    auto("The answer is October 30.", "30");
+    auto("The answer is 60 miles per hour.", "60");
+    auto("The answer is 5 dollars.", "5 dollars");
+}
+
+#[test]
 fn an_answer_without_announcement_is_the_whole_or_the_last_formula_or_number() {
     let auto = |response, text, rule| found(Extraction::Auto, response, text, rule);
     auto("x^2+2x+1", "x^2+2x+1", Rule::Whole);

@@ -45,7 +45,11 @@ pub(super) fn gsm8k_strict(response: &str) -> Option<Extracted<'_>> {
 /// What follows the first "final answer is", or the last "final answer:".
 ///
 /// Says too whether the words of the four-shot MATH prompt, "I hope it is correct", end it.
-pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<(Extracted<'_>, bool)> {
+pub(super) fn final_answer<'a>(
+    response: &'a str,
+    body: Range<usize>,
+    is_formula: &dyn Fn(&str) -> bool,
+) -> Option<(Extracted<'a>, bool)> {
     let text = &response[body.clone()];
     let hope = text.find("I hope it is correct");
     let mut found = None;
@@ -58,7 +62,7 @@ pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<(Extrac
         };
         // "…before arriving at the final answer is a common mistake" announces nothing.
         let signs = |c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '^');
-        let extracted = sentence(response, body.end - tail.len()..body.end)
+        let extracted = sentence(response, body.end - tail.len()..body.end, is_formula)
             .filter(|found| found.text.contains(signs) || !prose::is_prose(&found.text));
         if let Some(extracted) = extracted {
             if hope.is_some_and(|hope| hope > at) {
@@ -71,14 +75,18 @@ pub(super) fn final_answer(response: &str, body: Range<usize>) -> Option<(Extrac
 }
 
 /// What follows the last "answer is", "answer:" and their like.
-pub(super) fn answer_is(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+pub(super) fn answer_is<'a>(
+    response: &'a str,
+    body: Range<usize>,
+    is_formula: &dyn Fn(&str) -> bool,
+) -> Option<Extracted<'a>> {
     let text = &response[body.clone()];
     ["nswer", "éponse", "答案"].iter().find_map(|word| {
         text.rmatch_indices(word)
             .take(MAX_MARKS)
             .find_map(|(at, _)| {
                 let tail = announcement(&text[at + word.len()..])?;
-                sentence(response, body.end - tail.len()..body.end)
+                sentence(response, body.end - tail.len()..body.end, is_formula)
             })
     })
 }
@@ -113,15 +121,37 @@ fn announcement(rest: &str) -> Option<&str> {
         .map(|at| rest[at..].trim_start_matches([':', '：', '*', ' ', '\n', '"']))
 }
 
-/// The answer at the head of a sentence: its first formula, else its first number, else the words themselves.
-fn sentence(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
+/// Words that weaken or stress a number and say nothing of it.
+const HEDGES: [&str; 7] = [
+    "approximately ",
+    "about ",
+    "roughly ",
+    "around ",
+    "exactly ",
+    "only ",
+    "just ",
+];
+
+/// The answer at the head of a sentence: its first formula, else the words themselves if they read as an answer, else
+/// their first number.
+fn sentence<'a>(
+    response: &'a str,
+    range: Range<usize>,
+    is_formula: &dyn Fn(&str) -> bool,
+) -> Option<Extracted<'a>> {
     let text = &response[range.start..super::clip(response, range.clone(), MAX_SENTENCE)];
     let end = range.start + prose::sentence_len(text);
     // "Final answer: the volume is 120": the answer stands behind the last verb.
-    let start = match prose::last_verb(&response[range.start..end]) {
-        Some(at) if prose::is_prose(&response[range.start..range.start + at]) => range.start + at,
+    let mut start = match prose::last_verb(&response[range.start..end]) {
+        Some(at) if prose::words(&response[range.start..range.start + at]) > 0 => range.start + at,
         _ => range.start,
     };
+    if let Some(hedge) = HEDGES
+        .iter()
+        .find(|hedge| response[start..end].starts_with(**hedge))
+    {
+        start += hedge.len();
+    }
     if let Some(found) = formula::first_run(response, start..end) {
         return Some(Extracted {
             rule: Rule::AnswerIs,
@@ -129,7 +159,9 @@ fn sentence(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
         });
     }
     let region = response[start..end].trim_end_matches(['.', '*', '"', ' ', '\n']);
-    if prose::is_prose(region)
+    let digits = region.contains(|c: char| c.is_ascii_digit());
+    let bare = digits && !region.contains(['\\', '^']) && region.contains(char::is_alphabetic);
+    if (prose::is_prose(region) || (bare && !is_formula(region)))
         && let Some(found) = prose::first_number(response, start..start + region.len())
     {
         return Some(Extracted {

@@ -31,12 +31,19 @@ pub(super) fn next(response: &str, from: usize, limit: usize) -> Option<(Range<u
         };
         if start <= limit
             && let Some(len) = closing(&response[start..reach], close)
+            && !(close == "$" && is_price(&response[start..], &response[start + len + 1..]))
         {
             return Some((start..start + len, start + len + close.len()));
         }
         i = start;
     }
     None
+}
+
+/// Whether what follows two dollar signs are prices: "$20 x 3 = $60".
+fn is_price(first: &str, second: &str) -> bool {
+    let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    digit(first) && digit(second)
 }
 
 /// Where the delimiter stands in `text`; `$` and `\(` must close on their own line, `$` not behind a backslash.

@@ -94,6 +94,15 @@ enum Operator {
 fn operator(input: &mut Input<'_>) -> Option<Operator> {
     match peek(input)? {
         '*' => take(input, "*").then_some(Operator::Times),
+        // A lone x between numbers, as in "5 x 6".
+        'x' if input.input.starts_with(' ') => {
+            let rest = input.input.trim_start().strip_prefix("x ")?;
+            let factor = rest.trim_start().trim_start_matches(['\\', '$']);
+            factor.starts_with(|c: char| c.is_ascii_digit()).then(|| {
+                input.input = rest;
+                Operator::Times
+            })
+        }
         '/' => take(input, "/").then_some(Operator::Over),
         '\\' => match take_any(
             input,
