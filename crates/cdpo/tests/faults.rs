@@ -199,7 +199,10 @@ fn a_full_disk_is_named_and_the_run_goes_on_once_there_is_room() {
 #[test]
 fn a_merged_model_evaluates_as_the_adapter_does() {
     let place = Place::new();
-    place.cdpo(&["demo"]).succeeded();
+    let strong = "train.learning_rate=0.01";
+    place.cdpo(&["demo", "--set", strong]).succeeded();
+    let answers = |name: &str| place.read(&format!("{name}/trajectories.jsonl"));
+    assert_ne!(answers("eval-cdpo"), answers("eval-base"));
     let adapter = "demo/runs/tiny/cdpo/adapter";
     place
         .cdpo(&["merge", "demo/model", adapter, "merged"])
@@ -221,7 +224,7 @@ fn a_merged_model_evaluates_as_the_adapter_does() {
         .join("demo/runs/merged/eval-base/trajectories.jsonl");
     assert_eq!(
         std::fs::read_to_string(merged).unwrap(),
-        place.read("eval-cdpo/trajectories.jsonl")
+        answers("eval-cdpo")
     );
 }
 
