@@ -75,7 +75,9 @@ impl Progress {
     }
 
     fn eta(&self, done: u64) -> Option<f64> {
-        let new = done.checked_sub(self.first).filter(|new| *new > 0)?;
+        // Too few say nothing: the first of many that run at once comes late, and then they come together.
+        let enough = (self.total / 20).max(1);
+        let new = done.checked_sub(self.first).filter(|new| *new >= enough)?;
         let each = self.started.elapsed().as_secs_f64() / new as f64;
         Some(each * self.total.saturating_sub(done) as f64)
     }
