@@ -145,7 +145,7 @@ impl Adapter {
                 *x = ((2.0 * key.with(i as u64).unit() - 1.0) * bound) as f32;
             }
         }
-        Self::from_params(model, config, params, device)
+        Self::from_params(model, config, &params, device)
     }
 
     /// An adapter with given parameters, named and shaped as [`Adapter::arena`] has them.
@@ -155,7 +155,7 @@ impl Adapter {
     pub fn from_params(
         model: &ModelConfig,
         config: &LoraConfig,
-        params: Arena,
+        params: &Arena,
         device: &Device,
     ) -> Result<Self> {
         let expected = layout(model, config)?;
@@ -185,7 +185,7 @@ impl Adapter {
                 });
             }
         }
-        adapter.set(&params)?;
+        adapter.set(params)?;
         Ok(adapter)
     }
 

@@ -206,6 +206,6 @@ impl Adapter {
                 view.copy_from_slice(&values);
             }
         }
-        Self::from_params(model, &config, params, device)
+        Self::from_params(model, &config, &params, device)
     }
 }

@@ -1,6 +1,8 @@
 //! Real models against transformers in f32 (`scripts/check_real_models.py` makes the references). Runs where the
 //! environment variable `CDPO_TEST_MODELS` names a folder that holds them, and says that it skips otherwise.
 
+#![allow(clippy::print_stderr)]
+
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};

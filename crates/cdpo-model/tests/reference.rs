@@ -345,7 +345,7 @@ fn recomputation_gives_the_same_bits_with_dropout_on() {
     let lora = Adapter::from_params(
         f.model.config(),
         &config,
-        adapter(&f, "lora").arena().clone(),
+        adapter(&f, "lora").arena(),
         &Device::Cpu,
     )
     .unwrap();

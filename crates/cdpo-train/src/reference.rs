@@ -80,7 +80,9 @@ impl Cache {
         let mut bytes = Vec::with_capacity(40 + 4 * values.len());
         bytes.extend(key);
         bytes.extend((values.len() as u32).to_le_bytes());
-        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        for v in &values {
+            bytes.extend(v.to_le_bytes());
+        }
         bytes.extend(crc32c(&bytes).to_le_bytes());
         self.file
             .write_all(&bytes)

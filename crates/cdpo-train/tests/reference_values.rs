@@ -55,7 +55,9 @@ struct Losses {
 /// much of that reaches a logit, which bounds loss and slope.
 fn tolerance(pairs: &[Pair], gamma: f64) -> f64 {
     let size = |v: &[f32]| v.iter().map(|x| f64::from(x.abs())).sum::<f64>();
-    let largest = pairs.iter().map(|p| size(&p.chosen) + size(&p.rejected) + size(&p.ref_chosen) + size(&p.ref_rejected));
+    let largest = pairs
+        .iter()
+        .map(|p| size(&p.chosen) + size(&p.rejected) + size(&p.ref_chosen) + size(&p.ref_rejected));
     3e-8 * (1.0 + gamma * largest.fold(0.0, f64::max)) + 1e-12
 }
 
@@ -73,34 +75,64 @@ fn losses_and_gradients_equal_trls() {
         };
         checked += 1;
         let pairs = &losses.batches[&case.batch];
-        let settings = LossSettings { gamma: case.gamma, label_smoothing: case.label_smoothing };
+        let settings = LossSettings {
+            gamma: case.gamma,
+            label_smoothing: case.label_smoothing,
+        };
         let loss = method.pair_loss(settings).unwrap();
         let close = |got: f64, expected: f64, what: &str| {
             let tolerance = tolerance(pairs, case.gamma);
             let (name, batch) = (&case.loss, &case.batch);
-            assert!((got - expected).abs() <= tolerance, "{name} on {batch}: {what} {got} is not {expected} within {tolerance}");
+            assert!(
+                (got - expected).abs() <= tolerance,
+                "{name} on {batch}: {what} {got} is not {expected} within {tolerance}"
+            );
         };
         let tokens = pairs.iter().map(|p| p.chosen.len()).sum();
         let scale = 1.0 / pairs.len() as f64;
         let mut value = 0.0;
         for (i, p) in pairs.iter().enumerate() {
             let unit = vec![1.0; p.chosen.len()];
-            let chosen_weights = if method == Method::WeightedDpo { &p.chosen_weights } else { &unit };
+            let chosen_weights = if method == Method::WeightedDpo {
+                &p.chosen_weights
+            } else {
+                &unit
+            };
             let terms = loss.terms(&PairInput {
-                chosen: Side { policy: &p.chosen, reference: &p.ref_chosen, weights: chosen_weights },
-                rejected: Side { policy: &p.rejected, reference: &p.ref_rejected, weights: &p.rejected_weights },
+                chosen: Side {
+                    policy: &p.chosen,
+                    reference: &p.ref_chosen,
+                    weights: chosen_weights,
+                },
+                rejected: Side {
+                    policy: &p.rejected,
+                    reference: &p.ref_rejected,
+                    weights: &p.rejected_weights,
+                },
                 padded_positions: case.positions,
             });
             let term = nll(&p.chosen, case.rpo_alpha, tokens);
             value += terms.loss * scale + term.loss;
             for (t, g) in terms.chosen_gradient.iter().enumerate() {
-                close(g * scale + term.gradient, case.d_chosen[i][t], "gradient of a chosen token");
+                close(
+                    g * scale + term.gradient,
+                    case.d_chosen[i][t],
+                    "gradient of a chosen token",
+                );
             }
             for (t, g) in terms.rejected_gradient.iter().enumerate() {
-                close(g * scale, case.d_rejected[i][t], "gradient of a rejected token");
+                close(
+                    g * scale,
+                    case.d_rejected[i][t],
+                    "gradient of a rejected token",
+                );
             }
             let compat = method == Method::CdpoReferenceCompat;
-            let rejected = if compat { terms.rejected_reward_unweighted } else { terms.rejected_reward };
+            let rejected = if compat {
+                terms.rejected_reward_unweighted
+            } else {
+                terms.rejected_reward
+            };
             close(terms.chosen_reward, case.rewards_chosen[i], "chosen reward");
             close(rejected, case.rewards_rejected[i], "rejected reward");
         }
@@ -120,11 +152,20 @@ struct ScheduleCase {
 #[test]
 fn schedules_equal_transformers() {
     for case in fixture::<Vec<ScheduleCase>>("schedules.json") {
-        let (decay, warmup_steps, total_steps) = (case.schedule, case.warmup_steps, case.total_steps);
-        let schedule = Schedule { peak: 1.0, decay, warmup_steps, total_steps };
+        let (decay, warmup_steps, total_steps) =
+            (case.schedule, case.warmup_steps, case.total_steps);
+        let schedule = Schedule {
+            peak: 1.0,
+            decay,
+            warmup_steps,
+            total_steps,
+        };
         for (step, factor) in case.factors.iter().enumerate() {
             let got = schedule.at(step as u64);
-            assert!((got - factor).abs() < 1e-15, "{schedule:?}, step {step}: {got} is not {factor}");
+            assert!(
+                (got - factor).abs() < 1e-15,
+                "{schedule:?}, step {step}: {got} is not {factor}"
+            );
         }
     }
 }
@@ -141,7 +182,10 @@ struct AdamWCase {
 }
 
 fn arena(parts: &[&[f32]]) -> Arena {
-    let named = parts.iter().enumerate().map(|(i, p)| (format!("w{i}"), vec![1, p.len()]));
+    let named = parts
+        .iter()
+        .enumerate()
+        .map(|(i, p)| (format!("w{i}"), vec![1, p.len()]));
     let mut arena = Arena::zeros(Arc::new(Layout::new(named)));
     arena.data.copy_from_slice(&parts.concat());
     arena
@@ -151,7 +195,12 @@ fn arena(parts: &[&[f32]]) -> Arena {
 fn adamw_equals_torch() {
     for case in fixture::<Vec<AdamWCase>>("adamw.json") {
         let [beta1, beta2] = case.betas;
-        let settings = AdamWSettings { beta1, beta2, epsilon: case.eps, weight_decay: case.weight_decay };
+        let settings = AdamWSettings {
+            beta1,
+            beta2,
+            epsilon: case.eps,
+            weight_decay: case.weight_decay,
+        };
         let mut params = arena(&[&case.start]);
         let mut adamw = AdamW::new(settings, &params);
         for (step, (gradient, expected)) in case.gradients.iter().zip(&case.values).enumerate() {
@@ -160,7 +209,11 @@ fn adamw_equals_torch() {
                 // f32: half an ulp of the value and a few ulps of the update (about lr) for every step so far.
                 let tolerance = (step + 1) as f64 * (6e-8 * expected.abs() + 6e-7 * case.lr);
                 let got = f64::from(got);
-                assert!((got - expected).abs() < tolerance, "lr {}, step {step}, element {i}: {got} is not {expected}", case.lr);
+                assert!(
+                    (got - expected).abs() < tolerance,
+                    "lr {}, step {step}, element {i}: {got} is not {expected}",
+                    case.lr
+                );
             }
         }
     }
@@ -180,9 +233,16 @@ fn clipping_equals_torch() {
         let parts: Vec<&[f32]> = case.gradients.iter().map(Vec::as_slice).collect();
         let mut grads = arena(&parts);
         let norm = clip(&mut grads, case.max_norm);
-        assert!((norm - case.norm).abs() <= 1e-7 * case.norm, "{norm} is not {}", case.norm);
+        assert!(
+            (norm - case.norm).abs() <= 1e-7 * case.norm,
+            "{norm} is not {}",
+            case.norm
+        );
         for (&got, expected) in grads.data.iter().zip(case.clipped.iter().flatten()) {
-            assert!((f64::from(got) - expected).abs() <= 2e-7 * expected.abs(), "{got} is not {expected}");
+            assert!(
+                (f64::from(got) - expected).abs() <= 2e-7 * expected.abs(),
+                "{got} is not {expected}"
+            );
         }
     }
 }

@@ -10,6 +10,19 @@ use crate::outcome::Usage;
 use crate::recipe::{Bos, ModelSection};
 use crate::talk;
 
+/// The first GPU if the binary was built for one, else the CPU.
+pub(crate) fn device() -> anyhow::Result<Device> {
+    if cfg!(feature = "cuda") {
+        Device::new_cuda(0)
+            .context("no CUDA device can be used; build without --features cuda for the CPU")
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0)
+            .context("no Metal device can be used; build without --features metal for the CPU")
+    } else {
+        Ok(Device::Cpu)
+    }
+}
+
 /// The opened model.
 pub(crate) struct Base {
     pub(crate) checkpoint: Checkpoint,
@@ -86,13 +99,19 @@ impl Base {
                 .join(", "),
             text(eos)
         ));
+        let device = device()?;
         talk::say(format_args!(
-            "device  CPU, {} threads",
+            "device  {}, {} threads",
+            if device.is_cpu() {
+                "CPU".to_owned()
+            } else {
+                format!("{:?}", device.location())
+            },
             rayon::current_num_threads()
         ));
         Ok(Self {
             checkpoint,
-            device: Device::Cpu,
+            device,
             bos,
             eos,
             stops,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use cdpo_data::jsonl;
 use cdpo_grade::Grader;
-use cdpo_model::{Adapter, Device, Model};
+use cdpo_model::{Adapter, Model};
 use cdpo_train::Method;
 
 use crate::args::{
@@ -166,7 +166,7 @@ fn merge(args: &MergeArgs) -> anyhow::Result<()> {
         .into());
     }
     let mut model: Model = base.load()?;
-    let adapter = Adapter::load(&args.adapter, model.config(), &Device::Cpu)
+    let adapter = Adapter::load(&args.adapter, model.config(), &base.device)
         .with_context(|| format!("the adapter {} does not fit", args.adapter.display()))?;
     model.merge(&adapter)?;
     model.save(&args.out)?;

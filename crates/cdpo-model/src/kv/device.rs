@@ -37,15 +37,13 @@ impl DevicePages {
             return Ok(());
         }
         let pages = needed.next_power_of_two().clamp(needed, most.max(needed));
+        let blank = || Tensor::zeros((pages * PAGE, self.width), DType::F32, &self.device);
         let mut grown = Vec::with_capacity(self.count);
-        for layer in 0..self.count {
-            let blank = || Tensor::zeros((pages * PAGE, self.width), DType::F32, &self.device);
-            let pair = [blank()?, blank()?];
-            if let Some(old) = self.layers.get(layer) {
-                pair[0].slice_set(&old[0], 0, 0)?;
-                pair[1].slice_set(&old[1], 0, 0)?;
-            }
-            grown.push(pair);
+        for _ in 0..self.count {
+            grown.push([blank()?, blank()?]);
+        }
+        for (new, old) in grown.iter().flatten().zip(self.layers.iter().flatten()) {
+            new.slice_set(old, 0, 0)?;
         }
         (self.layers, self.pages) = (grown, pages);
         Ok(())

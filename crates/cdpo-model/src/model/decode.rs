@@ -32,8 +32,12 @@ impl Model {
         self.head.pack(keep_dense)
     }
 
-    /// Whether every weight is packed, without which [`Model::extend`]'s rows may depend on the batch.
+    /// Whether every weight is packed, without which [`Model::extend`]'s rows may depend on the batch. Off the CPU there is
+    /// nothing to pack.
     pub fn is_packed(&self) -> bool {
+        if !self.device.is_cpu() {
+            return true;
+        }
         self.blocks
             .iter()
             .flat_map(|b| &b.weights)

@@ -75,28 +75,57 @@ impl Paths {
     }
 }
 
-/// Copies one head's part of the rows in `path` at `slot`: transposed into `columns`, plain into `plain`.
-#[inline(always)]
-fn gather(
-    source: &[f32],
-    path: &[u32],
-    slot: usize,
+/// One head's columns of a packed `[rows, kv heads * dim]` matrix.
+#[derive(Clone, Copy)]
+struct HeadColumns<'a> {
+    packed: &'a [f32],
     stride: usize,
-    offset: usize,
+    first: usize,
     dim: usize,
-    columns: bool,
-    to: &mut Vec<f32>,
-) {
-    to.resize(TILE * dim, 0.0);
-    let end = path.len().min((slot + 1) * TILE);
-    for (j, &row) in path[slot * TILE..end].iter().enumerate() {
-        let from = &source[row as usize * stride + offset..][..dim];
-        if columns {
+}
+
+impl<'a> HeadColumns<'a> {
+    fn new(packed: &'a [f32], heads: Heads, head: usize) -> Self {
+        Self {
+            packed,
+            stride: heads.kv * heads.dim,
+            first: head * heads.dim,
+            dim: heads.dim,
+        }
+    }
+
+    /// The rows of `path` in tile `slot`, with their places in it.
+    #[inline(always)]
+    fn tile(self, path: &[u32], slot: usize) -> impl Iterator<Item = (usize, &'a [f32])> {
+        let end = path.len().min((slot + 1) * TILE);
+        path[slot * TILE..end]
+            .iter()
+            .enumerate()
+            .map(move |(j, &row)| {
+                (
+                    j,
+                    &self.packed[row as usize * self.stride + self.first..][..self.dim],
+                )
+            })
+    }
+
+    /// Tile `slot` of a path as `[TILE, dim]`.
+    #[inline(always)]
+    fn plain(self, path: &[u32], slot: usize, to: &mut Vec<f32>) {
+        to.resize(TILE * self.dim, 0.0);
+        for (j, from) in self.tile(path, slot) {
+            to[j * self.dim..(j + 1) * self.dim].copy_from_slice(from);
+        }
+    }
+
+    /// Tile `slot` of a path as `[dim, TILE]`.
+    #[inline(always)]
+    fn transposed(self, path: &[u32], slot: usize, to: &mut Vec<f32>) {
+        to.resize(TILE * self.dim, 0.0);
+        for (j, from) in self.tile(path, slot) {
             for (i, x) in from.iter().enumerate() {
                 to[i * TILE + j] = *x;
             }
-        } else {
-            to[j * dim..(j + 1) * dim].copy_from_slice(from);
         }
     }
 }
@@ -117,28 +146,9 @@ impl Keys for ForestKeys<'_> {
         head: usize,
         buffer: &'a mut TileBuffer,
     ) -> Tile<'a> {
-        let (path, dim) = (self.paths.path(row), self.heads.dim);
-        let (stride, offset) = (self.heads.kv * dim, head * dim);
-        gather(
-            self.keys,
-            path,
-            slot,
-            stride,
-            offset,
-            dim,
-            true,
-            &mut buffer.keys,
-        );
-        gather(
-            self.values,
-            path,
-            slot,
-            stride,
-            offset,
-            dim,
-            false,
-            &mut buffer.values,
-        );
+        let path = self.paths.path(row);
+        HeadColumns::new(self.keys, self.heads, head).transposed(path, slot, &mut buffer.keys);
+        HeadColumns::new(self.values, self.heads, head).plain(path, slot, &mut buffer.values);
         Tile {
             keys: &buffer.keys,
             values: &buffer.values,
@@ -250,7 +260,7 @@ impl Kernel for BackwardTree<'_> {
             head,
         } = self;
         let Heads { query, kv, dim } = heads;
-        let (group, wide, narrow) = (query / kv, query * dim, kv * dim);
+        let (group, wide) = (query / kv, query * dim);
         let scale = 1.0 / (dim as f32).sqrt();
         let runs: Vec<(usize, usize)> = paths.trees[tree].iter().map(|&i| paths.runs[i]).collect();
         let rows: Vec<u32> = runs
@@ -275,6 +285,8 @@ impl Kernel for BackwardTree<'_> {
         let (mut p_t, mut ds_t) = (vec![0.0f32; most * TILE], vec![0.0f32; most * TILE]);
         let (mut k_rows, mut k_cols, mut v_cols) = (Vec::new(), Vec::new(), Vec::new());
         let (mut tile_dk, mut tile_dv) = (vec![0.0f32; TILE * dim], vec![0.0f32; TILE * dim]);
+        let keys = HeadColumns::new(saved.k, heads, head);
+        let values = HeadColumns::new(saved.v, heads, head);
         let mut done = 0;
         for (first, count) in runs {
             let lanes = count * group;
@@ -296,36 +308,9 @@ impl Kernel for BackwardTree<'_> {
             let path = paths.path(first);
             let slots = (paths.visible[first + count - 1] as usize).div_ceil(TILE);
             for slot in 0..slots {
-                gather(
-                    saved.k,
-                    path,
-                    slot,
-                    narrow,
-                    head * dim,
-                    dim,
-                    false,
-                    &mut k_rows,
-                );
-                gather(
-                    saved.k,
-                    path,
-                    slot,
-                    narrow,
-                    head * dim,
-                    dim,
-                    true,
-                    &mut k_cols,
-                );
-                gather(
-                    saved.v,
-                    path,
-                    slot,
-                    narrow,
-                    head * dim,
-                    dim,
-                    true,
-                    &mut v_cols,
-                );
+                keys.plain(path, slot, &mut k_rows);
+                keys.transposed(path, slot, &mut k_cols);
+                values.transposed(path, slot, &mut v_cols);
                 scores::<I>(&q, &k_cols, &mut p, lanes, dim);
                 scores::<I>(&upstream, &v_cols, &mut ds, lanes, dim);
                 for lane in 0..lanes {

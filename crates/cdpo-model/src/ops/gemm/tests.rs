@@ -33,7 +33,6 @@ fn accumulated(
 /// The invariant that exact decoding stands on.
 #[test]
 fn a_row_has_one_bit_pattern_whatever_the_batch_the_threads_and_the_packing() {
-    eprintln!("kernel: {}", kernel_name());
     for (case, (k, n)) in SHAPES.into_iter().enumerate() {
         let x = draw_both(case as u64, &[256, k])
             .0
