@@ -7,7 +7,7 @@ use crate::form::answer::{as_region, interval};
 use crate::form::matrix::as_vector;
 use crate::form::region::Region;
 use crate::form::sum::Sum;
-use crate::form::text::without_blanks;
+use crate::form::text::{number_word, without_blanks};
 use crate::form::value::Value;
 use crate::options::GradeOptions;
 
@@ -56,9 +56,10 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
         (Value::Inequalities(a), Value::Inequalities(b)) => collection::same_inequalities(a, b),
         (Value::Based(a, base), Value::Based(b, other)) => base == other && same_digits(a, b),
         (Value::Text(a), Value::Text(b)) => same_text(a, b),
-        // A single letter may stand as text or as a symbol.
+        // A single letter may stand as text or as a symbol, a small number as a word.
         (Value::Text(text), Value::Scalar(q)) => {
-            text.chars().count() == 1 && q.sum.to_string().eq_ignore_ascii_case(text)
+            (text.chars().count() == 1 && q.sum.to_string().eq_ignore_ascii_case(text))
+                || number_word(text).is_some_and(|n| q.sum == Sum::integer(n))
         }
         (Value::Region(a), Value::Region(b)) => collection::same_regions(a, b, options),
         (Value::Region(a), Value::Tuple(open @ ('(' | '['), items, close)) => {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::budget;
 use crate::equal;
-use crate::extract::{self, Extracted};
+use crate::extract::{self, Extracted, Rule};
 use crate::form::value::Value;
 use crate::options::GradeOptions;
 use crate::read;
@@ -56,7 +56,8 @@ impl Grader {
             };
         };
         let rule = found.rule.name().to_owned();
-        let joined = matches!(found.text, Cow::Owned(_));
+        let joined = matches!(found.text, Cow::Owned(_))
+            || (found.rule == Rule::AnswerIs && found.text.contains("or"));
         let answer = found.text.into_owned();
         let value = match self.read(&answer) {
             Ok(value) => value,
@@ -71,7 +72,7 @@ impl Grader {
                 };
             }
         };
-        // Two boxes around one value written twice are one answer.
+        // One value in two boxes, or written twice ("1/2 or 0.5"), is one answer.
         let value = match value {
             Value::List(mut items)
                 if joined && items[1..].iter().all(|item| self.same(&items[0], item)) =>

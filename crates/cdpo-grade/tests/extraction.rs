@@ -103,6 +103,9 @@ fn an_announced_number_is_found_among_words() {
     auto("The answer is October 30.", "30");
     auto("The answer is 60 miles per hour.", "60");
     auto("The answer is 5 dollars.", "5 dollars");
+    auto("The answer is 15 cm$^2$.", "15 cm$^2$");
+    auto("The answer is $15$ cm$^2$.", "15");
+    auto("The answer is 5 because $x > 3$.", "5");
 }
 
 #[test]
@@ -144,6 +147,23 @@ fn an_option_is_found_and_denied_options_are_not() {
     choice("It's not A, therefore I think it's B", "B");
     choice("(C) Cecile", "C");
     nothing(Extraction::Choice, "Alina");
+}
+
+#[test]
+fn one_value_written_twice_is_one_answer() {
+    let outcome = |response| Grader::default().grade(response, "0.5").outcome;
+    assert_eq!(
+        outcome("The answer is $\\frac{1}{2}$ or $0.5$."),
+        Outcome::Correct
+    );
+    assert_eq!(
+        outcome("It is $\\boxed{\\frac12} = \\boxed{0.5}$."),
+        Outcome::Correct
+    );
+    assert_eq!(
+        outcome("The answer is $\\frac{1}{2}$ or $2$."),
+        Outcome::Wrong
+    );
 }
 
 #[test]

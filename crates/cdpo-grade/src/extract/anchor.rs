@@ -152,7 +152,11 @@ fn sentence<'a>(
     {
         start += hedge.len();
     }
-    if let Some(found) = formula::first_run(response, start..end) {
+    // A number in front of a formula is the answer or a part of it: "15 cm$^2$".
+    let number_first = response[start..end]
+        .trim_start_matches('-')
+        .starts_with(|c: char| c.is_ascii_digit());
+    if !number_first && let Some(found) = formula::first_run(response, start..end) {
         return Some(Extracted {
             rule: Rule::AnswerIs,
             ..found
