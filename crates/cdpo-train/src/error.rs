@@ -64,7 +64,7 @@ pub enum Error {
         epochs: f64,
     },
     /// A loss, log-probability or gradient is NaN or infinite.
-    #[error("step {step}: {what} is not finite; examples: {}; {}", examples.join(", "), last_good(checkpoint.as_ref()))]
+    #[error("step {step}: not finite: {what}; examples: {}; {}", examples.join(", "), last_good(checkpoint.as_ref()))]
     NotFinite {
         /// The step, counted from 1.
         step: u64,

@@ -21,6 +21,8 @@ pub mod optimizer;
 mod plan;
 mod reference;
 mod run;
+#[cfg(test)]
+mod run_tests;
 mod schedule;
 mod settings;
 #[cfg(test)]

@@ -253,24 +253,24 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
 }
 
 /// What changes between steps.
-struct Trainer<'a> {
-    model: &'a Model,
-    under: &'a [&'a Adapter],
-    prefix: &'a [u32],
-    items: &'a [Item],
-    reference: &'a [Vec<Vec<f32>>],
-    objective: Objective,
-    settings: &'a Checked,
-    params: Arena,
-    grads: Arena,
-    adamw: AdamW,
-    journal: Journal,
-    last_checkpoint: Option<PathBuf>,
+pub(crate) struct Trainer<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) under: &'a [&'a Adapter],
+    pub(crate) prefix: &'a [u32],
+    pub(crate) items: &'a [Item],
+    pub(crate) reference: &'a [Vec<Vec<f32>>],
+    pub(crate) objective: Objective,
+    pub(crate) settings: &'a Checked,
+    pub(crate) params: Arena,
+    pub(crate) grads: Arena,
+    pub(crate) adamw: AdamW,
+    pub(crate) journal: Journal,
+    pub(crate) last_checkpoint: Option<PathBuf>,
 }
 
 impl Trainer<'_> {
     /// One optimizer step on the examples `chosen`: metrics and the tokens computed.
-    fn step(
+    pub(crate) fn step(
         &mut self,
         adapter: &mut Adapter,
         chosen: &[usize],
@@ -297,9 +297,10 @@ impl Trainer<'_> {
             let mut stack = self.under.to_vec();
             stack.push(adapter);
             let stack = AdapterStack::training(&stack, self.under.len());
-            let pass =
-                self.model
-                    .train_forward(&packed.forest, &stack, &packed.targets, &options)?;
+            let pass = self
+                .model
+                .train_forward(&packed.forest, &stack, &packed.targets, &options)
+                .map_err(|e| self.engine(e, step, micro))?;
             if pass.logps.iter().any(|x| !x.is_finite()) {
                 return Err(self.not_finite(step, "a token's log-probability", micro));
             }
@@ -323,7 +324,8 @@ impl Trainer<'_> {
                 return Err(self.not_finite(step, "the loss", micro));
             }
             self.model
-                .train_backward(pass, &stack, &dlogps, &mut self.grads)?;
+                .train_backward(pass, &stack, &dlogps, &mut self.grads)
+                .map_err(|e| self.engine(e, step, micro))?;
         }
         if step == 1 {
             check_reached(&self.params, &self.grads)?;
@@ -346,6 +348,14 @@ impl Trainer<'_> {
             tokens: state.tokens + tokens,
         };
         Ok((metrics, tokens))
+    }
+
+    /// An engine's error in a step: a number that is not finite is told with step, examples and checkpoint.
+    fn engine(&self, error: cdpo_model::Error, step: u64, micro: &[usize]) -> Error {
+        match error {
+            cdpo_model::Error::NotFinite(what) => self.not_finite(step, &what, micro),
+            error => error.into(),
+        }
     }
 
     fn not_finite(&self, step: u64, what: &str, chosen: &[usize]) -> Error {

@@ -206,8 +206,10 @@ fn adamw_equals_torch() {
         for (step, (gradient, expected)) in case.gradients.iter().zip(&case.values).enumerate() {
             adamw.step(&mut params, &arena(&[gradient]), case.lr);
             for (i, (&got, expected)) in params.data.iter().zip(expected).enumerate() {
-                // f32: half an ulp of the value and a few ulps of the update (about lr) for every step so far.
-                let tolerance = (step + 1) as f64 * (6e-8 * expected.abs() + 6e-7 * case.lr);
+                // f32: half an ulp of the value at the start, an ulp (decay, update) and a few ulps of the update (about lr)
+                // for every step so far.
+                let size = expected.abs().max(f64::from(case.start[i].abs()));
+                let tolerance = 6e-8 * size + (step + 1) as f64 * (1.2e-7 * size + 6e-7 * case.lr);
                 let got = f64::from(got);
                 assert!(
                     (got - expected).abs() < tolerance,
