@@ -7,7 +7,7 @@
 //! Sums are folded in a fixed order over [`LANES`] partial sums, so the result for a row depends on that row alone;
 //! with FMA it is the same for both vector widths.
 
-// The only module of the crate with `unsafe`: calls of functions compiled for instructions checked to exist, and
+// With `source::mapping` the only module of the crate with `unsafe`: calls of functions compiled for instructions checked to exist, and
 // buffers handed to the code that fills them.
 #![allow(unsafe_code)]
 

@@ -1,0 +1,119 @@
+//! Pairs per second and peak memory of DPO steps on a real model: what `scripts/peer_trl_dpo.py` measures for TRL.
+//!
+//! ```text
+//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6]
+//! ```
+//!
+//! MODEL is a GGUF file or a Hugging Face folder; PAIRS.jsonl has TRL's columns prompt, chosen and rejected. LoRA of rank 16 on all
+//! seven projections. The reference is the base; its log-probabilities are computed once, before the steps, and their time is
+//! given apart. Threads: RAYON_NUM_THREADS.
+
+#![allow(clippy::print_stdout)]
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use cdpo_data::{OnBadRow, trl};
+use cdpo_model::source::{ModelSource, open};
+use cdpo_model::{Adapter, Device, Key, LoraConfig, Model};
+use cdpo_train::{Event, Job, Method, TrainSet, TrainSettings, run};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [path, pairs, rest @ ..] = arguments.as_slice() else {
+        return Err("usage: dpo_step MODEL PAIRS.jsonl [BATCH] [STEPS]".into());
+    };
+    let number = |at: usize, default: usize| rest.get(at).map_or(Ok(default), |text| text.parse());
+    let (batch, steps) = (number(0, 2)?, number(1, 6)?);
+    let checkpoint = open(&ModelSource::Path(PathBuf::from(path)))?;
+    let eos = *checkpoint
+        .tokenizer
+        .eos()
+        .first()
+        .ok_or("the model names no end token")?;
+    let (texts, _) = trl::read(pairs, OnBadRow::Fail)?;
+    let pairs = texts
+        .iter()
+        .take(batch * steps)
+        .map(|text| text.encode(|text| checkpoint.tokenizer.encode(text), eos))
+        .collect::<Result<Vec<_>, _>>()?;
+    let model = Model::load(
+        &checkpoint.config,
+        checkpoint.weights.as_ref(),
+        &Device::Cpu,
+    )?;
+    let tokens: usize = pairs
+        .iter()
+        .map(|p| p.prompt_ids.len() + p.chosen_ids.len() + p.rejected_ids.len())
+        .sum();
+    let count = pairs.len();
+    let settings = TrainSettings {
+        method: Method::Dpo,
+        gamma: Some(0.1),
+        batch_size: Some(batch),
+        accumulation: Some(1),
+        max_steps: Some(steps as u64),
+        ..TrainSettings::default()
+    };
+    let dir = tempfile::tempdir()?;
+    let job = Job {
+        model: &model,
+        model_id: &checkpoint.content_id,
+        adapter: Adapter::init(
+            model.config(),
+            &LoraConfig::default(),
+            Key::new(0),
+            &Device::Cpu,
+        )?,
+        under: &[],
+        reference: &[],
+        examples: &TrainSet::Pairs(pairs),
+        prefix_ids: &[],
+        settings: &settings,
+        dir: dir.path(),
+        reference_cache: None,
+    };
+    let (begin, mut last) = (Instant::now(), Instant::now());
+    let (mut reference, mut seconds) = (0.0, Vec::new());
+    run(job, &mut |event| {
+        match event {
+            Event::Started { .. } => {
+                reference = begin.elapsed().as_secs_f64();
+                last = Instant::now();
+            }
+            Event::Step(_) => {
+                seconds.push(last.elapsed().as_secs_f64());
+                last = Instant::now();
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut sorted = seconds.clone();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    let per_pair = reference / count as f64;
+    println!(
+        "{path}: batch {batch}, {:.0} tokens a pair, {} threads",
+        tokens as f64 / count as f64,
+        rayon::current_num_threads()
+    );
+    println!(
+        "steps {seconds:.2?} s, median {median:.2}: {:.3} pairs/s",
+        batch as f64 / median
+    );
+    println!(
+        "reference {per_pair:.2} s a pair, once: {:.3} pairs/s over one epoch, reference included",
+        1.0 / (per_pair + median / batch as f64)
+    );
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status")
+        && let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM"))
+    {
+        println!("{peak}");
+    }
+    Ok(())
+}
