@@ -123,3 +123,29 @@ fn open(path: &Path, last_step: u64) -> Result<(File, String)> {
     bytes.truncate(keep);
     Ok((file, String::from_utf8_lossy(&bytes).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_the_files_name() {
+        // Every write to /dev/full fails as on a full disk.
+        let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+            eprintln!("skipped: there is no /dev/full here");
+            return;
+        };
+        let timing = StepTiming {
+            step: 1,
+            seconds: 1.0,
+            tokens_per_second: 1.0,
+        };
+        let error = append(&mut (PathBuf::from("run/metrics.jsonl"), full), &timing)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("run/metrics.jsonl: append a line: No space left"),
+            "{error}"
+        );
+    }
+}

@@ -27,6 +27,7 @@ mod schedule;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
+mod step;
 pub mod tensorboard;
 
 pub use error::{Error, Result};

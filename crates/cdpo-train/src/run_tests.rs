@@ -13,7 +13,8 @@ use crate::checkpoint::State;
 use crate::example::prepare;
 use crate::journal::Journal;
 use crate::optimizer::AdamW;
-use crate::run::{Event, Job, TrainReport, Trainer, run};
+use crate::run::{Event, Job, TrainReport, run};
+use crate::step::Trainer;
 use crate::{Decay, METRICS, Method, Result, TrainSet, TrainSettings, reference};
 
 fn folder(name: &str) -> PathBuf {
@@ -511,4 +512,21 @@ fn a_damaged_checkpoint_is_named_with_a_remedy() {
             .unwrap()
             .finished
     );
+}
+
+#[test]
+fn recomputing_blocks_changes_no_bit() {
+    let (model, values) = (model("qwen2"), values("qwen2"));
+    let set = set(Method::Cdpo, &values);
+    let [kept, recomputed] = [false, true].map(|recompute| {
+        let settings = TrainSettings {
+            recompute: Some(recompute),
+            ..small(Method::Cdpo)
+        };
+        let dir = tempfile::tempdir().unwrap();
+        train(&model, &set, &settings, dir.path(), NEVER, 0.1)
+            .unwrap()
+            .metrics
+    });
+    assert_eq!(kept, recomputed);
 }
