@@ -37,9 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .ok_or("the model names no end token")?;
     let (texts, _) = trl::read(pairs, OnBadRow::Fail)?;
     let pairs = texts
-        .iter()
+        .into_iter()
         .take(batch * steps)
-        .map(|text| text.encode(|text| checkpoint.tokenizer.encode(text), eos))
+        .map(|pair| pair.encode(|text| checkpoint.tokenizer.encode(text), eos))
         .collect::<Result<Vec<_>, _>>()?;
     let model = Model::load(
         &checkpoint.config,
