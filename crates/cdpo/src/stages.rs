@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder, hash_json};
-use cdpo_train::Method;
+use cdpo_model::LoraConfig;
+use cdpo_train::{Method, TrainSettings};
 use serde_json::{Value, json};
 
 use crate::pipeline::{Pipeline, Step};
@@ -77,6 +78,15 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         None => complete = false,
     };
     let prefix = hash_json(&json!(p.prompt.training_prefix(recipe.train.few_shot)));
+    let training = |lora: &LoraConfig, train: &TrainSettings| {
+        json!({
+            "lora": lora,
+            "train": numeric(train),
+            // The adapter's initial values are drawn from the run's seed, not the training's.
+            "seed": recipe.run.seed,
+            "prefix": prefix,
+        })
+    };
     let settings = match step {
         Step::Problems => json!({
             "format": recipe.data.format,
@@ -110,13 +120,9 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
                 "eos": p.base.eos,
             })
         }
-        Step::Positive => {
-            from("examples", Step::Select, POSITIVES);
-            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train, "prefix": prefix })
-        }
-        Step::Negative => {
-            from("examples", Step::Select, NEGATIVES);
-            json!({ "lora": recipe.ce.lora, "train": recipe.ce.train, "prefix": prefix })
+        Step::Positive | Step::Negative => {
+            from("examples", Step::Select, contrastive_examples(step));
+            training(&recipe.ce.lora, &recipe.ce.train)
         }
         Step::Score => {
             from("pairs", Step::Select, PAIRS);
@@ -128,21 +134,13 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         Step::Train(method) => {
             let (source, file) = examples_of(method);
             from("examples", source, file);
-            let settings = &recipe.train.methods[method.name()];
-            json!({ "lora": recipe.train.lora, "train": settings, "prefix": prefix })
+            training(&recipe.train.lora, &recipe.train.methods[method.name()])
         }
-        Step::Eval(method) => {
+        Step::Eval(_) | Step::EvalGiven => {
             from("questions", Step::Problems, TEST);
-            if let Some(method) = method {
+            if let Step::Eval(Some(method)) = step {
                 from("adapter", Step::Train(method), ADAPTER);
             }
-            json!({
-                "params": generate::evaluation_params(p),
-                "prompt": p.prompt.settings(&p.base),
-            })
-        }
-        Step::EvalGiven => {
-            from("questions", Step::Problems, TEST);
             json!({
                 "params": generate::evaluation_params(p),
                 "prompt": p.prompt.settings(&p.base),
@@ -202,6 +200,26 @@ pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &mut StageDir) -> anyhow::R
         Step::Eval(method) => eval::run(p, method, dir),
         Step::EvalGiven => eval::given(p, dir),
         Step::Table => table::run(p, dir),
+    }
+}
+
+/// The settings that a training's numbers depend on: all but how often it is kept and how it uses memory.
+fn numeric(train: &TrainSettings) -> Value {
+    let mut settings = json!(train);
+    if let Some(settings) = settings.as_object_mut() {
+        for name in ["checkpoint_every", "keep_checkpoints", "recompute"] {
+            settings.remove(name);
+        }
+    }
+    settings
+}
+
+/// What the positive or the negative model is trained on.
+fn contrastive_examples(step: Step) -> &'static str {
+    if step == Step::Positive {
+        POSITIVES
+    } else {
+        NEGATIVES
     }
 }
 

@@ -8,7 +8,7 @@ use cdpo_model::{Adapter, Key, LoraConfig};
 use cdpo_train::{Event, Job, METRICS, Method, StepMetrics, TrainSet, TrainSettings};
 use serde_json::json;
 
-use super::{ADAPTER, Finished, NEGATIVES, POSITIVES, examples_of};
+use super::{ADAPTER, Finished, contrastive_examples, examples_of};
 use crate::interrupt;
 use crate::outcome::Interrupted;
 use crate::pipeline::{Pipeline, Step};
@@ -19,12 +19,8 @@ pub(super) fn contrastive(
     step: Step,
     dir: &mut StageDir,
 ) -> anyhow::Result<Finished> {
-    let file = if step == Step::Positive {
-        POSITIVES
-    } else {
-        NEGATIVES
-    };
-    let examples = fine_tuning_examples(p, &p.path(Step::Select, file))?;
+    let path = p.path(Step::Select, contrastive_examples(step));
+    let examples = fine_tuning_examples(p, &path)?;
     let (lora, settings) = (p.recipe.ce.lora.clone(), p.recipe.ce.train.clone());
     train(p, dir, &TrainSet::Sft(examples), &lora, &settings)
 }
