@@ -66,26 +66,30 @@ fn five_kills_at_random_moments_leave_the_files_of_an_uninterrupted_run() {
     let seed = clock.unwrap().as_nanos() as u64;
     let key = cdpo_model::Key::new(seed);
     let mut moments: Vec<usize> = (0..5)
-        .map(|i| (key.with(i).unit() * 0.97 * all as f64) as usize)
+        .map(|i| (key.with(i).unit() * 0.85 * all as f64) as usize)
         .collect();
     moments.sort_unstable();
     println!("kills at {moments:?} of {all}, from seed {seed}");
 
     let killed = Place::new();
+    let mut early = 0;
     for moment in moments {
         let mut child = killed.spawn(LONG);
         let deadline = Instant::now() + Duration::from_secs(60);
-        while progress(&killed) <= moment {
-            assert!(child.try_wait().unwrap().is_none(), "ended before {moment}");
+        // On a machine so loaded that the run ends between two looks, its end is the moment.
+        while child.try_wait().unwrap().is_none() && progress(&killed) <= moment {
             assert!(Instant::now() < deadline, "{moment} is not reached in 60 s");
             std::thread::sleep(Duration::from_millis(1));
         }
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), None, "killed at {moment}");
+        let code = output.status.code();
+        assert!(matches!(code, None | Some(0)), "{code:?} at {moment}");
+        early += u32::from(code.is_some());
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         println!("{moment}: {}", stderr.lines().last().unwrap_or_default());
     }
+    assert!(early < 5, "no kill met a run at work");
     killed.cdpo(LONG).succeeded();
     assert_same_files(&whole, &killed);
 }
@@ -103,9 +107,9 @@ fn an_interrupted_run_says_so_and_goes_on_with_the_same_command() {
         assert!(Instant::now() < deadline, "no sample in 30 s");
         std::thread::sleep(Duration::from_millis(2));
     }
-    let pid = child.id().to_string();
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &pid])
+    // The shell's own `kill`: a bare machine may have no program of that name.
+    let kill = std::process::Command::new("bash")
+        .args(["-c", &format!("kill -INT {}", child.id())])
         .status();
     assert!(kill.unwrap().success());
     Outcome::of(&child.wait_with_output().unwrap()).failed(130, &["the same command goes on"]);
@@ -124,6 +128,22 @@ fn a_finished_run_does_nothing_again_and_prints_the_same_table() {
     assert_eq!(first.stdout, second.stdout);
     assert!(!second.stderr.contains("finished in"), "{second:#?}");
     assert_eq!(files, timeless_files(&place.run_dir()));
+}
+
+#[test]
+fn a_training_depends_on_the_runs_seed_even_if_its_own_is_pinned() {
+    let place = Place::new();
+    let pinned = ["ce.train.seed=1", "train.dpo.seed=1", "run.seed=9"];
+    let mut args = vec!["demo"];
+    args.extend(pinned.iter().flat_map(|set| ["--set", set]));
+    place.cdpo(&args).succeeded();
+    for stage in ["positive", "negative", "dpo"] {
+        let manifest = place.read(&format!("{stage}/manifest.json"));
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let settings = &manifest["settings"];
+        assert_eq!(settings["train"]["seed"], 1, "{stage}: {manifest}");
+        assert_eq!(settings["seed"], 9, "{stage}: {manifest}");
+    }
 }
 
 #[test]
@@ -149,4 +169,6 @@ fn a_changed_setting_reruns_what_depends_on_it_and_nothing_else() {
     );
     assert_eq!(again("sample.max_batch=3"), [""; 0]);
     assert_eq!(again("run.threads=1"), [""; 0]);
+    assert_eq!(again("train.dpo.checkpoint_every=3"), [""; 0]);
+    assert_eq!(again("ce.train.recompute=true"), [""; 0]);
 }
