@@ -70,7 +70,7 @@ pub(crate) enum Command {
 
     /// Download a model from the hub into the cache and check it.
     ///
-    /// HF_ENDPOINT, HF_TOKEN, HF_HOME (or HF_HUB_CACHE) and HF_HUB_OFFLINE are obeyed.
+    /// HF_ENDPOINT, HF_TOKEN (or the token file of `hf auth login`), HF_HOME (or HF_HUB_CACHE) and HF_HUB_OFFLINE are obeyed.
     #[command(
         after_help = "Example:\n  cdpo fetch Qwen/Qwen2.5-0.5B\n  cdpo fetch owner/name-GGUF:name-q4_k_m.gguf"
     )]
