@@ -37,7 +37,11 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         baselines.push(Method::Dpo.name());
     }
     let table = MethodTable::build(&evaluations, &baselines)?;
-    std::fs::write(dir.path("table.md"), table.markdown())?;
+    let path = dir.path("table.md");
+    jsonl::write_file_atomic(&path, |out| {
+        out.write_all(table.markdown().as_bytes())
+            .map_err(|source| cdpo_data::Error::io(&path, "write", source))
+    })?;
     jsonl::write_json(dir.path("table.json"), &table)?;
     Ok(Finished {
         outputs,
