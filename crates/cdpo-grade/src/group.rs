@@ -10,6 +10,9 @@ impl Grader {
     /// of the groups. Returns a group per answer, numbered by first appearance; an answer that is missing or refused
     /// has none.
     ///
+    /// Selection counts answers by [`Verdict::key`](crate::Verdict::key) alone, which needs no comparison; there `5` and
+    /// `5 dollars` are two answers, here they are one.
+    ///
     /// ```
     /// let grader = cdpo_grade::Grader::default();
     /// let groups = grader.group_answers(&[Some("0.5"), Some("3"), None, Some(r"\frac12"), Some("3.0")]);
