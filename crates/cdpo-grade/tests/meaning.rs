@@ -90,6 +90,8 @@ fn a_decimal_equals_what_rounds_to_it_from_four_digits_on() {
 #[test]
 fn units_may_be_left_out_but_not_changed() {
     equal(&[
+        ("400 ml", "400"),
+        ("400 ml of salt", "400"),
         (r"50\%", "50"),
         ("28 percent", r"28\%"),
         (r"\$36", "36"),

@@ -89,6 +89,7 @@ pub(super) fn is_bare_unit(text: &str) -> bool {
             | "hrs"
             | "mph"
             | "mL"
+            | "ml"
             | "am"
             | "pm"
     )
