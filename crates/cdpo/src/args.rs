@@ -36,7 +36,7 @@ pub(crate) enum Command {
 
     /// Run a recipe as far as the graded samples, grade a file of responses, or explain how two answers compare.
     #[command(
-        after_help = "Examples:\n  cdpo grade recipes/tiny.toml\n  cdpo grade responses.jsonl        # rows with `response` and `gold`; verdicts on stdout\n  cdpo grade --explain '\\frac{1}{2}' 0.5"
+        after_help = "Examples:\n  cdpo grade recipes/tiny.toml\n  cdpo grade responses.jsonl        # rows with `response` and `gold`; verdicts on stdout;\n                                    # with `label` or `correct` (true, false): where they disagree\n  cdpo grade --explain '\\frac{1}{2}' 0.5"
     )]
     Grade(GradeArgs),
 

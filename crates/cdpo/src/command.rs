@@ -107,8 +107,12 @@ fn grade(args: &GradeArgs) -> anyhow::Result<()> {
     if !args.sets.is_empty() {
         return Err(Usage("--set changes a recipe; a file of responses takes none".into()).into());
     }
-    for verdict in responses::grade(path, &Grader::default())? {
-        println!("{}", serde_json::to_string(&verdict)?);
+    let graded = responses::grade(path, &Grader::default())?;
+    for row in &graded {
+        println!("{}", serde_json::to_string(row)?);
+    }
+    for line in responses::disagreements(path, &graded) {
+        talk::say(line);
     }
     Ok(())
 }

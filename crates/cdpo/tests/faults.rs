@@ -253,6 +253,7 @@ fn answers_are_graded_and_explained_without_a_recipe() {
         .map(|l| l.contains("\"correct\""))
         .collect();
     assert_eq!(outcomes, [true, false]);
+    assert!(!graded.stderr.contains("agree"), "no label, no comparison");
     std::fs::write(place.dir.join("bad.jsonl"), "{\"response\":\"x\"}\n").unwrap();
     place
         .cdpo(&["grade", "bad.jsonl"])
@@ -263,5 +264,37 @@ fn answers_are_graded_and_explained_without_a_recipe() {
     assert!(
         explained.stdout.contains("\"equal\": true"),
         "{explained:#?}"
+    );
+}
+
+#[test]
+fn a_label_that_differs_from_the_verdict_is_shown_with_its_line() {
+    let place = Place::new();
+    let rows = r#"{"response":"The answer is 4.","gold":"4","label":true}
+{"response":"The answer is 4.","gold":"4","label":false}
+
+{"response":"The answer is 5.","gold":"4","correct":true}
+{"response":"The answer is 5.","gold":"4","label":"unsure"}
+{"response":"","gold":"4","correct":false}
+"#;
+    std::fs::write(place.dir.join("labelled.jsonl"), rows).unwrap();
+    let graded = place.cdpo(&["grade", "labelled.jsonl"]).succeeded();
+    let told: Vec<&str> = graded.stderr.lines().collect();
+    assert_eq!(
+        told,
+        [
+            r#"labelled.jsonl:2: labelled wrong, graded correct: "4" against "4""#,
+            r#"labelled.jsonl:4: labelled correct, graded wrong: "5" against "4""#,
+            "2 of 4 labels agree",
+        ]
+    );
+    let agrees: Vec<Option<bool>> = graded
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["agrees"].as_bool())
+        .collect();
+    assert_eq!(
+        agrees,
+        [Some(true), Some(false), Some(false), None, Some(true)]
     );
 }
