@@ -16,5 +16,5 @@ pub mod linear;
 pub(crate) mod oracle;
 pub mod rms_norm;
 pub mod rotary;
-pub mod simd;
+pub(crate) mod simd;
 pub mod swiglu;
