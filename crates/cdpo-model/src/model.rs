@@ -2,23 +2,23 @@
 
 mod decode;
 mod parameters;
+mod train;
 
 use candle_core::{Device, Tensor};
 
 use crate::adapter::AdapterStack;
-use crate::arena::Arena;
-use crate::block::{self, Block, Call, Vector};
+use crate::block::{Block, Call, Vector};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
-use crate::keyed::Key;
 use crate::ops::attention::{Heads, Pattern};
 use crate::ops::rotary::Rotary;
-use crate::ops::{head, head_weight, rms_norm};
+use crate::ops::{head, rms_norm};
 use crate::source::TensorSource;
 use crate::weight::Weight;
 
 pub use decode::Extend;
+pub use train::{Pass, TrainOptions};
 
 /// A LLaMA-family model on one device.
 #[derive(Debug)]
@@ -30,38 +30,6 @@ pub struct Model {
     norm: Vector,
     head: Weight,
     rotary: Rotary,
-}
-
-/// How a training pass runs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TrainOptions {
-    /// Key of (seed, step): switches the trained adapter's dropout on.
-    pub dropout: Option<Key>,
-    /// Keep only each block's input and run the block again in the backward pass: less memory, about a third more time.
-    pub recompute: bool,
-}
-
-/// A forward pass with what its backward needs.
-#[derive(Debug)]
-pub struct Pass {
-    /// Log-probability of each target, in nats, in the targets' order.
-    pub logps: Vec<f32>,
-    /// `d logp_r / d h_r`, `[R, H]`, `h` being the normed final hidden state.
-    dlogps_dh: Tensor,
-    targets: Vec<Target>,
-    normed: Tensor,
-    last: Tensor,
-    blocks: Vec<Kept>,
-    pattern: Pattern,
-    forest: TokenForest,
-    row_keys: Option<Vec<u64>>,
-}
-
-/// What is kept of a block between forward and backward.
-#[derive(Debug)]
-enum Kept {
-    All(Box<block::Saved>),
-    Input(Tensor),
 }
 
 /// Eq. 1 per target: contrast scores of a positive against a negative model.
@@ -95,7 +63,7 @@ impl Model {
         } else {
             Weight::named(HEAD, matrix(HEAD)?)?
         };
-        Ok(Self {
+        let model = Self {
             blocks: (0..config.layers)
                 .map(|layer| Block::load(source, config, layer, device))
                 .collect::<Result<_>>()?,
@@ -105,7 +73,9 @@ impl Model {
             device: device.clone(),
             embedding,
             head,
-        })
+        };
+        source.release();
+        Ok(model)
     }
 
     /// The configuration.
@@ -271,133 +241,6 @@ impl Model {
         self.check(forest, stack, &every)?;
         self.logits(&self.hidden(forest, &Pattern::new(forest), stack, &every)?)
     }
-
-    /// Forward pass that keeps what [`Model::train_backward`] needs.
-    ///
-    /// # Errors
-    /// As [`Model::score`]; also if there is no target.
-    pub fn train_forward(
-        &self,
-        forest: &TokenForest,
-        stack: &AdapterStack<'_>,
-        targets: &[Target],
-        options: &TrainOptions,
-    ) -> Result<Pass> {
-        self.check(forest, stack, targets)?;
-        if targets.is_empty() {
-            return Err(Error::Invalid(
-                "a training pass needs at least one target".into(),
-            ));
-        }
-        let pattern = Pattern::new(forest);
-        let row_keys = options.dropout.map(|key| row_keys(key, forest));
-        let call = self.call(forest.positions(), *stack, row_keys.as_deref());
-        let mut x = self.embed(forest.ids())?;
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            let (y, saved) = block.forward(&call, &pattern, &x)?;
-            blocks.push(if options.recompute {
-                Kept::Input(x)
-            } else {
-                Kept::All(Box::new(saved))
-            });
-            x = y;
-        }
-        let last = self.select(&x, targets)?;
-        let normed = rms_norm::forward(&last, &self.norm.values, self.config.rms_norm_eps)?;
-        let (logps, dlogps_dh) = head::token_logps_grad(&normed, &self.head, &ids(targets))?;
-        let (targets, forest) = (targets.to_vec(), forest.clone());
-        Ok(Pass {
-            logps,
-            dlogps_dh,
-            targets,
-            normed,
-            last,
-            blocks,
-            pattern,
-            forest,
-            row_keys,
-        })
-    }
-
-    /// Adds the gradient of a loss into `grads`, given the loss's derivative by each log-probability. Every entry of the
-    /// arena is a parameter to train: the stack's trainable adapter's, or the model's own by their Hugging Face names.
-    ///
-    /// # Errors
-    /// If `dlogps` does not match the targets, or the trained adapter has no place in `grads`.
-    pub fn train_backward(
-        &self,
-        pass: Pass,
-        stack: &AdapterStack<'_>,
-        dlogps: &[f32],
-        grads: &mut Arena,
-    ) -> Result<()> {
-        let Pass {
-            logps,
-            dlogps_dh,
-            targets,
-            normed,
-            last,
-            mut blocks,
-            pattern,
-            forest,
-            row_keys,
-        } = pass;
-        if dlogps.len() != logps.len() {
-            return Err(Error::Invalid(format!(
-                "{} derivatives for {} log-probabilities",
-                dlogps.len(),
-                logps.len()
-            )));
-        }
-        let upstream = Tensor::from_slice(dlogps, (dlogps.len(), 1), &self.device)?;
-        let dnormed = dlogps_dh.broadcast_mul(&upstream)?;
-        if let Some(dhead) = grads.view_mut(self.head.name()) {
-            head_weight::weight_grad(&normed, &self.head, &ids(&targets), dlogps, dhead)?;
-        }
-        let dnorm = grads.view_mut(&self.norm.name);
-        let dlast = rms_norm::backward(
-            &dnormed,
-            &last,
-            &self.norm.values,
-            self.config.rms_norm_eps,
-            dnorm,
-        )?;
-        drop((dlogps_dh, dnormed, normed, last));
-        let rows = Tensor::from_vec(
-            targets.iter().map(|t| t.row).collect(),
-            targets.len(),
-            &self.device,
-        )?;
-        let zeros = Tensor::zeros(
-            (forest.rows(), self.config.hidden_size),
-            dlast.dtype(),
-            &self.device,
-        )?;
-        let mut dx = zeros.index_add(&rows, &dlast, 0)?;
-
-        let call = self.call(forest.positions(), *stack, row_keys.as_deref());
-        let train_embedding = grads.layout().entry(EMBEDDING).is_some();
-        for (i, block) in self.blocks.iter().enumerate().rev() {
-            let saved = match blocks.pop() {
-                Some(Kept::All(saved)) => *saved,
-                Some(Kept::Input(x)) => block.forward(&call, &pattern, &x)?.1,
-                None => {
-                    return Err(Error::Invalid(
-                        "the pass holds fewer blocks than the model".into(),
-                    ));
-                }
-            };
-            match block.backward(&call, &pattern, &dx, saved, grads, i > 0 || train_embedding)? {
-                Some(next) => dx = next,
-                None => return Ok(()),
-            }
-        }
-        if let Some(into) = grads.view_mut(EMBEDDING) {
-            self.embedding_grad(&dx, forest.ids(), into)?;
-        }
-        Ok(())
-    }
 }
 
 /// Name of the embedding.
@@ -407,18 +250,6 @@ const HEAD: &str = "lm_head.weight";
 
 fn ids(targets: &[Target]) -> Vec<u32> {
     targets.iter().map(|t| t.id).collect()
-}
-
-/// One dropout key per row, of the example and the position.
-fn row_keys(key: Key, forest: &TokenForest) -> Vec<u64> {
-    let mut keys = Vec::with_capacity(forest.rows());
-    for segment in forest.segments() {
-        let key = key.with(segment.source);
-        keys.extend(
-            (segment.first_position..segment.end_position()).map(|p| key.with(p as u64).bits()),
-        );
-    }
-    keys
 }
 
 fn check_ids(ids: &[u32], vocab: usize) -> Result<()> {

@@ -32,6 +32,9 @@ pub trait TensorSource: Sync {
     /// [`Error::Tensor`] for a missing tensor, a shape other than `shape`, an encoding that is not known, and a value
     /// that is not finite.
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// Gives back memory that reading took, such as the pages of a mapped file; tensors can be read again.
+    fn release(&self) {}
 }
 
 /// What the user named as the model.

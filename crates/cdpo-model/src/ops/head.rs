@@ -83,9 +83,13 @@ fn check(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<()> {
     }
 }
 
-/// Rows whose logits fit the budget, at least one.
+/// Rows whose logits fit the budget, at least one. More than a few hundred rows win nothing, unless their logits are small
+/// enough to stay in near memory.
 fn rows_per_chunk(bytes: usize, vocab: usize) -> usize {
-    (bytes / (vocab.max(1) * size_of::<f32>())).max(1)
+    const ENOUGH: usize = 160;
+    const NEAR_BYTES: usize = 4 << 20;
+    let row = vocab.max(1) * size_of::<f32>();
+    (bytes / row).min(ENOUGH.max(NEAR_BYTES / row)).max(1)
 }
 
 fn not_finite(row: usize, target: u32) -> Error {

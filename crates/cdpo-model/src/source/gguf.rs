@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
 use super::encoding::{self, Encoding};
-use super::{Checkpoint, TensorSource, content, mapping, shape_error};
+use super::mapping::{self, Mapping};
+use super::{Checkpoint, TensorSource, content, shape_error};
 use crate::config::{Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
@@ -35,7 +34,7 @@ struct Entry {
 /// A file's bytes and header, before its configuration is known.
 struct Stored {
     path: PathBuf,
-    bytes: Mmap,
+    bytes: Mapping,
     metadata: Metadata,
     tensors: HashMap<String, Entry>,
 }
@@ -201,6 +200,10 @@ impl TensorSource for GgufFile {
             _ => None,
         };
         self.stored.read(name, &gguf_name, shape, heads)
+    }
+
+    fn release(&self) {
+        self.stored.bytes.release();
     }
 }
 

@@ -6,17 +6,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use super::encoding::{self, Encoding};
-use super::{TensorSource, mapping, shape_error};
+use super::mapping::{self, Mapping};
+use super::{TensorSource, shape_error};
 use crate::error::{Error, Result};
 
 /// One mapped file and its header.
 struct Shard {
     path: PathBuf,
-    bytes: Mmap,
+    bytes: Mapping,
     /// Where the tensors' data begins.
     data: usize,
     header: Metadata,
@@ -241,5 +241,9 @@ impl TensorSource for SafetensorsFolder {
                 )
             })?;
         encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| row)
+    }
+
+    fn release(&self) {
+        self.shards.iter().for_each(|shard| shard.bytes.release());
     }
 }
