@@ -138,8 +138,15 @@ pub(crate) struct Saved {
     v: Tensor,
     attended: attention::Saved,
     x2: Tensor,
-    gate: Tensor,
-    up: Tensor,
+    /// Gate and up projections; computed again if they were not kept.
+    feed_forward: Option<(Tensor, Tensor)>,
+}
+
+impl Saved {
+    /// Frees what the reverse pass can compute again from the block's middle.
+    pub(crate) fn forget_feed_forward(&mut self) {
+        self.feed_forward = None;
+    }
 }
 
 impl Block {
@@ -217,11 +224,17 @@ impl Block {
         attended: &Tensor,
     ) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
         let x2 = (x + self.linear(call, Projection::O, attended)?)?;
-        let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
-        let gate = self.linear(call, Projection::Gate, &n2)?;
-        let up = self.linear(call, Projection::Up, &n2)?;
+        let (_, gate, up) = self.gate_up(call, &x2)?;
         let y = (&x2 + self.linear(call, Projection::Down, &swiglu::forward(&gate, &up)?)?)?;
         Ok((x2, gate, up, y))
+    }
+
+    /// The normed input of the feed-forward layer with its gate and up projections.
+    fn gate_up(&self, call: &Call<'_>, x2: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+        let n2 = rms_norm::forward(x2, &self.norm2.values, call.eps)?;
+        let gate = self.linear(call, Projection::Gate, &n2)?;
+        let up = self.linear(call, Projection::Up, &n2)?;
+        Ok((n2, gate, up))
     }
 
     /// The block after attention, nothing kept.
@@ -248,8 +261,7 @@ impl Block {
                 v,
                 attended,
                 x2,
-                gate,
-                up,
+                feed_forward: Some((gate, up)),
             },
         ))
     }
@@ -271,15 +283,20 @@ impl Block {
             v,
             attended,
             x2,
-            gate,
-            up,
+            feed_forward,
         } = saved;
+        let (n2, gate, up) = match feed_forward {
+            Some((gate, up)) => {
+                let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
+                (n2, gate, up)
+            }
+            None => self.gate_up(call, &x2)?,
+        };
         let product = swiglu::forward(&gate, &up)?;
         let dproduct = self.reverse(call, Projection::Down, dy, &product, grads)?;
         drop(product);
         let (dgate, dup) = swiglu::backward(&dproduct, &gate, &up)?;
         drop((dproduct, gate, up));
-        let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
         let dn2 = (self.reverse(call, Projection::Gate, &dgate, &n2, grads)?
             + self.reverse(call, Projection::Up, &dup, &n2, grads)?)?;
         drop((n2, dgate, dup));

@@ -30,5 +30,5 @@ pub use error::{Error, Result};
 pub use forest::{SegmentId, Target, TokenForest};
 pub use keyed::Key;
 pub use kv::{KvCache, KvPath};
-pub use model::{Contrast, Extend, Model, Pass, TrainOptions};
+pub use model::{Contrast, Extend, Model, Pass, Recompute, TrainOptions};
 pub use tokenizer::Tokenizer;

@@ -18,7 +18,7 @@ use crate::source::TensorSource;
 use crate::weight::Weight;
 
 pub use decode::Extend;
-pub use train::{Pass, TrainOptions};
+pub use train::{Pass, Recompute, TrainOptions};
 
 /// A LLaMA-family model on one device.
 #[derive(Debug)]

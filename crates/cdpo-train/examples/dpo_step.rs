@@ -1,12 +1,12 @@
 //! Pairs per second and peak memory of DPO steps on a real model: what `scripts/peer_trl_dpo.py` measures for TRL.
 //!
 //! ```text
-//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6]
+//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6] [nothing|feed_forward|blocks]
 //! ```
 //!
 //! MODEL is a GGUF file or a Hugging Face folder; PAIRS.jsonl has TRL's columns prompt, chosen and rejected. LoRA of rank 16 on all
 //! seven projections. The reference is the base; its log-probabilities are computed once, before the steps, and their time is
-//! given apart. Threads: RAYON_NUM_THREADS.
+//! given apart. The last word says what the backward pass computes again. Threads: RAYON_NUM_THREADS.
 
 #![allow(clippy::print_stdout)]
 
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use cdpo_data::{OnBadRow, trl};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Adapter, Device, Key, LoraConfig, Model};
+use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, Recompute};
 use cdpo_train::{Event, Job, Method, TrainSet, TrainSettings, run};
 
 #[global_allocator]
@@ -29,6 +29,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let number = |at: usize, default: usize| rest.get(at).map_or(Ok(default), |text| text.parse());
     let (batch, steps) = (number(0, 2)?, number(1, 6)?);
+    let recompute = match rest.get(2) {
+        Some(word) => serde_json::from_value(serde_json::json!(word))?,
+        None => Recompute::default(),
+    };
     let checkpoint = open(&ModelSource::Path(PathBuf::from(path)))?;
     let eos = *checkpoint
         .tokenizer
@@ -57,6 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         batch_size: Some(batch),
         accumulation: Some(1),
         max_steps: Some(steps as u64),
+        recompute: Some(recompute),
         ..TrainSettings::default()
     };
     let dir = tempfile::tempdir()?;
@@ -98,7 +103,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let median = sorted[sorted.len() / 2];
     let per_pair = reference / count as f64;
     println!(
-        "{path}: batch {batch}, {:.0} tokens a pair, {} threads",
+        "{path}: batch {batch}, recompute {recompute:?}, {:.0} tokens a pair, {} threads",
         tokens as f64 / count as f64,
         rayon::current_num_threads()
     );

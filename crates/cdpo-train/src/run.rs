@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use cdpo_model::{Adapter, AdapterStack, Arena, Model};
+use cdpo_model::{Adapter, AdapterStack, Arena, Model, Recompute};
 
 use crate::batch::Objective;
 use crate::checkpoint::{self, State};
@@ -267,7 +267,7 @@ fn identity(job: &Job<'_>, settings: &Checked, items: &[Item]) -> Vec<(String, S
     let settings = Checked {
         checkpoint_every: 1,
         keep_checkpoints: 1,
-        recompute: false,
+        recompute: Recompute::Nothing,
         ..settings.clone()
     };
     [

@@ -3,6 +3,7 @@
 //! [`TrainSettings`] is what a recipe holds: every field may be left out. [`TrainSettings::validate`] reports all faults
 //! together, or gives [`Checked`] settings in which every value is known.
 
+use cdpo_model::Recompute;
 use serde::{Deserialize, Serialize};
 
 use crate::method::{LossSettings, Method};
@@ -80,9 +81,9 @@ pub struct TrainSettings {
     /// Newest checkpoints kept, `>= 1`: 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_checkpoints: Option<usize>,
-    /// Run each block again in the backward pass: less memory, about a third more time, the same numbers: false.
+    /// What the backward pass computes again, memory against time, the same numbers: `feed_forward`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub recompute: Option<bool>,
+    pub recompute: Option<Recompute>,
 }
 
 /// How long the warm-up is.
@@ -139,8 +140,8 @@ pub struct Checked {
     pub checkpoint_every: u64,
     /// Newest checkpoints kept.
     pub keep_checkpoints: usize,
-    /// Whether blocks are run again in the backward pass.
-    pub recompute: bool,
+    /// What the backward pass computes again.
+    pub recompute: Recompute,
 }
 
 /// Everything that is wrong with some settings.
@@ -297,7 +298,7 @@ impl TrainSettings {
             seed: self.seed.unwrap_or(0),
             checkpoint_every: self.checkpoint_every.unwrap_or(50),
             keep_checkpoints: self.keep_checkpoints.unwrap_or(2),
-            recompute: self.recompute.unwrap_or(false),
+            recompute: self.recompute.unwrap_or_default(),
         })
     }
 }

@@ -170,5 +170,5 @@ fn a_changed_setting_reruns_what_depends_on_it_and_nothing_else() {
     assert_eq!(again("sample.max_batch=3"), [""; 0]);
     assert_eq!(again("run.threads=1"), [""; 0]);
     assert_eq!(again("train.dpo.checkpoint_every=3"), [""; 0]);
-    assert_eq!(again("ce.train.recompute=true"), [""; 0]);
+    assert_eq!(again("ce.train.recompute=blocks"), [""; 0]);
 }
