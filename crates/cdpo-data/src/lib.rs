@@ -9,6 +9,7 @@ pub mod artifact;
 pub mod error;
 pub mod exemplars;
 pub mod framing;
+pub mod given_pairs;
 pub mod graded;
 pub mod jsonl;
 mod lines;

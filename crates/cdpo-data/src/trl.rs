@@ -11,7 +11,7 @@ use crate::rows::{self, Rows, text};
 use crate::{Error, OnBadRow, Pair, Result, Skipped};
 
 /// One preference as text: what a tokenizer turns into a [`Pair`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TextPair {
     /// From the column `problem_id` or `id`, else `STEM/ROW` with the row from 0.
     pub id: String,
@@ -21,6 +21,10 @@ pub struct TextPair {
     pub chosen: String,
     /// The worse response.
     pub rejected: String,
+    /// From the column `chosen_weights`, if there: a weight for each token of the encoded response, end-of-sequence included.
+    pub chosen_weights: Option<Vec<f32>>,
+    /// From the column `rejected_weights`: the same for the worse response.
+    pub rejected_weights: Option<Vec<f32>>,
 }
 
 impl TextPair {
@@ -52,8 +56,8 @@ impl TextPair {
             chosen_terminated: true,
             rejected_terminated: true,
             rejected_scores: None,
-            rejected_weights: None,
-            chosen_weights: None,
+            rejected_weights: self.rejected_weights,
+            chosen_weights: self.chosen_weights,
             positive_logps: None,
             negative_logps: None,
         })
@@ -62,6 +66,7 @@ impl TextPair {
 
 const COLUMNS: [&str; 3] = ["prompt", "chosen", "rejected"];
 const ID: [&str; 2] = ["problem_id", "id"];
+const WEIGHTS: [&str; 2] = ["chosen_weights", "rejected_weights"];
 
 /// Reads preference data.
 ///
@@ -75,7 +80,9 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPai
         .file_stem()
         .map(|s| s.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let mut input = Rows::open(path, |name| COLUMNS.contains(&name) || ID.contains(&name))?;
+    let mut input = Rows::open(path, |name| {
+        COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name)
+    })?;
     let mut pairs = Vec::new();
     let mut skipped = Skipped::new(path);
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -123,6 +130,31 @@ fn conversational(columns: &rows::Columns) -> Option<&'static str> {
         .find(|name| matches!(columns.get(*name), Some(Value::Array(_))))
 }
 
+/// A column of token weights; absent and null mean none.
+fn weights(columns: &rows::Columns, name: &str) -> std::result::Result<Option<Vec<f32>>, String> {
+    let values = match columns.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(values)) => values,
+        Some(_) => {
+            return Err(format!(
+                "{name} is no list: a number for each token is expected"
+            ));
+        }
+    };
+    let number = |(i, value): (usize, &Value)| match value.as_f64() {
+        Some(x) if x >= 0.0 && x <= f64::from(f32::MAX) => Ok(x as f32),
+        _ => Err(format!(
+            "{name}[{i}] is {value}: a number of at least 0 is expected"
+        )),
+    };
+    values
+        .iter()
+        .enumerate()
+        .map(number)
+        .collect::<std::result::Result<_, _>>()
+        .map(Some)
+}
+
 fn text_pair(
     columns: &rows::Columns,
     fallback_id: String,
@@ -144,6 +176,8 @@ fn text_pair(
         prompt: text(columns, "prompt", "the prompt")?,
         chosen: text(columns, "chosen", "the chosen response")?,
         rejected: text(columns, "rejected", "the rejected response")?,
+        chosen_weights: weights(columns, WEIGHTS[0])?,
+        rejected_weights: weights(columns, WEIGHTS[1])?,
     };
     check_text("prompt", &pair.prompt)?;
     check_text("chosen", &pair.chosen)?;

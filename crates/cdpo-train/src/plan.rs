@@ -2,7 +2,7 @@
 
 use cdpo_model::{Key, keyed};
 
-use crate::settings::{Checked, Length};
+use crate::settings::Checked;
 
 /// The order of a whole run: a pure function of the seed, the number of examples and the settings.
 #[derive(Debug, Clone)]
@@ -20,16 +20,12 @@ impl Plan {
     pub(crate) fn new(examples: usize, settings: &Checked) -> Self {
         let per_step = settings.examples_per_step();
         let steps_per_epoch = examples.div_ceil(per_step) as u64;
-        let total_steps = match settings.length {
-            Length::Steps(steps) => steps,
-            Length::Epochs(epochs) => (epochs * steps_per_epoch as f64).ceil() as u64,
-        };
         Self {
             examples,
             per_step,
             seed: settings.seed,
             steps_per_epoch,
-            total_steps,
+            total_steps: settings.total_steps(examples),
             cached: None,
         }
     }

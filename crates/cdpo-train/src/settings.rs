@@ -234,6 +234,13 @@ impl TrainSettings {
         if self.warmup_steps.is_some() && self.warmup_ratio.is_some() {
             faults.push("warmup_steps and warmup_ratio are both given; keep one".to_owned());
         }
+        if let (Some(warmup), Some(all)) = (self.warmup_steps, self.max_steps)
+            && warmup >= all
+        {
+            faults.push(format!(
+                "warmup_steps ({warmup}) must be less than max_steps ({all}); warmup_ratio = 0.1 fits any length"
+            ));
+        }
         if self.epochs.is_some() && self.max_steps.is_some() {
             faults.push("epochs and max_steps are both given; keep one".to_owned());
         }
@@ -349,6 +356,16 @@ impl Checked {
             checkpoint_every: Some(self.checkpoint_every),
             keep_checkpoints: Some(self.keep_checkpoints),
             recompute: Some(self.recompute),
+        }
+    }
+
+    /// Optimizer steps of a run on `examples` examples.
+    pub fn total_steps(&self, examples: usize) -> u64 {
+        match self.length {
+            Length::Steps(steps) => steps,
+            Length::Epochs(epochs) => {
+                (epochs * examples.div_ceil(self.examples_per_step()) as f64).ceil() as u64
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use cdpo_data::artifact::{Manifest, Plan, Stage, StageDir, StageState};
 use cdpo_train::Method;
 
 use crate::base::Base;
+use crate::outcome::Usage;
 use crate::prompt::Prompt;
 use crate::recipe::Recipe;
 use crate::stages;
@@ -122,7 +123,7 @@ impl Pipeline {
     /// What a run as far as `last` would do, one line a stage.
     pub(crate) fn plan(&mut self, last: &[Step]) -> anyhow::Result<Vec<String>> {
         let mut lines = Vec::new();
-        for step in self.needed(last) {
+        for step in self.needed(last)? {
             let name = step.name();
             let state = match stages::stage(self, step)? {
                 None => "to do, after the stages before it".to_owned(),
@@ -147,7 +148,8 @@ impl Pipeline {
             out.write_all(resolved.as_bytes())
                 .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
         })?;
-        for step in self.needed(last) {
+        let steps = self.needed(last)?;
+        for &step in &steps {
             interrupt::check()?;
             let name = step.name();
             let stage: Stage = stages::stage(self, step)?
@@ -167,6 +169,7 @@ impl Pipeline {
                 }
             };
             self.done.insert(name, manifest);
+            stages::check_lengths(self, step, &steps)?;
         }
         Ok(())
     }
@@ -192,7 +195,15 @@ impl Pipeline {
     }
 
     /// `last` and all that they need, in order.
-    fn needed(&self, last: &[Step]) -> Vec<Step> {
+    fn needed(&self, last: &[Step]) -> anyhow::Result<Vec<Step>> {
+        let sampling = |step: &Step| matches!(step, Step::Sample | Step::Grade);
+        if self.recipe.data.pairs.is_some() && last.iter().any(sampling) {
+            return Err(Usage(
+                "the recipe's pairs are given (data.pairs), so there is nothing to sample or grade"
+                    .into(),
+            )
+            .into());
+        }
         let mut needed: Vec<Step> = last.to_vec();
         let mut next = 0;
         while next < needed.len() {
@@ -208,6 +219,6 @@ impl Pipeline {
             .filter(|step| needed.contains(step))
             .collect();
         ordered.extend(needed.contains(&Step::EvalGiven).then_some(Step::EvalGiven));
-        ordered
+        Ok(ordered)
     }
 }

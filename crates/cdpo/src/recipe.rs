@@ -122,6 +122,9 @@ pub(crate) struct DataSection {
     pub(crate) train: PathBuf,
     /// Held-out questions.
     pub(crate) test: PathBuf,
+    /// Preference pairs to train on instead of sampling: TRL's columns, or a run's own `pairs.jsonl`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pairs: Option<PathBuf>,
     /// Form of both files.
     pub(crate) format: Format,
     /// Take the first so many training questions.

@@ -3,7 +3,10 @@
 mod eval;
 mod finetune;
 mod generate;
+mod given;
+mod length;
 mod questions;
+mod reuse;
 mod score;
 mod select;
 mod table;
@@ -20,6 +23,7 @@ use crate::pipeline::{Pipeline, Step};
 use crate::recipe::Recipe;
 
 pub(crate) use eval::accuracy;
+pub(crate) use length::check as check_lengths;
 pub(crate) use table::costs;
 
 pub(crate) const TRAIN: &str = "train.jsonl";
@@ -54,10 +58,11 @@ pub(crate) fn needs(recipe: &Recipe, step: Step) -> Vec<Step> {
         Step::Problems => Vec::new(),
         Step::Sample | Step::Eval(None) | Step::EvalGiven => vec![Step::Problems],
         Step::Grade => vec![Step::Problems, Step::Sample],
+        Step::Select if recipe.data.pairs.is_some() => Vec::new(),
         Step::Select => vec![Step::Problems, Step::Sample, Step::Grade],
         Step::Positive | Step::Negative => vec![Step::Select],
         Step::Score => vec![Step::Select, Step::Positive, Step::Negative],
-        Step::Train(method) => vec![examples_of(method).0],
+        Step::Train(method) => vec![examples_of(recipe, method).0],
         Step::Eval(Some(method)) => vec![Step::Problems, Step::Train(method)],
         Step::Table => {
             let evals = table::rows(recipe).into_iter().map(Step::Eval);
@@ -91,7 +96,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         Step::Problems => json!({
             "format": recipe.data.format,
             "columns": recipe.data.columns,
-            "train_limit": recipe.data.train_limit,
+            "train_limit": recipe.data.train_limit.filter(|_| recipe.data.pairs.is_none()),
             "eval_limit": recipe.eval.limit,
             "on_bad_row": recipe.data.on_bad_row,
         }),
@@ -106,14 +111,22 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         Step::Grade => {
             from("questions", Step::Problems, TRAIN);
             from("samples", Step::Sample, TRAJECTORIES);
-            json!(recipe.grade)
+            json!({ "grade": recipe.grade, "grader": cdpo_grade::VERSION })
         }
+        Step::Select if recipe.data.pairs.is_some() => json!({
+            "given": true,
+            "limit": recipe.data.train_limit,
+            "on_bad_row": recipe.data.on_bad_row,
+            "bos": p.base.bos,
+            "eos": p.base.eos,
+        }),
         Step::Select => {
             from("questions", Step::Problems, TRAIN);
             from("samples", Step::Sample, TRAJECTORIES);
             from("graded", Step::Grade, GRADED);
             json!({
                 "select": recipe.select,
+                "grader": cdpo_grade::VERSION,
                 "seed": recipe.run.seed,
                 "framing": p.prompt.framing,
                 "bos": p.base.bos,
@@ -132,7 +145,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             json!({ "ce_beta": settings.ce_beta, "max_tokens": settings.max_tokens, "prefix": prefix })
         }
         Step::Train(method) => {
-            let (source, file) = examples_of(method);
+            let (source, file) = examples_of(recipe, method);
             from("examples", source, file);
             training(&recipe.train.lora, &recipe.train.methods[method.name()])
         }
@@ -152,7 +165,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
                 let eval = Step::Eval(method);
                 from(&eval.name(), eval, TRAJECTORIES);
             }
-            json!({ "grade": recipe.grade })
+            json!({ "grade": recipe.grade, "grader": cdpo_grade::VERSION })
         }
     };
     if !complete {
@@ -160,7 +173,9 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     }
     match step {
         Step::Problems => {
-            inputs.insert("train".into(), hash_file(&recipe.data.train)?);
+            if recipe.data.pairs.is_none() {
+                inputs.insert("train".into(), hash_file(&recipe.data.train)?);
+            }
             inputs.insert("test".into(), hash_file(&recipe.data.test)?);
         }
         Step::EvalGiven => {
@@ -168,7 +183,12 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             inputs.insert("adapter".into(), hash_folder(adapter)?);
             inputs.insert("model".into(), p.base.checkpoint.content_id.clone());
         }
-        Step::Grade | Step::Select | Step::Table => {}
+        Step::Select => {
+            if let Some(pairs) = &recipe.data.pairs {
+                inputs.insert("pairs".into(), hash_file(pairs)?);
+            }
+        }
+        Step::Grade | Step::Table => {}
         _ => {
             inputs.insert("model".into(), p.base.checkpoint.content_id.clone());
         }
@@ -193,6 +213,7 @@ pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &mut StageDir) -> anyhow::R
         Step::Problems => questions::run(p, dir),
         Step::Sample => generate::sample(p, dir),
         Step::Grade => select::grade(p, dir),
+        Step::Select if p.recipe.data.pairs.is_some() => given::run(p, dir),
         Step::Select => select::select(p, dir),
         Step::Positive | Step::Negative => finetune::contrastive(p, step, dir),
         Step::Score => score::run(p, dir),
@@ -225,9 +246,11 @@ fn contrastive_examples(step: Step) -> &'static str {
 
 /// Where a method's examples come from. Methods that use no scores read the same pairs unscored, so that they do not wait for
 /// the contrastive models, nor change with them.
-fn examples_of(method: Method) -> (Step, &'static str) {
+fn examples_of(recipe: &Recipe, method: Method) -> (Step, &'static str) {
     match method {
         Method::Sft => (Step::Select, POSITIVES),
+        // Given pairs come with their own weights.
+        Method::WeightedDpo if recipe.data.pairs.is_some() => (Step::Select, PAIRS),
         Method::Dpo => (Step::Select, PAIRS),
         _ => (Step::Score, PAIRS),
     }

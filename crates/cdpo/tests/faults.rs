@@ -298,3 +298,29 @@ fn a_label_that_differs_from_the_verdict_is_shown_with_its_line() {
         [Some(true), Some(false), Some(false), None, Some(true)]
     );
 }
+
+#[test]
+fn a_warm_up_longer_than_the_training_is_told_before_anything_is_sampled() {
+    let place = Place::new();
+    let sets = [
+        "--set",
+        "ce.train.epochs=1",
+        "--set",
+        "ce.train.max_steps=5",
+    ];
+    place
+        .cdpo(&[&["demo"][..], &sets].concat())
+        .failed(2, &["epochs and max_steps are both given"]);
+    let recipe = include_str!("../../../recipes/tiny.toml").replace("warmup_ratio", "# ");
+    std::fs::write(place.dir.join("long.toml"), recipe).unwrap();
+    place.cdpo(&["demo", "--dry-run"]).succeeded();
+    let run = ["run", "long.toml", "--set", "methods=[\"sft\"]"];
+    place.cdpo(&run).failed(
+        2,
+        &[
+            "sft: 100 warm-up steps of at most",
+            "train.warmup_ratio=0.1",
+        ],
+    );
+    assert!(!place.dir.join("demo/runs/tiny/samples").exists());
+}

@@ -172,3 +172,32 @@ fn a_changed_setting_reruns_what_depends_on_it_and_nothing_else() {
     assert_eq!(again("train.dpo.checkpoint_every=3"), [""; 0]);
     assert_eq!(again("ce.train.recompute=blocks"), [""; 0]);
 }
+
+#[test]
+fn more_samples_or_questions_keep_those_already_drawn() {
+    let set = |n: &str, limit: &str| {
+        let sets = [format!("sample.n={n}"), format!("data.train_limit={limit}")];
+        let mut args = vec!["demo".to_owned()];
+        args.extend(sets.into_iter().flat_map(|set| ["--set".to_owned(), set]));
+        args
+    };
+    let run = |place: &Place, n: &str, limit: &str| {
+        let args = set(n, limit);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        place.cdpo(&args).succeeded().stderr
+    };
+    let grown = Place::new();
+    run(&grown, "4", "20");
+    let told = run(&grown, "8", "20");
+    assert!(told.contains("samples: 80 responses are kept"), "{told}");
+    let told = run(&grown, "8", "24");
+    assert!(told.contains("samples: 160 responses are kept"), "{told}");
+    let whole = Place::new();
+    run(&whole, "8", "24");
+    let samples = |place: &Place| place.read("samples/trajectories.jsonl");
+    assert_eq!(samples(&grown), samples(&whole));
+    // Another temperature is another sample.
+    let told = grown.cdpo(&["demo", "--set", "sample.temperature=0.9"]);
+    let told = told.succeeded().stderr;
+    assert!(!told.contains("are kept"), "{told}");
+}

@@ -12,6 +12,8 @@ fn blue(id: &str) -> TextPair {
         prompt: "Sky?".into(),
         chosen: " Blue.".into(),
         rejected: " Green.".into(),
+        chosen_weights: None,
+        rejected_weights: None,
     }
 }
 
@@ -117,4 +119,26 @@ fn prompt_and_responses_are_encoded_apart_and_both_responses_end_with_end_of_seq
     pair.check().unwrap();
     let broken = |_: &str| Err::<Vec<u32>, _>("no");
     assert_eq!(blue("q").encode(broken, 0).unwrap_err(), "no");
+}
+
+#[test]
+fn token_weights_are_read_with_their_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |weights: &str| ROW.replace("\"score\": 1", weights);
+    let path = text_file(
+        dir.path(),
+        "w.jsonl",
+        &(row("\"rejected_weights\": [1, 0.5]") + "\n"),
+    );
+    let pairs = read(&path, OnBadRow::Fail).unwrap().0;
+    assert_eq!(pairs[0].rejected_weights, Some(vec![1.0, 0.5]));
+    assert_eq!(pairs[0].chosen_weights, None);
+    for (weights, reason) in [
+        ("\"chosen_weights\": 1", "chosen_weights is no list"),
+        ("\"chosen_weights\": [1, -2]", "chosen_weights[1] is -2"),
+    ] {
+        let path = text_file(dir.path(), "bad.jsonl", &(row(weights) + "\n"));
+        let told = read(&path, OnBadRow::Fail).unwrap_err().to_string();
+        assert!(told.contains(&format!(":1: {reason}")), "{told}");
+    }
 }

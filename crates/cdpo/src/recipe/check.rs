@@ -16,7 +16,8 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         _ => {}
     }
     for (name, path) in [("train", &recipe.data.train), ("test", &recipe.data.test)] {
-        if path.as_os_str().is_empty() {
+        let needed = name == "test" || recipe.data.pairs.is_none();
+        if needed && path.as_os_str().is_empty() {
             fault(format!(
                 "data.{name}: a file of questions is needed, e.g. --set data.{name}=gsm8k_{name}.jsonl"
             ));

@@ -8,7 +8,14 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("model", &["path", "hub", "revision", "bos"]),
     (
         "data",
-        &["train", "test", "format", "train_limit", "on_bad_row"],
+        &[
+            "train",
+            "test",
+            "pairs",
+            "format",
+            "train_limit",
+            "on_bad_row",
+        ],
     ),
     (
         "data.columns",

@@ -30,7 +30,7 @@ pub(super) fn preference(
     method: Method,
     dir: &mut StageDir,
 ) -> anyhow::Result<Finished> {
-    let (step, file) = examples_of(method);
+    let (step, file) = examples_of(&p.recipe, method);
     let path = p.path(step, file);
     let examples = if method.takes_pairs() {
         let (mut pairs, _): (Vec<Pair>, _) = jsonl::read(path, OnBadRow::Fail)?;

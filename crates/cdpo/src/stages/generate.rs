@@ -11,7 +11,7 @@ use cdpo_model::{KvCache, Model};
 use cdpo_sample::{LocalSampler, Request, SampleParams, Sampler as _};
 use serde_json::{Value, json};
 
-use super::{Finished, TRAIN, TRAJECTORIES};
+use super::{Finished, TRAIN, TRAJECTORIES, reuse};
 use crate::outcome::Interrupted;
 use crate::pipeline::{Pipeline, Step};
 use crate::talk::{self, Progress};
@@ -65,6 +65,10 @@ pub(super) fn generate(
 ) -> anyhow::Result<Value> {
     let path = dir.path(TRAJECTORIES);
     let (mut out, mut have): (Appender, Vec<Trajectory>) = Appender::resume(&path)?;
+    for kept in reuse::kept(dir, problems, n, &have)? {
+        out.append(&kept)?;
+        have.push(kept);
+    }
     let mut seen: HashSet<(String, u32)> = HashSet::new();
     have.retain(|t| seen.insert((t.problem_id.clone(), t.sample)));
     let done: HashSet<(&str, u32)> = have

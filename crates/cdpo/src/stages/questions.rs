@@ -12,10 +12,14 @@ use crate::talk;
 pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let data = &p.recipe.data;
     let mut counts = serde_json::Map::new();
-    let files = [
-        (&data.train, TRAIN, data.train_limit),
-        (&data.test, TEST, p.recipe.eval.limit),
-    ];
+    let train = (&data.train, TRAIN, data.train_limit);
+    let test = (&data.test, TEST, p.recipe.eval.limit);
+    let files = if data.pairs.is_some() {
+        vec![test]
+    } else {
+        vec![train, test]
+    };
+    let outputs: Vec<&str> = files.iter().map(|(_, file, _)| *file).collect();
     for (path, file, limit) in files {
         let options = ReadOptions {
             format: data.format,
@@ -39,5 +43,5 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         );
         jsonl::write_sorted(dir.path(file), problems)?;
     }
-    Ok(Finished::new(&[TRAIN, TEST], counts.into()))
+    Ok(Finished::new(&outputs, counts.into()))
 }

@@ -1,0 +1,123 @@
+//! Pairs that the user has: what is trained on without sampling.
+
+use std::collections::HashSet;
+
+use cdpo_data::artifact::StageDir;
+use cdpo_data::given_pairs::{self, GivenPairs};
+use cdpo_data::{Pair, SftExample, jsonl};
+use serde_json::json;
+
+use super::{Finished, NEGATIVES, PAIRS, POSITIVES};
+use crate::pipeline::Pipeline;
+use crate::talk;
+
+/// Reads `data.pairs`; the contrastive models' examples are the pairs' chosen and rejected responses.
+pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
+    let path = p.recipe.data.pairs.clone().unwrap_or_default();
+    let (given, skipped) = given_pairs::read(&path, p.recipe.data.on_bad_row)?;
+    if skipped.count() > 0 {
+        talk::warn(format_args!(
+            "{} rows are skipped:\n{skipped}",
+            skipped.count()
+        ));
+    }
+    let mut pairs: Vec<Pair> = match given {
+        GivenPairs::Encoded(pairs) => pairs,
+        GivenPairs::Text(rows) => rows
+            .into_iter()
+            .map(|row| {
+                let tokenizer = &p.base.checkpoint.tokenizer;
+                let mut pair = row.encode(|text| tokenizer.encode(text), p.base.eos)?;
+                pair.prompt_ids.splice(0..0, p.base.bos);
+                Ok(pair)
+            })
+            .collect::<cdpo_model::Result<_>>()?,
+    };
+    pairs.truncate(p.recipe.data.train_limit.unwrap_or(usize::MAX));
+    let vocabulary = p.base.checkpoint.config.vocab_size;
+    for pair in &pairs {
+        let ids = [&pair.prompt_ids, &pair.chosen_ids, &pair.rejected_ids];
+        if let Some(id) = ids
+            .into_iter()
+            .flatten()
+            .find(|id| **id as usize >= vocabulary)
+        {
+            anyhow::bail!(
+                "{}: pair {} has the token id {id}, but the model's vocabulary has {vocabulary} tokens: its ids are another model's",
+                path.display(),
+                pair.problem_id
+            );
+        }
+    }
+    let positives = examples(&pairs, |pair| {
+        let Pair {
+            chosen, chosen_ids, ..
+        } = pair;
+        (
+            pair.chosen_sample,
+            chosen,
+            chosen_ids,
+            pair.chosen_terminated,
+        )
+    });
+    let negatives = examples(&pairs, |pair| {
+        let Pair {
+            rejected,
+            rejected_ids,
+            ..
+        } = pair;
+        (
+            pair.rejected_sample,
+            rejected,
+            rejected_ids,
+            pair.rejected_terminated,
+        )
+    });
+    let (pairs, positives, negatives) = (
+        jsonl::write_sorted(dir.path(PAIRS), pairs)?,
+        jsonl::write_sorted(dir.path(POSITIVES), positives)?,
+        jsonl::write_sorted(dir.path(NEGATIVES), negatives)?,
+    );
+    talk::say(format_args!(
+        "selected: {} pairs of {}, {} with weights",
+        pairs.len(),
+        path.display(),
+        pairs
+            .iter()
+            .filter(|p| p.chosen_weights.is_some() || p.rejected_weights.is_some())
+            .count()
+    ));
+    Ok(Finished::new(
+        &[POSITIVES, NEGATIVES, PAIRS],
+        json!({
+            "positives": positives.len(),
+            "negatives": negatives.len(),
+            "pairs": pairs.len(),
+            "skipped_rows": skipped.count(),
+        }),
+    ))
+}
+
+/// One side of the pairs, each response once.
+fn examples<'p>(
+    pairs: &'p [Pair],
+    side: impl Fn(&'p Pair) -> (u32, &'p String, &'p Vec<u32>, bool),
+) -> Vec<SftExample> {
+    let mut seen = HashSet::new();
+    let mut examples = Vec::new();
+    for pair in pairs {
+        let (sample, text, ids, terminated) = side(pair);
+        if seen.insert((&pair.problem_id, sample)) {
+            examples.push(SftExample {
+                problem_id: pair.problem_id.clone(),
+                sample,
+                prompt: pair.prompt.clone(),
+                response: text.clone(),
+                prompt_ids: pair.prompt_ids.clone(),
+                response_ids: ids.clone(),
+                terminated,
+            });
+        }
+    }
+    examples
+}

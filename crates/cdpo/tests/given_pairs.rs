@@ -1,0 +1,75 @@
+//! Training from pairs that the user has.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod binary;
+
+use binary::Place;
+
+fn with_pairs(rows: &str, methods: &str) -> (Place, binary::Outcome) {
+    let place = Place::new();
+    place.cdpo(&["demo", "--dry-run"]).succeeded();
+    std::fs::write(place.dir.join("pairs.jsonl"), rows).unwrap();
+    let recipe = include_str!("../../../recipes/tiny.toml");
+    let recipe = recipe.replace("train = \"demo/train.jsonl\"", "pairs = \"pairs.jsonl\"");
+    std::fs::write(place.dir.join("tiny.toml"), recipe).unwrap();
+    let methods = format!("methods={methods}");
+    let outcome = place.cdpo(&["run", "tiny.toml", "--set", &methods]);
+    (place, outcome)
+}
+
+fn rows(weights: &str) -> String {
+    let row = |i: usize| {
+        format!(
+            "{{\"prompt\":\"Q: {i}+1?\\nA:\",\"chosen\":\" {}.\",\"rejected\":\" {}.\"{weights}}}\n",
+            i + 1,
+            i + 2
+        )
+    };
+    (0..4).map(row).collect()
+}
+
+#[test]
+fn text_pairs_are_trained_on_without_sampling() {
+    let (place, outcome) = with_pairs(&rows(""), "[\"sft\",\"dpo\",\"cdpo\"]");
+    let table = outcome.succeeded().stdout;
+    for method in ["base", "sft", "dpo", "cdpo"] {
+        assert!(table.contains(&format!("| {method} ")), "{table}");
+    }
+    assert!(!place.run_dir().join("samples").exists());
+    assert!(!place.run_dir().join("problems/train.jsonl").exists());
+    assert_eq!(place.read("selected/positives.jsonl").lines().count(), 4);
+
+    // The run's own file of pairs gives the same pairs back.
+    let own = place.read("selected/pairs.jsonl");
+    let (again, outcome) = with_pairs(&own, "[\"dpo\"]");
+    outcome.succeeded();
+    assert_eq!(again.read("selected/pairs.jsonl"), own);
+    let dpo = "dpo/adapter/adapter_model.safetensors";
+    let bytes = |place: &Place| std::fs::read(place.run_dir().join(dpo)).unwrap();
+    assert_eq!(bytes(&place), bytes(&again));
+
+    let sample = place.cdpo(&["sample", "tiny.toml"]);
+    sample.failed(2, &["data.pairs", "nothing to sample"]);
+}
+
+#[test]
+fn given_weights_are_trained_with_and_counted() {
+    let weights = ",\"rejected_weights\":[1,0.5,0.25,0]";
+    let (place, outcome) = with_pairs(&rows(weights), "[\"weighted-dpo\",\"dpo\"]");
+    outcome.succeeded();
+    assert!(!place.run_dir().join("scored").exists(), "not scored");
+    let loss = |method: &str| {
+        let metrics = place.read(&format!("{method}/metrics.jsonl"));
+        metrics.lines().last().unwrap().to_owned()
+    };
+    assert_ne!(loss("weighted-dpo"), loss("dpo"));
+
+    let short = ",\"rejected_weights\":[1,0.5]";
+    let (_, outcome) = with_pairs(&rows(short), "[\"weighted-dpo\"]");
+    outcome.failed(
+        1,
+        &["rejected_weights has 2 values but rejected_ids has 4 tokens"],
+    );
+    let (_, outcome) = with_pairs(&rows(""), "[\"weighted-dpo\"]");
+    outcome.failed(1, &["neither rejected_weights nor chosen_weights"]);
+}
