@@ -184,8 +184,9 @@ fn score_batch(
         scores.log_scores.len(),
         scores.positive_logps.len(),
         scores.negative_logps.len(),
+        scores.positive_standings.len(),
     ];
-    if counts != [targets.len(); 3] {
+    if counts != [targets.len(); 4] {
         let reason = format!(
             "the model returned {counts:?} numbers for {} targets",
             targets.len()
@@ -211,10 +212,14 @@ fn score_batch(
             finite(
                 &pair,
                 "the negative log-probability",
-                &scores.negative_logps[rows],
+                &scores.negative_logps[rows.clone()],
             )?
             .to_vec(),
         );
+        let standings = &scores.positive_standings[rows];
+        pair.rejected_ranks = Some(standings.iter().map(|s| s.rank).collect());
+        pair.rejected_alternatives =
+            Some(standings.iter().map(|s| s.alternatives.clone()).collect());
         pair.rejected_scores = Some(
             log_scores
                 .iter()

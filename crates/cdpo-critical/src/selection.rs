@@ -214,6 +214,8 @@ fn select_question(
             chosen_weights: None,
             positive_logps: None,
             negative_logps: None,
+            rejected_ranks: None,
+            rejected_alternatives: None,
         });
     }
     Ok(())

@@ -9,7 +9,9 @@ use cdpo_critical::{ContrastModels, ContrastSettings, ContrastSummary, Error, sc
 use cdpo_data::{Pair, Record};
 use cdpo_model::config::{Family, ModelConfig, RopeScaling};
 use cdpo_model::source::TensorSource;
-use cdpo_model::{Adapter, AdapterStack, Device, Key, LoraConfig, Model, Target, TokenForest};
+use cdpo_model::{
+    Adapter, AdapterStack, Device, Key, LoraConfig, Model, Standing, Target, TokenForest,
+};
 
 const VOCAB: usize = 61;
 
@@ -38,6 +40,8 @@ fn pair(id: usize, prompt: usize, rejected: usize, terminated: bool) -> Pair {
         chosen_weights: None,
         positive_logps: None,
         negative_logps: None,
+        rejected_ranks: None,
+        rejected_alternatives: None,
     }
 }
 
@@ -64,6 +68,13 @@ fn stand_in(_: &TokenForest, targets: &[Target]) -> cdpo_model::Result<Contrast>
         log_scores: of(0.1),
         positive_logps: of(0.2),
         negative_logps: of(0.25),
+        positive_standings: targets
+            .iter()
+            .map(|target| Standing {
+                rank: target.id + 1,
+                alternatives: vec![(target.id + 7, 0.5), (target.id + 8, 0.25)],
+            })
+            .collect(),
     })
 }
 
@@ -117,6 +128,11 @@ fn scores_land_on_their_own_tokens_whatever_the_batch() {
                 scored.negative_logps.as_ref().unwrap()[t],
                 -0.25 * (id as f32 + 1.0)
             );
+            assert_eq!(scored.rejected_ranks.as_ref().unwrap()[t], id + 1);
+            assert_eq!(
+                scored.rejected_alternatives.as_ref().unwrap()[t],
+                [(id + 7, 0.5), (id + 8, 0.25)]
+            );
         }
         assert!(
             scored.chosen_weights.is_none(),
@@ -127,6 +143,8 @@ fn scores_land_on_their_own_tokens_whatever_the_batch() {
         unscored.rejected_weights = None;
         unscored.positive_logps = None;
         unscored.negative_logps = None;
+        unscored.rejected_ranks = None;
+        unscored.rejected_alternatives = None;
         assert_eq!(unscored, *pair, "nothing else changes");
     }
 }
@@ -338,6 +356,13 @@ fn a_score_near_one_keeps_its_small_weight() {
             log_scores: vec![-1e-9; n],
             positive_logps: vec![-0.1; n],
             negative_logps: vec![-0.3; n],
+            positive_standings: vec![
+                Standing {
+                    rank: 1,
+                    alternatives: vec![]
+                };
+                n
+            ],
         })
     };
     let pair = &scored_by(&mut certain, &pairs(), &[], &settings(100))
@@ -352,6 +377,13 @@ fn a_score_near_one_keeps_its_small_weight() {
             log_scores: vec![1e-6; n],
             positive_logps: vec![-0.1; n],
             negative_logps: vec![-0.3; n],
+            positive_standings: vec![
+                Standing {
+                    rank: 1,
+                    alternatives: vec![]
+                };
+                n
+            ],
         })
     };
     let pair = &scored_by(&mut above, &pairs(), &[], &settings(100))
@@ -526,6 +558,10 @@ fn scores_through_the_engine_equal_the_softmax_over_both_models_full_logits() {
                 close("log P_p", found(&pair.positive_logps), positive);
                 close("log P_n", found(&pair.negative_logps), negative);
                 close("1 - s", found(&pair.rejected_weights), -log_score.exp_m1());
+                // The best alternative and the rank say the same of the token's place.
+                let best = pair.rejected_alternatives.as_ref().unwrap()[t][0].1;
+                let first = pair.rejected_ranks.as_ref().unwrap()[t] == 1;
+                assert_eq!(first, found(&pair.positive_logps).exp() > f64::from(best));
             }
         }
     }

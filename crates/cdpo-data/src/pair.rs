@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::order;
-use crate::record::{FINITE, Record, check_ids, check_per_token, check_text};
+use crate::record::{FINITE, Record, check_count, check_ids, check_per_token, check_text};
 
 /// One prompt with a right and a wrong response. The ids are what is trained; TRL reads the text columns.
 ///
@@ -50,6 +50,13 @@ pub struct Pair {
     /// Log-probability of each rejected token `[R]` under the negative model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negative_logps: Option<Vec<f32>>,
+    /// Rank of each rejected token `[R]` in the positive model's distribution, 1 for its most probable token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_ranks: Option<Vec<u32>>,
+    /// The positive model's best tokens in place of each rejected token `[R]`, as (id, probability), best first; the rejected
+    /// token itself is not among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_alternatives: Option<Vec<Vec<(u32, f32)>>>,
 }
 
 impl Record for Pair {
@@ -90,7 +97,24 @@ impl Record for Pair {
             self.negative_logps.as_deref(),
             rejected,
             FINITE,
-        )
+        )?;
+        if let Some(ranks) = &self.rejected_ranks {
+            check_count("rejected_ranks", ranks.len(), rejected)?;
+            if let Some(t) = ranks.iter().position(|&rank| rank == 0) {
+                return Err(format!("rejected_ranks[{t}] is 0: the best rank is 1"));
+            }
+        }
+        if let Some(alternatives) = &self.rejected_alternatives {
+            check_count("rejected_alternatives", alternatives.len(), rejected)?;
+            for (t, best) in alternatives.iter().enumerate() {
+                if let Some((id, p)) = best.iter().find(|(_, p)| !(0.0..=1.0).contains(p)) {
+                    return Err(format!(
+                        "rejected_alternatives[{t}] gives token {id} the probability {p}: a number from 0 to 1 is expected"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn order(&self, other: &Self) -> Ordering {
@@ -125,6 +149,8 @@ mod tests {
             chosen_weights: Some(vec![1.0, 1.3, 0.0]),
             positive_logps: Some(vec![-1.5, -0.0]),
             negative_logps: Some(vec![-0.5, -103.0]),
+            rejected_ranks: Some(vec![2, 1]),
+            rejected_alternatives: Some(vec![vec![(7, 0.5), (8, 0.25)], vec![]]),
         }
     }
 
@@ -136,6 +162,8 @@ mod tests {
             chosen_weights: None,
             positive_logps: None,
             negative_logps: None,
+            rejected_ranks: None,
+            rejected_alternatives: None,
             ..pair()
         };
         assert_eq!(
@@ -186,6 +214,26 @@ mod tests {
                 "\"negative_logps\":[-0.5,-103.0]",
                 "\"negative_logps\":[-0.5,-103.0,0.0]",
                 "negative_logps has 3 values",
+            ),
+            (
+                "\"rejected_ranks\":[2,1]",
+                "\"rejected_ranks\":[2]",
+                "rejected_ranks has 1 values but rejected_ids has 2 tokens",
+            ),
+            (
+                "\"rejected_ranks\":[2,1]",
+                "\"rejected_ranks\":[2,0]",
+                "rejected_ranks[1] is 0: the best rank is 1",
+            ),
+            (
+                ",[]]",
+                "]",
+                "rejected_alternatives has 1 values but rejected_ids has 2 tokens",
+            ),
+            (
+                "[8,0.25]",
+                "[8,1.25]",
+                "rejected_alternatives[0] gives token 8 the probability 1.25",
             ),
             (
                 "\"rejected_scores\":[0.25,1.0]",

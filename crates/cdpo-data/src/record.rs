@@ -111,13 +111,7 @@ pub(crate) fn check_per_token(
     range: std::ops::RangeInclusive<f32>,
 ) -> std::result::Result<(), String> {
     let Some(values) = values else { return Ok(()) };
-    let (ids_name, count) = tokens;
-    if values.len() != count {
-        return Err(format!(
-            "{name} has {} values but {ids_name} has {count} tokens: one value per token is expected",
-            values.len()
-        ));
-    }
+    check_count(name, values.len(), tokens)?;
     for (t, value) in values.iter().enumerate() {
         if !value.is_finite() {
             return Err(format!(
@@ -134,6 +128,20 @@ pub(crate) fn check_per_token(
         }
     }
     Ok(())
+}
+
+/// Checks that a list of per-token values has as many as there are tokens.
+pub(crate) fn check_count(
+    name: &str,
+    values: usize,
+    (ids_name, tokens): (&str, usize),
+) -> std::result::Result<(), String> {
+    if values == tokens {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} has {values} values but {ids_name} has {tokens} tokens: one value per token is expected"
+    ))
 }
 
 /// Any finite number, for [`check_per_token`].

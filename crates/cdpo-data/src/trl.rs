@@ -60,6 +60,8 @@ impl TextPair {
             chosen_weights: self.chosen_weights,
             positive_logps: None,
             negative_logps: None,
+            rejected_ranks: None,
+            rejected_alternatives: None,
         })
     }
 }

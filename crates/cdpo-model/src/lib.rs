@@ -30,5 +30,6 @@ pub use error::{Error, Result};
 pub use forest::{SegmentId, Target, TokenForest};
 pub use keyed::Key;
 pub use kv::{KvCache, KvPath};
-pub use model::{Contrast, Extend, Model, Pass, Recompute, TrainOptions};
+pub use model::{ALTERNATIVES, Contrast, Extend, Model, Pass, Recompute, TrainOptions};
+pub use ops::head::Standing;
 pub use tokenizer::Tokenizer;

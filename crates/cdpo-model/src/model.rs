@@ -41,7 +41,12 @@ pub struct Contrast {
     pub positive_logps: Vec<f32>,
     /// `log P_n(y_t | x, y_<t)`.
     pub negative_logps: Vec<f32>,
+    /// Where `y_t` stands under P_p: its rank, and the [`ALTERNATIVES`] best other tokens.
+    pub positive_standings: Vec<head::Standing>,
 }
+
+/// How many of the positive model's best other tokens [`Model::contrast_scores`] tells of each target.
+pub const ALTERNATIVES: usize = 3;
 
 impl Model {
     /// Reads all weights.
@@ -208,6 +213,7 @@ impl Model {
                 log_scores: vec![],
                 positive_logps: vec![],
                 negative_logps: vec![],
+                positive_standings: vec![],
             });
         }
         let pattern = Pattern::new(forest);
@@ -215,9 +221,12 @@ impl Model {
         let h_n = self.hidden(forest, &pattern, negative, targets)?;
         let mixed = ((&h_p * (1.0 + ce_beta))? - (&h_n * ce_beta)?)?;
         let ids = ids(targets);
+        let (positive_logps, positive_standings) =
+            head::token_standings(&h_p, &self.head, &ids, ALTERNATIVES)?;
         Ok(Contrast {
             log_scores: head::token_logps(&mixed, &self.head, &ids)?,
-            positive_logps: head::token_logps(&h_p, &self.head, &ids)?,
+            positive_logps,
+            positive_standings,
             negative_logps: head::token_logps(&h_n, &self.head, &ids)?,
         })
     }

@@ -69,6 +69,19 @@ pub enum Error {
         /// Names of the methods at hand.
         methods: String,
     },
+    /// A baseline of several seeds was not evaluated with one of a method's.
+    #[error(
+        "{method} was evaluated with seed {seed} and {baseline} was not, so they cannot be paired; evaluate {baseline} with \
+         the same seeds"
+    )]
+    SeedMissing {
+        /// The method.
+        method: String,
+        /// The baseline.
+        baseline: String,
+        /// The seed that only the method has.
+        seed: u64,
+    },
     /// A table could not be written as JSON.
     #[error("cannot write the table as JSON: {0}")]
     Json(#[from] serde_json::Error),

@@ -249,13 +249,13 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A difference of fractions in percentage points, always signed.
-fn signed_points(difference: f64) -> String {
+pub(crate) fn signed_points(difference: f64) -> String {
     let text = format!("{:+.1}", difference * 100.0);
     if text == "-0.0" { "+0.0".into() } else { text }
 }
 
 /// Three decimals, or two significant digits below 0.001.
-fn p_value_text(p: f64) -> String {
+pub(crate) fn p_value_text(p: f64) -> String {
     if p >= 0.001 {
         format!("{p:.3}")
     } else {

@@ -60,6 +60,8 @@ fn pairs(values: &Value) -> Vec<Pair> {
             chosen_weights: None,
             positive_logps: None,
             negative_logps: None,
+            rejected_ranks: None,
+            rejected_alternatives: None,
         }
     };
     values["pairs"]

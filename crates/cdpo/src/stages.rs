@@ -201,7 +201,8 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     }
     Ok(Some(Stage {
         name: step.name(),
-        version: 1,
+        // 2: scored pairs hold the positive model's ranks and best tokens.
+        version: if step == Step::Score { 2 } else { 1 },
         inputs,
         settings,
     }))

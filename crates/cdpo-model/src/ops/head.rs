@@ -13,6 +13,9 @@ use crate::weight::Weight;
 
 mod composed;
 mod cpu;
+mod standing;
+
+pub use standing::Standing;
 
 /// Bytes of logits that exist at one time: long enough for a weight to be worth reading (and, if it is not packed
 /// already, packing) once for every chunk, short enough to be reused from near memory.
@@ -28,6 +31,24 @@ pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> 
         return composed::token_logps(h, w.dense()?, targets, CHUNK_BYTES);
     }
     cpu::token_logps(h, w, targets, CHUNK_BYTES)
+}
+
+/// As [`token_logps`], the same bits, with where each target stands: its rank, and the `best` most probable other tokens.
+///
+/// # Errors
+/// As [`token_logps`].
+pub fn token_standings(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    best: usize,
+) -> Result<(Vec<f32>, Vec<Standing>)> {
+    check(h, w, targets)?;
+    if is_host_f32(h) {
+        cpu::token_standings(h, w, targets, best, CHUNK_BYTES)
+    } else {
+        composed::token_standings(h, w.dense()?, targets, best, CHUNK_BYTES)
+    }
 }
 
 /// As [`token_logps`], with `d logp_r / d h_r` `[R, H]`.

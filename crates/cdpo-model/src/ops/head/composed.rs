@@ -3,7 +3,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
-use super::{Result, not_finite, rows_per_chunk};
+use super::{Result, Standing, not_finite, rows_per_chunk};
 use crate::ops::gemm::{matmul_nn, matmul_nt};
 
 /// See [`super::token_logps`].
@@ -23,6 +23,29 @@ pub(crate) fn token_logps(
         logps.extend(finite(&logp, targets, start)?);
     }
     Ok(logps)
+}
+
+/// See [`super::token_standings`].
+pub(crate) fn token_standings(
+    h: &Tensor,
+    w: &Tensor,
+    targets: &[u32],
+    best: usize,
+    chunk_bytes: usize,
+) -> Result<(Vec<f32>, Vec<Standing>)> {
+    let mut logps = Vec::with_capacity(targets.len());
+    let mut standings = Vec::with_capacity(targets.len());
+    for (start, count) in chunks(targets.len(), w, chunk_bytes)? {
+        let here = &targets[start..start + count];
+        let (logp, e, total) = rows(&h.narrow(0, start, count)?, w, here)?;
+        logps.extend(finite(&logp, targets, start)?);
+        let probabilities = e.broadcast_div(&total)?.to_dtype(DType::F32)?;
+        let logits = probabilities.log()?.to_device(&Device::Cpu)?;
+        for (row, &target) in logits.to_vec2::<f32>()?.iter().zip(here) {
+            standings.push(Standing::of(row, target, 0.0, best));
+        }
+    }
+    Ok((logps, standings))
 }
 
 /// See [`super::token_logps_grad`].

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Result, not_finite, rows_per_chunk};
+use super::{Result, Standing, not_finite, rows_per_chunk};
 use crate::ops::gemm::{MatRef, Rhs, gemm};
 use crate::ops::host::{HostSlice, contiguous, tensor};
 use crate::ops::simd::{self, Isa, Kernel, LANES};
@@ -16,6 +16,46 @@ pub(crate) fn token_logps(
     targets: &[u32],
     chunk_bytes: usize,
 ) -> Result<Vec<f32>> {
+    let mut logps = Vec::with_capacity(targets.len());
+    by_chunk(h, w, targets, chunk_bytes, &mut |_, _, sums| {
+        logps.extend(sums.iter().map(|sum| sum.logp));
+    })?;
+    Ok(logps)
+}
+
+/// See [`super::token_standings`].
+pub(crate) fn token_standings(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    best: usize,
+    chunk_bytes: usize,
+) -> Result<(Vec<f32>, Vec<Standing>)> {
+    let (vocab, _) = w.shape();
+    let mut logps = Vec::with_capacity(targets.len());
+    let mut standings = Vec::with_capacity(targets.len());
+    by_chunk(h, w, targets, chunk_bytes, &mut |logits, targets, sums| {
+        logps.extend(sums.iter().map(|sum| sum.logp));
+        let rows = logits.par_chunks(vocab).zip(targets).zip(sums);
+        standings.par_extend(rows.map(|((row, &target), sum)| {
+            let log_sum = f64::from(row[target as usize]) - f64::from(sum.logp);
+            Standing::of(row, target, log_sum, best)
+        }));
+    })?;
+    Ok((logps, standings))
+}
+
+/// Takes a chunk's logits `[N, V]`, targets `[N]` and reduced rows `[N]`.
+type TakeChunk<'a> = dyn FnMut(&[f32], &[u32], &[RowSum]) + 'a;
+
+/// Hands every chunk's logits with its targets and reduced rows to `take`, in order.
+fn by_chunk(
+    h: &Tensor,
+    w: &Weight,
+    targets: &[u32],
+    chunk_bytes: usize,
+    take: &mut TakeChunk<'_>,
+) -> Result<()> {
     let h = contiguous(h)?;
     let (rows, width) = h.dims2()?;
     let (vocab, _) = w.shape();
@@ -29,9 +69,9 @@ pub(crate) fn token_logps(
     let rhs = rhs(w, ws.as_deref(), vocab, width)?;
     let chunk = rows_per_chunk(chunk_bytes, vocab).min(rows.max(1));
     let mut logits = vec![0.0f32; chunk * vocab];
-    let mut logps = Vec::with_capacity(rows);
     for start in (0..rows).step_by(chunk) {
         let count = chunk.min(rows - start);
+        let targets = &targets[start..start + count];
         let logits = &mut logits[..count * vocab];
         gemm(
             logits,
@@ -40,10 +80,10 @@ pub(crate) fn token_logps(
             1.0,
             0.0,
         )?;
-        let sums = row_sums(logits, vocab, &targets[start..], start, false)?;
-        logps.extend(sums.iter().map(|sum| sum.logp));
+        let sums = row_sums(logits, vocab, targets, start, false)?;
+        take(logits, targets, &sums);
     }
-    Ok(logps)
+    Ok(())
 }
 
 /// See [`super::token_logps_grad`].

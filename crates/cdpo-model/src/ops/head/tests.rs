@@ -220,3 +220,31 @@ fn targets_and_shapes_that_do_not_fit_are_errors() {
             .is_empty()
     );
 }
+
+#[test]
+fn standings_leave_the_log_probabilities_bits_and_agree_with_the_composed_form() {
+    let bits = |x: &[f32]| x.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
+    for (rows, vocab, width) in [(7, 37, 12), (9, 1000, 64)] {
+        let (h, h64) = draw_both(13, &[rows, width]);
+        let (w, w64) = draw_both(14, &[vocab, width]);
+        let targets: Vec<u32> = (0..rows).map(|r| (r * 7919 % vocab) as u32).collect();
+        let dense = Weight::frozen(w).unwrap();
+        let (logps, standings) = token_standings(&h, &dense, &targets, 3).unwrap();
+        assert_eq!(
+            bits(&logps),
+            bits(&token_logps(&h, &dense, &targets).unwrap())
+        );
+        let (one_row, _) = cpu::token_standings(&h, &dense, &targets, 3, 1).unwrap();
+        assert_eq!(bits(&one_row), bits(&logps));
+        let (_, composed) =
+            composed::token_standings(&h64, &w64, &targets, 3, CHUNK_BYTES).unwrap();
+        for (found, expected) in standings.iter().zip(&composed) {
+            assert_eq!(found.rank, expected.rank);
+            assert_eq!(found.alternatives.len(), 3);
+            for (found, expected) in found.alternatives.iter().zip(&expected.alternatives) {
+                assert_eq!(found.0, expected.0);
+                assert!((found.1 / expected.1 - 1.0).abs() < 1e-4);
+            }
+        }
+    }
+}
