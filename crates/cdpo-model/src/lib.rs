@@ -24,7 +24,7 @@ pub mod weight;
 
 pub use adapter::{Adapter, AdapterStack, LoraConfig};
 pub use arena::Arena;
-pub use candle_core::Device;
+pub use candle_core::{DType, Device};
 pub use config::ModelConfig;
 pub use error::{Error, Result};
 pub use forest::{SegmentId, Target, TokenForest};

@@ -18,7 +18,7 @@ use cdpo_data::{OnBadRow, trl};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use cdpo_model::source::{ModelSource, open};
 use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, ModelConfig, Recompute};
-use cdpo_train::{Event, Job, Method, TrainSet, TrainSettings, run};
+use cdpo_train::{Event, Job, Method, Policy, TrainSet, TrainSettings, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -71,15 +71,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let dir = tempfile::tempdir()?;
     let job = Job {
-        model: &model,
+        policy: Policy::Adapter {
+            model: &model,
+            adapter: Adapter::init(
+                model.config(),
+                &LoraConfig::default(),
+                Key::new(0),
+                &Device::Cpu,
+            )?,
+            under: &[],
+        },
         model_id: &checkpoint.content_id,
-        adapter: Adapter::init(
-            model.config(),
-            &LoraConfig::default(),
-            Key::new(0),
-            &Device::Cpu,
-        )?,
-        under: &[],
         reference: &[],
         examples: &TrainSet::Pairs(pairs),
         prefix_ids: &[],

@@ -158,13 +158,8 @@ pub(crate) fn read(
     let state_path = path.join(STATE);
     let text = std::fs::read_to_string(&state_path)
         .map_err(|e| Error::io(&state_path, "read the checkpoint", e))?;
-    let damaged = |reason: String| {
-        format!(
-            "{reason}; the checkpoint is damaged: remove its folder to go on from the one before"
-        )
-    };
-    let state: State = serde_json::from_str(&text)
-        .map_err(|e| Error::file(&state_path, damaged(e.to_string())))?;
+    let state: State =
+        serde_json::from_str(&text).map_err(|e| Error::file(&state_path, damaged(e)))?;
     if state.format != FORMAT {
         return Err(Error::file(
             &state_path,
@@ -183,15 +178,33 @@ pub(crate) fn read(
         });
     }
 
-    let arenas = path.join(ARENAS);
-    let bytes = std::fs::read(&arenas).map_err(|e| Error::io(&arenas, "read the checkpoint", e))?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|e| Error::file(&arenas, damaged(e.to_string())))?;
-    for (part, arena) in [
+    let parts = [
         ("params", &mut *params),
         ("m", &mut adamw.m),
         ("v", &mut adamw.v),
-    ] {
+    ];
+    read_arenas(path, parts)?;
+    adamw.steps = state.step;
+    Ok(state)
+}
+
+fn damaged(reason: impl std::fmt::Display) -> String {
+    format!("{reason}; the checkpoint is damaged: remove its folder to go on from the one before")
+}
+
+/// Reads a checkpoint's parameters, of the layout of `params`, without the optimizer's state: to look at a run as it goes on.
+///
+/// # Errors
+/// If the checkpoint cannot be read or has other tensors.
+pub fn read_parameters(path: &Path, params: &mut Arena) -> Result<()> {
+    read_arenas(path, [("params", params)])
+}
+
+fn read_arenas<const N: usize>(path: &Path, parts: [(&str, &mut Arena); N]) -> Result<()> {
+    let arenas = path.join(ARENAS);
+    let bytes = std::fs::read(&arenas).map_err(|e| Error::io(&arenas, "read the checkpoint", e))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| Error::file(&arenas, damaged(e)))?;
+    for (part, arena) in parts {
         let layout = arena.layout().clone();
         for entry in layout.entries() {
             let name = format!("{part}/{}", entry.name);
@@ -215,6 +228,5 @@ pub(crate) fn read(
             }
         }
     }
-    adamw.steps = state.step;
-    Ok(state)
+    Ok(())
 }

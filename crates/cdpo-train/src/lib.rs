@@ -1,6 +1,6 @@
 //! Losses, optimizer, schedules, checkpoints and the one training loop.
 //!
-//! Goes in: a model, an adapter, examples as token ids, settings. Comes out: a trained adapter, per-step metrics under TRL's
+//! Goes in: an adapter on a model, or a model, examples as token ids, settings. Comes out: it trained, per-step metrics under TRL's
 //! names, checkpoints from which a run goes on bit for bit.
 //!
 //! Data flow of one step, all in [`run()`]: the plan names the examples; each micro-batch becomes one token forest; the engine
@@ -19,6 +19,7 @@ mod method;
 mod metrics;
 pub mod optimizer;
 mod plan;
+mod policy;
 mod reference;
 mod run;
 #[cfg(test)]
@@ -30,11 +31,13 @@ mod settings_tests;
 mod step;
 pub mod tensorboard;
 
+pub use checkpoint::read_parameters;
 pub use error::{Error, Result};
 pub use example::{LeftOut, TrainSet};
 pub use journal::{METRICS, StepTiming, TENSORBOARD, TIMINGS};
 pub use method::{LossSettings, Method};
 pub use metrics::{PairMetrics, StepMetrics};
+pub use policy::{Parameters, Policy};
 pub use run::{Event, Job, Observer, TrainReport, run};
 pub use schedule::{Decay, Schedule};
 pub use settings::{Checked, Faults, Length, TrainSettings, WarmUp};

@@ -1,7 +1,7 @@
 //! The one training loop: every method, fresh or resumed.
 //!
-//! Goes in: model, adapter, examples, reference, checked settings, a folder. Comes out: the trained adapter and every
-//! step's metrics. The folder afterwards holds `checkpoints/`, `metrics.jsonl`, `timings.jsonl`, `tensorboard/` and, for
+//! Goes in: a policy (an adapter or a whole model), examples, reference, checked settings, a folder. Comes out: the trained
+//! policy and every step's metrics. The folder afterwards holds `checkpoints/`, `metrics.jsonl`, `timings.jsonl`, `tensorboard/` and, for
 //! methods with a reference, `reference.bin`. Run again on the same folder it goes on from the last checkpoint, and ends
 //! with the bits of a run that was never interrupted.
 
@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use cdpo_model::{Adapter, AdapterStack, Arena, Model, Recompute};
+use cdpo_model::{Adapter, AdapterStack, Arena, Recompute};
 
 use crate::batch::Objective;
 use crate::checkpoint::{self, State};
@@ -19,21 +19,19 @@ use crate::journal::Journal;
 use crate::metrics::StepMetrics;
 use crate::optimizer::AdamW;
 use crate::plan::Plan;
+use crate::policy::Policy;
 use crate::reference;
-use crate::settings::{Checked, TrainSettings};
+use crate::settings::{Checked, Faults, TrainSettings};
 use crate::step::Trainer;
 
 /// Everything a run starts from.
 #[derive(Debug)]
-pub struct Job<'a> {
-    /// The frozen base model.
-    pub model: &'a Model,
-    /// Identifies the base model's content (`Checkpoint::content_id`), for resuming and for the reference cache.
+pub struct Job<'a, 'p> {
+    /// What to train.
+    pub policy: Policy<'p>,
+    /// Identifies the base model's content (`Checkpoint::content_id`), for resuming and for the reference cache. When all
+    /// parameters are trained, that of the model as it is given.
     pub model_id: &'a str,
-    /// The adapter to train.
-    pub adapter: Adapter,
-    /// Frozen adapters under it, for instance the fine-tuned start of a preference method; usually none.
-    pub under: &'a [&'a Adapter],
     /// What the policy is compared with: frozen adapters on the base, none being the base itself.
     pub reference: &'a [&'a Adapter],
     /// What to train on.
@@ -89,9 +87,9 @@ pub type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'o;
 
 /// What a run ends with.
 #[derive(Debug)]
-pub struct TrainReport {
-    /// The adapter, trained as far as the run went.
-    pub adapter: Adapter,
+pub struct TrainReport<'p> {
+    /// The adapter or the model, trained as far as the run went.
+    pub policy: Policy<'p>,
     /// Whether all steps were done; otherwise the observer stopped the run.
     pub finished: bool,
     /// Steps done, in all sittings.
@@ -111,11 +109,19 @@ pub struct TrainReport {
 /// # Errors
 /// If the settings are faulty, no example is left, the warm-up does not end within the run, a number is not finite, a
 /// parameter has no gradient, a file cannot be read or written, or the folder holds another run.
-pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
+pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainReport<'p>> {
     let settings = job.settings.validate()?;
+    if settings.parameters != job.policy.parameters() {
+        return Err(Faults(vec![format!(
+            "parameters is {:?}, but the run was given {:?} to train",
+            settings.parameters,
+            job.policy.parameters()
+        )])
+        .into());
+    }
     let loss = settings.method.pair_loss(settings.loss);
     let weights = loss.as_ref().map(|l| l.weights());
-    let context = job.model.config().max_positions;
+    let context = job.policy.model().config().max_positions;
     let (items, left_out) = example::prepare(
         job.examples,
         &settings,
@@ -137,7 +143,7 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
     std::fs::create_dir_all(job.dir).map_err(|e| Error::io(job.dir, "create the folder", e))?;
 
     let identity = identity(&job, &settings, &items);
-    let mut params = job.adapter.arena().clone();
+    let mut params = job.policy.params()?;
     let mut adamw = AdamW::new(settings.adamw, &params);
     let last = checkpoint::list(job.dir)?.pop();
     let state = match &last {
@@ -145,15 +151,12 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
         None => State::new(0, 0, identity),
     };
     let (journal, metrics) = Journal::resume(job.dir, state.step)?;
-    let mut adapter = job.adapter;
-    adapter.set(&params)?;
-
     let mut flow = ControlFlow::Continue(());
     if let Some(warning) = left_out.warning(&settings) {
         flow = observer(Event::Warning(&warning));
     }
     let mut report = TrainReport {
-        adapter,
+        policy: job.policy,
         finished: false,
         steps: state.step,
         total_steps: plan.total_steps,
@@ -163,6 +166,7 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
     };
     report.finished = report.steps >= plan.total_steps;
     if report.finished || flow.is_break() {
+        report.policy.set(&params)?;
         return Ok(report);
     }
 
@@ -171,26 +175,30 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
         Objective::Pairs(loss, settings.sft_term)
     });
     let reference = if needs_reference {
+        // The policy still has its values from the start.
+        let base = report.policy.model();
         let stack = AdapterStack::frozen(job.reference);
         let default = job.dir.join("reference.bin");
         let path = job.reference_cache.unwrap_or(&default);
-        let score =
-            |p: &crate::batch::Packed| Ok(job.model.score(&p.forest, &stack, &p.targets)?);
+        let score = |p: &crate::batch::Packed| Ok(base.score(&p.forest, &stack, &p.targets)?);
         let progress = |done, all| observer(Event::Reference { done, all });
-        match reference::logps(
+        let values = reference::logps(
             &items,
             job.prefix_ids,
             &model_identity(job.model_id, job.reference),
             path,
             score,
             progress,
-        )? {
-            Some(values) => values,
-            None => return Ok(report),
-        }
+        )?;
+        let Some(values) = values else {
+            report.policy.set(&params)?;
+            return Ok(report);
+        };
+        values
     } else {
         Vec::new()
     };
+    report.policy.set(&params)?;
     let started = Event::Started {
         examples: items.len(),
         done: report.steps,
@@ -202,8 +210,6 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
     }
 
     let mut trainer = Trainer {
-        model: job.model,
-        under: job.under,
         prefix: job.prefix_ids,
         items: &items,
         reference: &reference,
@@ -222,7 +228,7 @@ pub fn run(job: Job<'_>, observer: &mut Observer<'_>) -> Result<TrainReport> {
         let learning_rate = schedule.at(state.step);
         let epoch = plan.epoch(state.step + 1);
         let (metrics, tokens) =
-            trainer.step(&mut report.adapter, &chosen, &state, learning_rate, epoch)?;
+            trainer.step(&mut report.policy, &chosen, &state, learning_rate, epoch)?;
         state.step += 1;
         state.tokens += tokens;
         trainer.journal.append(&metrics, begun.elapsed(), tokens)?;
@@ -262,7 +268,7 @@ fn model_identity(model_id: &str, adapters: &[&Adapter]) -> String {
 }
 
 /// All that the numbers of a run depend on, part by part, so that a difference can be named.
-fn identity(job: &Job<'_>, settings: &Checked, items: &[Item]) -> Vec<(String, String)> {
+fn identity(job: &Job<'_, '_>, settings: &Checked, items: &[Item]) -> Vec<(String, String)> {
     // How often checkpoints are written and whether blocks are recomputed changes no number.
     let settings = Checked {
         checkpoint_every: 1,
@@ -272,9 +278,9 @@ fn identity(job: &Job<'_>, settings: &Checked, items: &[Item]) -> Vec<(String, S
     };
     [
         ("settings", format!("{settings:?}")),
-        ("model", model_identity(job.model_id, job.under)),
+        ("model", model_identity(job.model_id, job.policy.under())),
         ("reference", model_identity(job.model_id, job.reference)),
-        ("adapter at the start", job.adapter.content_id()),
+        ("adapter at the start", job.policy.start()),
         ("examples", example::content_id(items, job.prefix_ids)),
     ]
     .map(|(name, value)| (name.to_owned(), value))

@@ -15,7 +15,9 @@ use crate::journal::Journal;
 use crate::optimizer::AdamW;
 use crate::run::{Event, Job, TrainReport, run};
 use crate::step::Trainer;
-use crate::{Decay, METRICS, Method, Result, TrainSet, TrainSettings, reference};
+use crate::{
+    Decay, METRICS, Method, Parameters, Policy, Result, TrainSet, TrainSettings, reference,
+};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -131,12 +133,11 @@ fn ten_steps_equal_torch_and_peft() {
             let reference = reference::logps(&items, &[], "base", &cache, score, on)
                 .unwrap()
                 .unwrap();
-            let mut adapter =
+            let adapter =
                 Adapter::load(&folder(family).join("lora"), model.config(), &Device::Cpu).unwrap();
             let params = adapter.arena().clone();
+            let mut policy = on_top(&model, adapter);
             let mut trainer = Trainer {
-                model: &model,
-                under: &[],
                 prefix: &[],
                 items: &items,
                 reference: if loss.is_some() { &reference } else { &[] },
@@ -155,7 +156,7 @@ fn ten_steps_equal_torch_and_peft() {
                 let state = State::new(step as u64, 0, Vec::new());
                 let rate = schedule.at(step as u64);
                 let (got, _) = trainer
-                    .step(&mut adapter, &batch, &state, rate, 0.0)
+                    .step(&mut policy, &batch, &state, rate, 0.0)
                     .unwrap();
                 let want = &expected["steps"][step];
                 // f32 against f64: log-probabilities of single tokens agree to about 1e-6, and the updates in between
@@ -218,20 +219,37 @@ fn fresh(model: &Model, dropout: f64) -> Adapter {
     Adapter::init(model.config(), &config, Key::new(1), &Device::Cpu).unwrap()
 }
 
+fn on_top(model: &Model, adapter: Adapter) -> Policy<'_> {
+    Policy::Adapter {
+        model,
+        adapter,
+        under: &[],
+    }
+}
+
 /// Trains a fresh adapter, stopped by the observer after `stop_after` steps.
-fn train(
-    model: &Model,
+fn train<'a>(
+    model: &'a Model,
     set: &TrainSet,
     settings: &TrainSettings,
     dir: &Path,
     stop_after: u64,
     dropout: f64,
-) -> Result<TrainReport> {
+) -> Result<TrainReport<'a>> {
+    let policy = on_top(model, fresh(model, dropout));
+    train_policy(policy, set, settings, dir, stop_after)
+}
+
+fn train_policy<'a>(
+    policy: Policy<'a>,
+    set: &TrainSet,
+    settings: &TrainSettings,
+    dir: &Path,
+    stop_after: u64,
+) -> Result<TrainReport<'a>> {
     let job = Job {
-        model,
+        policy,
         model_id: "fixture",
-        adapter: fresh(model, dropout),
-        under: &[],
         reference: &[],
         examples: set,
         prefix_ids: &[],
@@ -270,8 +288,9 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
         let resumed = train(&model, &set, &settings, dir.path(), NEVER, 0.1).unwrap();
         assert!(resumed.finished);
         assert_eq!(resumed.metrics, expected.metrics);
-        let bits = |r: &TrainReport| -> Vec<u32> {
-            r.adapter.arena().data.iter().map(|x| x.to_bits()).collect()
+        let bits = |r: &TrainReport<'_>| -> Vec<u32> {
+            let params = r.policy.params().unwrap();
+            params.data.iter().map(|x| x.to_bits()).collect()
         };
         assert_eq!(bits(&resumed), bits(&expected));
         let end = "checkpoints/step-00000007";
@@ -293,6 +312,67 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
         let again = train(&model, &set, &settings, dir.path(), NEVER, 0.1).unwrap();
         assert!(again.finished && bits(&again) == bits(&expected));
     }
+}
+
+/// All parameters: killed between two checkpoints, with the reference's file lost on top, a run ends with the bits of a whole one.
+/// The reference is the model as it was given, not as the checkpoint has it.
+#[test]
+fn all_parameters_resume_bit_for_bit_against_the_untouched_reference() {
+    let values = values("qwen2");
+    for method in [Method::Sft, Method::Dpo] {
+        let set = set(method, &values);
+        let settings = TrainSettings {
+            parameters: Some(Parameters::All),
+            weight_decay: Some(0.1),
+            ..small(method)
+        };
+        let run = |dir: &Path, stop| {
+            let policy = Policy::Model(Box::new(model("qwen2")));
+            let report = train_policy(policy, &set, &settings, dir, stop).unwrap();
+            let metrics = report.metrics.clone();
+            (
+                metrics,
+                report.policy.into_model().unwrap().arena().unwrap(),
+            )
+        };
+        let whole = tempfile::tempdir().unwrap();
+        let (metrics, params) = run(whole.path(), NEVER);
+        assert_eq!(metrics.len(), 7);
+        if let Some(pairs) = &metrics[0].pairs {
+            let start = [pairs.reward_chosen, pairs.reward_rejected];
+            assert!(start.iter().all(|r| r.abs() < 1e-6), "{start:?}");
+            assert!(metrics[6].pairs.as_ref().unwrap().reward_margin.abs() > 1e-3);
+        }
+        let base = model("qwen2").arena().unwrap();
+        for entry in base.layout().entries() {
+            assert_ne!(
+                base.view(&entry.name),
+                params.view(&entry.name),
+                "{} is trained",
+                entry.name
+            );
+        }
+
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path(), 3);
+        std::fs::remove_dir_all(dir.path().join("checkpoints/step-00000003")).unwrap();
+        if method.takes_pairs() {
+            std::fs::remove_file(dir.path().join("reference.bin")).unwrap();
+        }
+        let (again, resumed) = run(dir.path(), NEVER);
+        assert_eq!(again, metrics);
+        assert_eq!(resumed.data, params.data);
+    }
+}
+
+#[test]
+fn settings_and_policy_must_name_the_same_parameters() {
+    let values = values("llama");
+    let (set, settings) = (set(Method::Sft, &values), small(Method::Sft));
+    let dir = tempfile::tempdir().unwrap();
+    let policy = Policy::Model(Box::new(model("llama")));
+    let error = train_policy(policy, &set, &settings, dir.path(), NEVER).unwrap_err();
+    assert!(error.to_string().contains("parameters is Lora"), "{error}");
 }
 
 /// The same examples a step, computed together or one by one: only the order of f32 additions differs.
@@ -380,10 +460,8 @@ fn a_prefix_before_every_prompt_is_the_same_as_longer_prompts() {
     let losses = |pairs: Vec<Pair>, prefix: &[u32]| {
         let dir = tempfile::tempdir().unwrap();
         let job = Job {
-            model: &model,
+            policy: on_top(&model, fresh(&model, 0.0)),
             model_id: "fixture",
-            adapter: fresh(&model, 0.0),
-            under: &[],
             reference: &[],
             examples: &TrainSet::Pairs(pairs),
             prefix_ids: prefix,
@@ -404,8 +482,10 @@ fn a_prefix_before_every_prompt_is_the_same_as_longer_prompts() {
 fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
     let (model, values) = (model("llama"), values("llama"));
     let settings = TrainSettings {
+        max_steps: None,
+        epochs: Some(1.0),
         warmup_ratio: None,
-        warmup_steps: Some(7),
+        warmup_steps: Some(70),
         ..small(Method::Cdpo)
     };
     let dir = tempfile::tempdir().unwrap();
@@ -420,7 +500,7 @@ fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
     .unwrap_err()
     .to_string();
     assert!(
-        error.contains("warm-up of 7 steps") && error.contains("set warmup_ratio"),
+        error.contains("warm-up of 70 steps") && error.contains("set warmup_ratio"),
         "{error}"
     );
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::method::{LossSettings, Method};
 use crate::optimizer::AdamWSettings;
+use crate::policy::Parameters;
 use crate::schedule::{Decay, Schedule};
 
 /// Settings of one training run. A field left out takes the paper's value (Lin et al. 2025, appendix), which may depend
@@ -17,6 +18,9 @@ use crate::schedule::{Decay, Schedule};
 pub struct TrainSettings {
     /// The method; `cdpo` if left out.
     pub method: Method,
+    /// What is trained: `lora` (an adapter) or `all` (every parameter of the model): `lora`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
     /// KL coefficient, `> 0` (TRL's `beta`): none / 1.0. (The released code has 0.1.)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
@@ -110,6 +114,8 @@ pub enum Length {
 pub struct Checked {
     /// The method.
     pub method: Method,
+    /// What is trained.
+    pub parameters: Parameters,
     /// What its loss needs.
     pub loss: LossSettings,
     /// Factor of the chosen responses' NLL beside a preference loss.
@@ -270,6 +276,7 @@ impl TrainSettings {
         let by_kind = |sft: f64, preference: f64| if pairs { preference } else { sft };
         Ok(Checked {
             method: self.method,
+            parameters: self.parameters.unwrap_or_default(),
             loss: LossSettings {
                 gamma: self.gamma.unwrap_or(1.0),
                 label_smoothing: self.label_smoothing.unwrap_or(0.0),
@@ -317,6 +324,7 @@ impl Checked {
         let pair_only = |x: f64| pairs.then_some(x);
         TrainSettings {
             method: self.method,
+            parameters: Some(self.parameters),
             gamma: pair_only(self.loss.gamma),
             label_smoothing: pair_only(self.loss.label_smoothing),
             sft_term: pair_only(self.sft_term),

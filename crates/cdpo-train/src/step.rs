@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use cdpo_model::{Adapter, AdapterStack, Arena, Key, Model, TrainOptions};
+use cdpo_model::{Arena, Key, TrainOptions};
 
 use crate::batch::{Normalisers, Objective, pack};
 use crate::checkpoint::State;
@@ -13,12 +13,11 @@ use crate::example::Item;
 use crate::journal::Journal;
 use crate::metrics::{StepMetrics, Sums};
 use crate::optimizer::{AdamW, clip};
+use crate::policy::{Policy, stack};
 use crate::settings::Checked;
 
 /// What changes between steps.
 pub(crate) struct Trainer<'a> {
-    pub(crate) model: &'a Model,
-    pub(crate) under: &'a [&'a Adapter],
     pub(crate) prefix: &'a [u32],
     pub(crate) items: &'a [Item],
     pub(crate) reference: &'a [Vec<Vec<f32>>],
@@ -35,7 +34,7 @@ impl Trainer<'_> {
     /// One optimizer step on the examples `chosen`: metrics and the tokens computed.
     pub(crate) fn step(
         &mut self,
-        adapter: &mut Adapter,
+        policy: &mut Policy<'_>,
         chosen: &[usize],
         state: &State,
         learning_rate: f64,
@@ -44,7 +43,8 @@ impl Trainer<'_> {
         let step = state.step + 1;
         let items = |indices: &[usize]| indices.iter().map(|&i| &self.items[i]).collect::<Vec<_>>();
         let normalisers = Normalisers::of(items(chosen));
-        let dropout = (adapter.config().dropout > 0.0)
+        let dropout = policy
+            .drops()
             .then(|| Key::new(self.settings.seed).with_str("dropout").with(step));
         let options = TrainOptions {
             dropout,
@@ -57,11 +57,10 @@ impl Trainer<'_> {
             let examples = items(micro);
             let packed = pack(examples.iter().copied(), self.prefix);
             tokens += packed.forest.rows() as u64;
-            let mut stack = self.under.to_vec();
-            stack.push(adapter);
-            let stack = AdapterStack::training(&stack, self.under.len());
-            let pass = self
-                .model
+            let adapters = policy.adapters();
+            let stack = stack(&adapters);
+            let pass = policy
+                .model()
                 .train_forward(&packed.forest, &stack, &packed.targets, &options)
                 .map_err(|e| self.engine(e, step, micro))?;
             if pass.logps.iter().any(|x| !x.is_finite()) {
@@ -86,7 +85,8 @@ impl Trainer<'_> {
             if !sums.loss.is_finite() || dlogps.iter().any(|x| !x.is_finite()) {
                 return Err(self.not_finite(step, "the loss", micro));
             }
-            self.model
+            policy
+                .model()
                 .train_backward(pass, &stack, &dlogps, &mut self.grads)
                 .map_err(|e| self.engine(e, step, micro))?;
         }
@@ -99,7 +99,7 @@ impl Trainer<'_> {
         }
         self.adamw
             .step(&mut self.params, &self.grads, learning_rate);
-        adapter.set(&self.params)?;
+        policy.set(&self.params)?;
         let loss = sums.loss;
         let metrics = StepMetrics {
             step,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{EMBEDDING, HEAD, Model};
 use crate::adapter::{Adapter, AdapterStack};
@@ -143,16 +143,31 @@ impl Model {
     /// # Errors
     /// If a file cannot be written or a weight was packed without its dense form.
     pub fn save(&self, dir: &Path) -> Result<()> {
+        self.save_as(dir, DType::F32)
+    }
+
+    /// As [`Model::save`], with every value rounded to `dtype` (bf16, f16 or f32).
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save_as(&self, dir: &Path, dtype: DType) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-        let config = serde_json::to_string_pretty(&self.config.to_hf_json()?)
+        let mut config = self.config.to_hf_json()?;
+        config["torch_dtype"] = match dtype {
+            DType::BF16 => "bfloat16",
+            DType::F16 => "float16",
+            _ => "float32",
+        }
+        .into();
+        let config = serde_json::to_string_pretty(&config)
             .map_err(|e| Error::Config(format!("cannot be written: {e}")))?;
         let path = dir.join("config.json");
         std::fs::write(&path, config + "\n").map_err(|e| Error::io(&path, e))?;
         let tensors: HashMap<&str, Tensor> = self
             .named()?
             .into_iter()
-            .map(|(n, t)| (n, t.clone()))
-            .collect();
+            .map(|(n, t)| Ok((n, t.to_dtype(dtype)?)))
+            .collect::<Result<_>>()?;
         let (path, partial) = (
             dir.join("model.safetensors"),
             dir.join("model.safetensors.partial"),

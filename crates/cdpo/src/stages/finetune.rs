@@ -5,7 +5,7 @@ use std::path::Path;
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, Pair, SftExample, jsonl};
 use cdpo_model::{Adapter, Key, LoraConfig};
-use cdpo_train::{Event, Job, METRICS, Method, StepMetrics, TrainSet, TrainSettings};
+use cdpo_train::{Event, Job, METRICS, Method, Policy, StepMetrics, TrainSet, TrainSettings};
 use serde_json::json;
 
 use super::{ADAPTER, Finished, contrastive_examples, examples_of};
@@ -83,10 +83,12 @@ fn train(
     let key = Key::new(seed).with_str("lora").with_str(draw);
     let folder = dir.dir().to_path_buf();
     let job = Job {
-        model,
+        policy: Policy::Adapter {
+            model,
+            adapter: Adapter::init(model.config(), lora, key, &device)?,
+            under: &[],
+        },
         model_id: &model_id,
-        adapter: Adapter::init(model.config(), lora, key, &device)?,
-        under: &[],
         reference: &[],
         examples,
         prefix_ids: &prefix,
@@ -136,20 +138,20 @@ fn train(
     if !report.finished {
         return Err(Interrupted.into());
     }
-    report.adapter.save(&dir.path(ADAPTER), &origin)?;
     let last = report.metrics.last();
     if let Some(last) = last {
         talk::say(format_args!("{name}: step {}: {}", last.step, note(last)));
     }
-    Ok(Finished::new(
-        &[ADAPTER, METRICS],
-        json!({
-            "steps": report.total_steps,
-            "examples_left_out": report.left_out.total(),
-            "tokens_read": report.tokens,
-            "last": last,
-        }),
-    ))
+    let counts = json!({
+        "steps": report.total_steps,
+        "examples_left_out": report.left_out.total(),
+        "tokens_read": report.tokens,
+        "last": last,
+    });
+    if let Some(adapter) = report.policy.into_adapter() {
+        adapter.save(&dir.path(ADAPTER), &origin)?;
+    }
+    Ok(Finished::new(&[ADAPTER, METRICS], counts))
 }
 
 fn note(metrics: &StepMetrics) -> String {
