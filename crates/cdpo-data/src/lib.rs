@@ -23,6 +23,7 @@ pub mod rows;
 pub mod sft;
 pub mod trajectory;
 pub mod trl;
+pub mod wordmath;
 
 pub use error::{Error, Result};
 pub use exemplars::Exemplar;

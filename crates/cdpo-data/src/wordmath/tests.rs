@@ -1,0 +1,113 @@
+//! What the data set promises.
+
+use std::collections::HashSet;
+
+use cdpo_grade::{GradeOptions, Grader, Outcome};
+
+use super::*;
+
+#[test]
+fn a_problem_is_a_pure_function_of_seed_split_and_place() {
+    let some = problems(7, Split::Train, 20);
+    assert_eq!(problems(7, Split::Train, 50)[..20], some[..]);
+    assert_ne!(problems(8, Split::Train, 20)[0].question, some[0].question);
+    assert_eq!(worked(7, 3), worked(7, 3));
+}
+
+#[test]
+fn no_question_is_in_both_splits_whatever_the_seeds() {
+    let questions = |seed, split| -> HashSet<String> {
+        let all = problems(seed, split, 2000);
+        all.into_iter().map(|p| p.question).collect()
+    };
+    let train = questions(1, Split::Train);
+    assert_eq!(train.len(), 2000, "no question is there twice");
+    for seed in [1, 2] {
+        assert!(train.is_disjoint(&questions(seed, Split::Test)));
+    }
+    let corpus = (0..2000).map(|i| worked(3, i).question);
+    assert!(corpus.into_iter().all(|q| Split::of(&q) == Split::Train));
+}
+
+/// Every `a op b = c` of a text.
+fn equations(text: &str) -> Vec<[String; 4]> {
+    let words: Vec<&str> = text.split(' ').collect();
+    words
+        .windows(5)
+        .filter(|w| w[3] == "=")
+        .map(|w| [w[0], w[1], w[2], w[4]].map(str::to_owned))
+        .collect()
+}
+
+fn holds([a, op, b, c]: &[String; 4]) -> bool {
+    let number = |text: &str| text.parse::<i64>().unwrap();
+    let (a, b, c) = (number(a), number(b), number(c));
+    match op.as_str() {
+        "+" => a + b == c,
+        "-" => a - b == c,
+        "*" => a * b == c,
+        "/" => a == b * c,
+        _ => false,
+    }
+}
+
+#[test]
+fn every_step_of_every_solution_is_true_and_ends_in_the_answer_that_the_grader_reads() {
+    let grader = Grader::new(GradeOptions::default());
+    for split in [Split::Train, Split::Test] {
+        for p in problems(11, split, 1000) {
+            let solution = p.solution.unwrap();
+            let equations = equations(&solution);
+            assert!(
+                (2..=4).contains(&equations.len()) && equations.iter().all(holds),
+                "{solution}"
+            );
+            assert_eq!(equations.last().unwrap()[3], p.answer, "{solution}");
+            let response = format!(" {solution} The answer is {}.", p.answer);
+            let verdict = grader.grade(&response, &p.answer);
+            assert_eq!(verdict.outcome, Outcome::Correct, "{response}");
+        }
+    }
+}
+
+#[test]
+fn a_misread_solution_still_calculates_truly_and_is_wrong_by_its_answer() {
+    let all: Vec<Worked> = (0..4000).map(|i| worked(0, i)).collect();
+    for w in &all {
+        assert!(equations(&w.response).iter().all(holds), "{}", w.response);
+    }
+    let right = all.iter().filter(|w| w.right).count() as f64 / all.len() as f64;
+    assert!(
+        (0.3..0.7).contains(&right),
+        "{right} of the corpus is right"
+    );
+}
+
+#[test]
+#[ignore = "prints examples to look at"]
+fn look() {
+    for i in 0..12 {
+        let w = worked(0, i);
+        println!("{}\n  {} {}\n", w.question, w.response, w.right);
+    }
+}
+
+#[test]
+#[ignore = "prints shares to look at"]
+fn shares() {
+    let (mut greedy, mut counts, n) = (0, [0usize; 11], 1000);
+    for i in 0..n {
+        let (story, right) = story(0, Split::Test, i);
+        let likely = solve(&story, &Reading::likeliest(&story), &mut Draw::new(&[1]));
+        greedy += usize::from(likely.is_none_or(|s| s.answer == right.answer));
+        let share = (0..200)
+            .filter(|&k| {
+                let mut d = Draw::new(&[2, i, k]);
+                let reading = Reading::drawn(&story, &mut d);
+                solve(&story, &reading, &mut d).is_none_or(|s| s.answer == right.answer)
+            })
+            .count();
+        counts[share * 10 / 200] += 1;
+    }
+    println!("greedy {greedy} of {n}; right in tenths {counts:?}");
+}
