@@ -68,6 +68,15 @@ pub(crate) enum Command {
     )]
     Merge(MergeArgs),
 
+    /// Train a small model from random values on the built-in word problems, as the built-in base model was made.
+    ///
+    /// Stopped with Ctrl-C or killed, it goes on from its last checkpoint when the same command is given again, and ends with the
+    /// same bits. `model/` in the run's folder is a Hugging Face folder of the newest checkpoint.
+    #[command(
+        after_help = "Example:\n  cdpo pretrain recipes/wordmath-base.toml --set run.name=mine --set train.max_steps=200"
+    )]
+    Pretrain(PretrainArgs),
+
     /// Download a model from the hub into the cache and check it.
     ///
     /// HF_ENDPOINT, HF_TOKEN (or the token file of `hf auth login`), HF_HOME (or HF_HUB_CACHE) and HF_HUB_OFFLINE are obeyed.
@@ -148,6 +157,16 @@ pub(crate) struct MergeArgs {
     pub(crate) adapter: PathBuf,
     /// The folder to write.
     pub(crate) out: PathBuf,
+}
+
+/// What to pre-train.
+#[derive(Debug, Args)]
+pub(crate) struct PretrainArgs {
+    /// The recipe, a TOML file such as `recipes/wordmath-base.toml`.
+    pub(crate) recipe: PathBuf,
+    /// Change a key of the recipe; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
 }
 
 /// What to fetch.

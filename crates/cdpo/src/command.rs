@@ -17,7 +17,7 @@ use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
-use crate::{demo, responses, stages, talk};
+use crate::{demo, pretrain, responses, stages, talk};
 
 /// The recipe of the demonstration.
 const TINY: &str = include_str!("../../../recipes/tiny.toml");
@@ -33,6 +33,10 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Train(args) => train(args),
         Command::Eval(args) => eval(args),
         Command::Merge(args) => merge(args),
+        Command::Pretrain(args) => {
+            println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
+            Ok(())
+        }
         Command::Fetch(args) => fetch(args),
         Command::Demo(args) => demonstrate(args),
     }

@@ -9,6 +9,7 @@ mod interrupt;
 mod lock;
 mod outcome;
 mod pipeline;
+mod pretrain;
 mod prompt;
 mod recipe;
 mod responses;

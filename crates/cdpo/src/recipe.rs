@@ -18,7 +18,7 @@ use cdpo_model::LoraConfig;
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use parse::{from_text, read};
+pub(crate) use parse::{apply, from_text, read};
 
 /// Everything a run is set by.
 #[derive(Debug, Clone, PartialEq, Serialize)]

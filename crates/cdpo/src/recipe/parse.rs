@@ -62,7 +62,7 @@ pub(super) fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, V
 }
 
 /// One `--set`: the value is TOML, or else the bare text.
-fn apply(table: &mut Table, set: &str) -> Result<(), String> {
+pub(crate) fn apply(table: &mut Table, set: &str) -> Result<(), String> {
     let Some((key, text)) = set.split_once('=') else {
         return Err(format!("--set {set}: KEY=VALUE is expected"));
     };
