@@ -83,31 +83,25 @@ fn a_misread_solution_still_calculates_truly_and_is_wrong_by_its_answer() {
     );
 }
 
+/// A model that learned the corpus perfectly would be right on about half of the questions when it takes the likeliest reading, and on
+/// nearly all of them both right and wrong among 64 samples.
 #[test]
-#[ignore = "prints examples to look at"]
-fn look() {
-    for i in 0..12 {
-        let w = worked(0, i);
-        println!("{}\n  {} {}\n", w.question, w.response, w.right);
-    }
-}
-
-#[test]
-#[ignore = "prints shares to look at"]
-fn shares() {
-    let (mut greedy, mut counts, n) = (0, [0usize; 11], 1000);
+fn the_corpus_leaves_room_in_both_directions() {
+    let (mut greedy, mut mixed, n) = (0, 0, 1000);
     for i in 0..n {
         let (story, right) = story(0, Split::Test, i);
-        let likely = solve(&story, &Reading::likeliest(&story), &mut Draw::new(&[1]));
-        greedy += usize::from(likely.is_none_or(|s| s.answer == right.answer));
-        let share = (0..200)
+        let answer = |reading: &Reading| {
+            let solution = solve(&story, reading, &mut Draw::new(&[1]));
+            solution.map_or(right.answer, |s| s.answer)
+        };
+        greedy += usize::from(answer(&Reading::likeliest(&story)) == right.answer);
+        let correct = (0..64)
             .filter(|&k| {
-                let mut d = Draw::new(&[2, i, k]);
-                let reading = Reading::drawn(&story, &mut d);
-                solve(&story, &reading, &mut d).is_none_or(|s| s.answer == right.answer)
+                answer(&Reading::drawn(&story, &mut Draw::new(&[2, i, k]))) == right.answer
             })
             .count();
-        counts[share * 10 / 200] += 1;
+        mixed += usize::from((1..64).contains(&correct));
     }
-    println!("greedy {greedy} of {n}; right in tenths {counts:?}");
+    assert!((480..600).contains(&greedy), "{greedy} of {n} greedily");
+    assert!(mixed > 950, "{mixed} of {n} have both");
 }
