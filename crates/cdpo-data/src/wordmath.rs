@@ -24,6 +24,9 @@ use crate::Problem;
 /// The name by which a recipe asks for these problems.
 pub const NAME: &str = "builtin:wordmath";
 
+/// Raised whenever a seed gives other problems than before.
+pub const VERSION: u32 = 1;
+
 /// Which side of the split a question is on: an eighth of all questions is for testing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {

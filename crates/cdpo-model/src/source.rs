@@ -1,4 +1,4 @@
-//! Where a model comes from: a Hugging Face folder, a hub name, or one GGUF file.
+//! Where a model comes from: a Hugging Face folder, a hub name, one GGUF file, or the program itself.
 //!
 //! Goes in: a [`ModelSource`]. Comes out: a [`Checkpoint`]: the checked configuration, the tokenizer, and a
 //! [`TensorSource`] that hands out the weights by their Hugging Face names as f32, decoded from a file mapping.
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
 
 mod content;
+mod embedded;
 pub(crate) mod encoding;
 mod folder;
 pub(crate) mod gguf;
@@ -17,6 +18,7 @@ mod hub;
 mod mapping;
 mod safetensors;
 
+pub use embedded::Embedded;
 pub use gguf::GgufFile;
 pub use hub::Download;
 pub use safetensors::SafetensorsFolder;
@@ -57,6 +59,8 @@ pub enum ModelSource {
         /// Use only what is in the cache.
         offline: bool,
     },
+    /// Files that are part of the program.
+    Embedded(Embedded),
 }
 
 /// A model's files, opened and checked; the weights are read when the model is built.
@@ -94,6 +98,7 @@ pub fn open_observed(
 ) -> Result<Checkpoint> {
     match source {
         ModelSource::Path(path) => open_path(path, path.display().to_string()),
+        ModelSource::Embedded(files) => checked(embedded::open(files)?),
         ModelSource::Hub {
             repo,
             revision,
@@ -123,6 +128,11 @@ fn open_path(path: &Path, origin: String) -> Result<Checkpoint> {
     } else {
         gguf::open(path, origin)?
     };
+    checked(checkpoint)
+}
+
+/// A checkpoint whose parts belong together.
+fn checked(checkpoint: Checkpoint) -> Result<Checkpoint> {
     require_tensors(
         &checkpoint.config,
         checkpoint.weights.as_ref(),

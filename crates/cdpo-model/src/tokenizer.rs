@@ -53,7 +53,22 @@ impl Tokenizer {
             }
             Err(e) => return Err(Error::io(path, e)),
         };
-        let mut inner = tokenizers::Tokenizer::from_bytes(&text)
+        let beside = path.with_file_name("tokenizer_config.json");
+        let settings_text = match std::fs::read_to_string(&beside) {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::io(&beside, e)),
+        };
+        Self::from_texts(&text, settings_text.as_deref(), path)
+    }
+
+    /// As [`Tokenizer::from_file`], from the content of `tokenizer.json` and of `tokenizer_config.json`; `path` is the former's name for
+    /// messages.
+    ///
+    /// # Errors
+    /// Malformed content.
+    pub fn from_texts(text: &[u8], settings_text: Option<&str>, path: &Path) -> Result<Self> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(text)
             .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
         // Ids must be the whole text's, whatever the file was used for before.
         inner.with_padding(None);
@@ -62,12 +77,7 @@ impl Tokenizer {
             .map_err(|e| failed("cannot switch truncation off", &e))?;
 
         let beside = path.with_file_name("tokenizer_config.json");
-        let settings_text = match std::fs::read_to_string(&beside) {
-            Ok(text) => Some(text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::io(&beside, e)),
-        };
-        let settings: Value = match &settings_text {
+        let settings: Value = match settings_text {
             Some(text) => serde_json::from_str(text).map_err(|e| {
                 Error::file(&beside, format!("not valid JSON: {e}; get the file again"))
             })?,
@@ -100,7 +110,7 @@ impl Tokenizer {
             .max()
             .map_or(0, |&id| id as usize + 1);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&text);
+        hasher.update(text);
         Ok(Self {
             spelling: Spelling::of(&inner),
             vocab_size: inner.get_vocab_size(false).max(highest_added),

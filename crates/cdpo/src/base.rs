@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use cdpo_model::source::{Checkpoint, Download, ModelSource, open_observed};
 use cdpo_model::{Adapter, Device, Model};
 
+use crate::builtin;
 use crate::outcome::Usage;
 use crate::recipe::{Bos, ModelSection};
 use crate::talk;
@@ -164,6 +165,9 @@ impl Base {
 /// Where the recipe's model is; the hub's settings come from the environment.
 fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
     if let Some(path) = &section.path {
+        if let Some(name) = builtin::name(path) {
+            return Ok(ModelSource::Embedded(*builtin::model(name)?));
+        }
         return Ok(ModelSource::Path(path.clone()));
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

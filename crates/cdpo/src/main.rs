@@ -3,6 +3,7 @@
 
 mod args;
 mod base;
+mod builtin;
 mod command;
 mod demo;
 mod interrupt;

@@ -19,6 +19,7 @@ use cdpo_model::LoraConfig;
 use cdpo_train::{Method, TrainSettings};
 use serde_json::{Value, json};
 
+use crate::builtin;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::Recipe;
 
@@ -174,9 +175,9 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     match step {
         Step::Problems => {
             if recipe.data.pairs.is_none() {
-                inputs.insert("train".into(), hash_file(&recipe.data.train)?);
+                inputs.insert("train".into(), source_of(&recipe.data.train)?);
             }
-            inputs.insert("test".into(), hash_file(&recipe.data.test)?);
+            inputs.insert("test".into(), source_of(&recipe.data.test)?);
         }
         Step::EvalGiven => {
             let adapter = recipe.given_adapter.as_deref().unwrap_or(Path::new(""));
@@ -206,6 +207,14 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         inputs,
         settings,
     }))
+}
+
+/// What identifies the questions' source: a file's hash, or a built-in generator's name and version.
+fn source_of(path: &Path) -> anyhow::Result<String> {
+    Ok(match builtin::name(path) {
+        Some(name) => format!("{name} {}", cdpo_data::wordmath::VERSION),
+        None => hash_file(path)?,
+    })
 }
 
 /// Does a step's work in its folder.

@@ -13,10 +13,36 @@ use super::mapping::{self, Mapping};
 use super::{TensorSource, shape_error};
 use crate::error::{Error, Result};
 
+/// A file's bytes.
+enum Bytes {
+    Mapped(Mapping),
+    Embedded(&'static [u8]),
+}
+
+impl Bytes {
+    /// Gives memory of what was read back, where the file can be read again.
+    fn release(&self) {
+        if let Self::Mapped(mapping) = self {
+            mapping.release();
+        }
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Embedded(bytes) => bytes,
+        }
+    }
+}
+
 /// One mapped file and its header.
 struct Shard {
     path: PathBuf,
-    bytes: Mapping,
+    bytes: Bytes,
     /// Where the tensors' data begins.
     data: usize,
     header: Metadata,
@@ -24,7 +50,10 @@ struct Shard {
 
 impl Shard {
     fn open(path: &Path) -> Result<Self> {
-        let bytes = mapping::map(path)?;
+        Self::of(path, Bytes::Mapped(mapping::map(path)?))
+    }
+
+    fn of(path: &Path, bytes: Bytes) -> Result<Self> {
         let (header_len, header) = SafeTensors::read_metadata(&bytes).map_err(|e| {
             Error::file(
                 path,
@@ -57,22 +86,26 @@ impl SafetensorsFolder {
     pub fn open(folder: &Path) -> Result<Self> {
         let index = folder.join(INDEX);
         if folder.join(SINGLE).exists() {
-            let shard = Shard::open(&folder.join(SINGLE))?;
-            let place = shard
-                .header
-                .offset_keys()
-                .into_iter()
-                .map(|name| (name, 0))
-                .collect();
-            return Ok(Self {
-                shards: vec![shard],
-                place,
-            });
+            return Ok(Self::single(Shard::open(&folder.join(SINGLE))?));
         }
         if index.exists() {
             return Self::open_sharded(folder, &index);
         }
         Err(Error::file(folder, no_weights(folder)))
+    }
+
+    /// A `model.safetensors` that is part of the program; `name` is for messages.
+    pub(super) fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self> {
+        let shard = Shard::of(Path::new(name), Bytes::Embedded(bytes))?;
+        Ok(Self::single(shard))
+    }
+
+    fn single(shard: Shard) -> Self {
+        let names = shard.header.offset_keys().into_iter();
+        Self {
+            place: names.map(|name| (name, 0)).collect(),
+            shards: vec![shard],
+        }
     }
 
     fn open_sharded(folder: &Path, index: &Path) -> Result<Self> {

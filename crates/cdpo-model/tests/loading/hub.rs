@@ -211,7 +211,7 @@ fn changed(source: &ModelSource, to_endpoint: Option<&str>, to_offline: bool) ->
             cache,
             offline: to_offline,
         },
-        path @ ModelSource::Path(_) => path,
+        other => other,
     }
 }
 

@@ -3,6 +3,7 @@
 use cdpo_sample::SampleParams;
 
 use super::{FramingName, Recipe};
+use crate::builtin;
 
 /// Adds every fault of a recipe whose sections could be read.
 pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
@@ -22,6 +23,18 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
                 "data.{name}: a file of questions is needed, e.g. --set data.{name}=gsm8k_{name}.jsonl"
             ));
         }
+    }
+    for (key, path) in [
+        ("data.train", &recipe.data.train),
+        ("data.test", &recipe.data.test),
+    ] {
+        if let Some(Err(e)) = builtin::name(path).map(builtin::questions) {
+            fault(format!("{key}: {e}"));
+        }
+    }
+    let model = recipe.model.path.as_deref();
+    if let Some(Err(e)) = model.and_then(builtin::name).map(builtin::model) {
+        fault(format!("model.path: {e}"));
     }
     let name = &recipe.run.name;
     if name.contains(['/', '\\']) || name.starts_with('.') {

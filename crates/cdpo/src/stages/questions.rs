@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Finished, TEST, TRAIN};
 use crate::pipeline::Pipeline;
-use crate::talk;
+use crate::{builtin, talk};
 
 pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let data = &p.recipe.data;
@@ -21,6 +21,15 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     };
     let outputs: Vec<&str> = files.iter().map(|(_, file, _)| *file).collect();
     for (path, file, limit) in files {
+        if let Some(name) = builtin::name(path) {
+            let problems = builtin::problems(name, file == TEST, limit)?;
+            counts.insert(
+                file.trim_end_matches(".jsonl").to_owned(),
+                json!({ "questions": problems.len(), "skipped_rows": 0 }),
+            );
+            jsonl::write_sorted(dir.path(file), problems)?;
+            continue;
+        }
         let options = ReadOptions {
             format: data.format,
             columns: data.columns.clone(),
