@@ -2,8 +2,9 @@
 //!
 //! [`selection`] turns graded samples into the positive set, the negative set and the preference pairs; [`contrast`] scores
 //! every token of a wrong response by two contrastive models (Lin et al. 2025, arXiv 2411.19943, Eq. 1); [`rollout`] holds the
-//! definition of a critical token by rollouts and the search that needs only part of them.
+//! definition of a critical token by rollouts and the search that needs only part of them; [`analysis`] tells what such tokens are.
 
+pub mod analysis;
 pub mod contrast;
 pub mod error;
 pub mod rollout;

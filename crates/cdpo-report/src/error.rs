@@ -82,6 +82,40 @@ pub enum Error {
         /// The seed that only the method has.
         seed: u64,
     },
+    /// A true token beyond the tokens that were ranked.
+    #[error("token {index} (from 0) cannot be ranked among {tokens} tokens")]
+    NoSuchToken {
+        /// The true token's index.
+        index: usize,
+        /// Tokens ranked.
+        tokens: usize,
+    },
+    /// A value to rank by is not a number.
+    #[error(
+        "the value of token {index} (from 0) is not a number, so the tokens cannot be ranked by it"
+    )]
+    NotANumber {
+        /// The token's index.
+        index: usize,
+    },
+    /// Two signals did not rank the same responses.
+    #[error("{left} and {right} did not rank the same responses; rank all of them by every signal")]
+    UnequalRows {
+        /// First signal.
+        left: String,
+        /// Second signal.
+        right: String,
+    },
+    /// A row has not one value for each category of its table.
+    #[error("row {row} has {given} values for {expected} categories")]
+    CategoryCount {
+        /// The row.
+        row: String,
+        /// Values given.
+        given: usize,
+        /// Categories of the table.
+        expected: usize,
+    },
     /// A table could not be written as JSON.
     #[error("cannot write the table as JSON: {0}")]
     Json(#[from] serde_json::Error),

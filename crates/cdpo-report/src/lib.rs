@@ -4,23 +4,32 @@
 
 pub mod bootstrap;
 pub mod cost_table;
+pub mod critical_tokens;
 pub mod error;
 pub mod evaluation;
 pub mod experiment;
 pub mod grid;
 pub mod interval;
+pub mod judge_table;
 pub mod method_table;
 pub mod paired;
 pub mod pass_at_k;
+pub mod ranking;
+pub mod replacement_curve;
 pub mod sample_curve;
 pub mod seeds;
+pub mod share_table;
 pub mod sign_flip;
 
 pub use cost_table::{CostTable, StageCost};
+pub use critical_tokens::{CriticalTokens, Findings, Judgement};
 pub use error::{Error, Result};
 pub use evaluation::{Accuracy, Evaluation};
 pub use experiment::ExperimentTable;
 pub use interval::Interval;
+pub use judge_table::JudgeTable;
 pub use method_table::MethodTable;
+pub use replacement_curve::ReplacementCurve;
 pub use sample_curve::{SampleCurve, sample_curve};
 pub use seeds::{Cell, SeedTable};
+pub use share_table::ShareTable;

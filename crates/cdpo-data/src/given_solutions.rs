@@ -1,0 +1,351 @@
+//! Wrong solutions that come from elsewhere, to look for their critical tokens: a question, its gold answer and a solution, whole or
+//! in steps with the first wrong one marked (a process label).
+//!
+//! JSON Lines or Parquet, one solution a row:
+//!
+//! | column | what |
+//! |---|---|
+//! | `question` or `problem` | the question |
+//! | `gold` or `answer` | its right answer, a text or a number |
+//! | `steps` | the solution's steps in order, a list of texts; they are joined by line breaks |
+//! | `response` | instead of `steps`: the solution's text |
+//! | `first_error_step` | optional: which step is the first wrong one, from 1 |
+//! | `error_kind` | optional: what kind of error it is, any name; results are broken down by it |
+//! | `id` | optional, else `STEM/ROW` |
+//!
+//! Other columns are ignored. If every step begins with its own number (`Step 1: `, `Step 2: `, ..), the numbering is the labelling's
+//! and is taken off. MR-GSM8K's published rows, renamed to these columns, are such a file.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::order;
+use crate::problems::nothing_usable;
+use crate::record::{Record, check_text};
+use crate::rows::{self, Rows, described, text};
+use crate::{Error, OnBadRow, Problem, Result, Skipped};
+
+/// One given solution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenSolution {
+    /// Unique in its file; rollouts are keyed by it.
+    pub id: String,
+    /// The question.
+    pub question: String,
+    /// Its right answer.
+    pub gold: String,
+    /// The solution's steps, without numbering; one for a solution that came whole.
+    pub steps: Vec<String>,
+    /// The first wrong step, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_error_step: Option<usize>,
+    /// What kind of error it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_kind: Option<String>,
+}
+
+impl GivenSolution {
+    /// The question as a problem of the solution's id.
+    pub fn problem(&self) -> Problem {
+        Problem {
+            id: self.id.clone(),
+            question: self.question.clone(),
+            answer: self.gold.clone(),
+            solution: None,
+            subject: self.error_kind.clone(),
+            level: None,
+        }
+    }
+
+    /// The solution as a response: its steps joined by line breaks, behind a space (as a response follows `Answer:`) unless it
+    /// begins with white space of its own.
+    pub fn response(&self) -> String {
+        let text = self.steps.join("\n");
+        if text.starts_with(char::is_whitespace) {
+            text
+        } else {
+            format!(" {text}")
+        }
+    }
+
+    /// The bytes of each step in [`GivenSolution::response`]; a step holds the space before it, and the line break after it.
+    pub fn step_bytes(&self) -> Vec<Range<usize>> {
+        let end = self.response().len();
+        let mut start = 0;
+        let mut spans: Vec<Range<usize>> = Vec::with_capacity(self.steps.len());
+        let mut next = end - self.steps.join("\n").len();
+        for step in &self.steps {
+            next = (next + step.len() + 1).min(end);
+            spans.push(start..next);
+            start = next;
+        }
+        spans
+    }
+}
+
+impl Record for GivenSolution {
+    fn check(&self) -> std::result::Result<(), String> {
+        check_text("id", &self.id)?;
+        check_text("question", &self.question)?;
+        check_text("gold", &self.gold)?;
+        if self.gold.split_whitespace().count() >= SENTENCE {
+            return Err(format!(
+                "the gold answer is the sentence {:?}: an answer alone is expected, or no rollout would ever be right",
+                self.gold
+            ));
+        }
+        if self.steps.is_empty() {
+            return Err("steps is empty: at least one step is expected".into());
+        }
+        check_text("the solution", &self.steps.concat())?;
+        match self.first_error_step {
+            Some(step) if !(1..=self.steps.len()).contains(&step) => Err(format!(
+                "first_error_step is {step}, but the solution has the steps 1 to {}",
+                self.steps.len()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        order::by_id(&self.id, &other.id)
+    }
+}
+
+/// Words from which a gold answer is taken for a sentence.
+const SENTENCE: usize = 5;
+
+const QUESTION: [&str; 2] = ["question", "problem"];
+const GOLD: [&str; 2] = ["gold", "answer"];
+const OTHERS: [&str; 5] = ["steps", "response", "first_error_step", "error_kind", "id"];
+
+/// Reads given solutions, in file order.
+///
+/// # Errors
+/// [`Error::Row`] for the first unusable row under [`OnBadRow::Fail`]; [`Error::DuplicateId`]; [`Error::File`] if nothing usable is in
+/// the file; [`Error::Io`].
+pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<GivenSolution>, Skipped)> {
+    let path = path.as_ref();
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let wanted = |name: &str| {
+        [&QUESTION[..], &GOLD, &OTHERS]
+            .iter()
+            .any(|names| names.contains(&name))
+    };
+    let mut input = Rows::open(path, wanted)?;
+    let mut solutions = Vec::new();
+    let mut skipped = Skipped::new(path);
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut row = 0;
+    while let Some((line, columns)) = input.next_row()? {
+        let fallback_id = format!("{stem}/{row}");
+        row += 1;
+        let solution = columns
+            .and_then(|columns| solution(&columns, fallback_id))
+            .and_then(|solution| solution.check().map(|()| solution));
+        let solution = match solution {
+            Ok(solution) => solution,
+            Err(reason) => {
+                skipped.take(on_bad_row, line, reason)?;
+                continue;
+            }
+        };
+        if let Some(first_line) = seen.insert(solution.id.clone(), line) {
+            return Err(Error::DuplicateId {
+                path: path.to_path_buf(),
+                line,
+                first_line,
+                id: solution.id,
+            });
+        }
+        solutions.push(solution);
+    }
+    if solutions.is_empty() {
+        return Err(Error::file(path, nothing_usable(row, &skipped)));
+    }
+    Ok((solutions, skipped))
+}
+
+fn solution(
+    columns: &rows::Columns,
+    fallback_id: String,
+) -> std::result::Result<GivenSolution, String> {
+    let first = |names: [&'static str; 2]| {
+        names
+            .into_iter()
+            .find(|name| columns.contains_key(*name))
+            .unwrap_or(names[0])
+    };
+    let present = |name: &str| columns.get(name).filter(|value| !value.is_null());
+    let steps = match (present("steps"), present("response")) {
+        (Some(steps), None) => without_numbers(list(steps)?),
+        (None, Some(_)) => vec![text(columns, "response", "the solution")?],
+        (Some(_), Some(_)) => {
+            return Err("there are both steps and response: one of them is expected".into());
+        }
+        (None, None) => {
+            return Err(format!(
+                "the solution is missing: there is neither \"steps\" nor \"response\" among {}",
+                rows::names(columns)
+            ));
+        }
+    };
+    let first_error_step = match present("first_error_step") {
+        None => None,
+        Some(value) => Some(value.as_u64().map(|step| step as usize).ok_or_else(|| {
+            format!(
+                "first_error_step is {}: the number of a step is expected, from 1",
+                described(value)
+            )
+        })?),
+    };
+    let optional =
+        |name: &str, role: &str| present(name).map(|_| text(columns, name, role)).transpose();
+    Ok(GivenSolution {
+        id: optional("id", "the id")?.unwrap_or(fallback_id),
+        question: text(columns, first(QUESTION), "the question")?
+            .trim()
+            .to_owned(),
+        gold: text(columns, first(GOLD), "the gold answer")?
+            .trim()
+            .to_owned(),
+        steps,
+        first_error_step,
+        error_kind: optional("error_kind", "the kind of error")?,
+    })
+}
+
+fn list(value: &Value) -> std::result::Result<Vec<String>, String> {
+    let Value::Array(items) = value else {
+        return Err(format!(
+            "steps is {}: a list of texts is expected",
+            described(value)
+        ));
+    };
+    items
+        .iter()
+        .map(|item| match item {
+            Value::String(step) => Ok(step.clone()),
+            other => Err(format!(
+                "a step is {}: a text is expected",
+                described(other)
+            )),
+        })
+        .collect()
+}
+
+/// Takes `Step N:` off every step, if every step has its own; blanks around the steps go with it.
+fn without_numbers(steps: Vec<String>) -> Vec<String> {
+    let bare: Option<Vec<String>> = steps
+        .iter()
+        .enumerate()
+        .map(|(i, step)| {
+            let number = format!("Step {}:", i + 1);
+            Some(step.trim().strip_prefix(&number)?.trim().to_owned())
+        })
+        .collect();
+    bare.unwrap_or(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str, policy: OnBadRow) -> Result<(Vec<GivenSolution>, Skipped)> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wrong.jsonl");
+        std::fs::write(&path, text).unwrap();
+        read(&path, policy)
+    }
+
+    #[test]
+    fn steps_lose_the_numbers_that_the_labelling_gave_them_and_join_to_a_response() {
+        let row = r##"{"question": "q ", "gold": 4, "steps": ["Step 1:  2+2 = 5.", "Step 2: #### 5"], "first_error_step": 1, "error_kind": "calculation", "more": 1}"##;
+        let (found, _) = read_text(row, OnBadRow::Fail).unwrap();
+        let [solution] = &found[..] else {
+            panic!("one row")
+        };
+        assert_eq!(
+            (solution.id.as_str(), solution.gold.as_str()),
+            ("wrong/0", "4")
+        );
+        assert_eq!(solution.response(), " 2+2 = 5.\n#### 5");
+        assert_eq!(solution.step_bytes(), [0..10, 10..16]);
+        assert_eq!(solution.problem().subject.as_deref(), Some("calculation"));
+    }
+
+    #[test]
+    fn a_whole_response_is_one_step_and_stays_as_it_is() {
+        let row = r#"{"id": "a", "problem": "q", "answer": "1/2", "response": "\n Step 1: no\nmore ", "steps": null}"#;
+        let (found, _) = read_text(row, OnBadRow::Fail).unwrap();
+        assert_eq!(found[0].response(), "\n Step 1: no\nmore ");
+        assert_eq!(found[0].step_bytes(), [0..18]);
+        let partly = r#"{"question": "q", "gold": "1", "steps": ["Step 1: a", "and Step 2: b"]}"#;
+        let (found, _) = read_text(partly, OnBadRow::Fail).unwrap();
+        assert_eq!(found[0].response(), " Step 1: a\nand Step 2: b");
+    }
+
+    #[test]
+    fn rows_that_cannot_be_used_are_told_with_their_reason() {
+        let good = r#"{"question": "q", "gold": "1", "steps": ["a", "b"]}"#;
+        let cases = [
+            (
+                r#""gold": "1""#,
+                r#""gold": "Let's think step by step.""#,
+                "is the sentence",
+            ),
+            (r#""steps": ["a", "b"]"#, r#""steps": []"#, "steps is empty"),
+            (
+                r#""steps": ["a", "b"]"#,
+                r#""steps": ["a", 2]"#,
+                "a step is a number",
+            ),
+            (
+                r#""steps": ["a", "b"]"#,
+                r#""steps": "a""#,
+                "steps is a string",
+            ),
+            (
+                r#""steps": ["a", "b"]"#,
+                r#""other": 1"#,
+                "neither \"steps\" nor \"response\"",
+            ),
+            (
+                r#""gold""#,
+                r#""response": "r", "gold""#,
+                "both steps and response",
+            ),
+            (
+                r#""gold""#,
+                r#""first_error_step": 3, "gold""#,
+                "first_error_step is 3, but the solution has the steps 1 to 2",
+            ),
+            (
+                r#""gold""#,
+                r#""first_error_step": "x", "gold""#,
+                "the number of a step",
+            ),
+            (r#""question": "q", "#, "", "the question is missing"),
+        ];
+        for (from, to, reason) in cases {
+            assert!(good.contains(from));
+            let text = format!("{good}\n{}", good.replace(from, to));
+            let told = read_text(&text, OnBadRow::Fail).unwrap_err().to_string();
+            assert!(
+                told.contains("wrong.jsonl:2: ") && told.contains(reason),
+                "{to}: {told}"
+            );
+            let (kept, skipped) = read_text(&text, OnBadRow::Skip).unwrap();
+            assert_eq!((kept.len(), skipped.count()), (1, 1), "{to}");
+        }
+        assert!(read_text("{}", OnBadRow::Skip).is_err());
+    }
+}
