@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use cdpo_data::wordmath::{self, Split};
 use cdpo_data::{Framing, Problem, SftExample};
 use cdpo_grade::{GradeOptions, Grader, Outcome};
-use cdpo_model::{DType, Device, Key, Model, Tokenizer};
+use cdpo_model::{Arena, DType, Device, Key, Model, Tokenizer};
 use cdpo_sample::{LocalSampler, Request, SampleParams, Sampler as _};
 use cdpo_train::{Event, Job, Policy, TrainSet};
 use serde::{Deserialize, Serialize};
@@ -79,12 +79,37 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         dir: &dir,
         reference_cache: None,
     };
+    let look = |step: u64, params: &Arena, curve: &mut Vec<Look>| -> anyhow::Result<()> {
+        let mut model = start()?;
+        model.set(params)?;
+        model.save_as(&out, DType::BF16)?;
+        let correct = accuracy(model, &tokenizer, &held_out, recipe.eval.max_new_tokens)?;
+        let questions = held_out.len();
+        talk::say(format_args!(
+            "step {step}: {correct} of {questions} held-out questions right, greedily"
+        ));
+        curve.push(Look {
+            step,
+            questions,
+            correct,
+            accuracy: correct as f64 / questions.max(1) as f64,
+        });
+        write_curve(&dir, curve)
+    };
+    let look_at = |step: u64, path: &Path, curve: &mut Vec<Look>| -> anyhow::Result<()> {
+        let mut params = start()?.arena()?;
+        cdpo_train::read_parameters(path, &mut params)?;
+        look(step, &params, curve)
+    };
     let mut bar: Option<Progress> = None;
     let mut begun = (Instant::now(), 0);
     let mut failure = None;
     let report = cdpo_train::run(job, &mut |event| {
-        match event {
-            Event::Warning(text) => talk::warn(text),
+        let result = match event {
+            Event::Warning(text) => {
+                talk::warn(text);
+                Ok(())
+            }
             Event::Started {
                 examples,
                 done,
@@ -95,8 +120,14 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
                     "pretrain: {examples} examples, {total_steps} steps, {warmup_steps} of them warm-up; {done} done before"
                 ));
                 bar = Some(Progress::new("pretrain", done, total_steps));
-                curve.retain(|a| a.step <= done);
-                begun = (Instant::now(), 0);
+                curve.retain(|look| look.step <= done);
+                // Killed after a checkpoint and before the look at it.
+                if done > 0 && curve.last().is_none_or(|look| look.step < done) {
+                    let path = dir.join(format!("checkpoints/step-{done:08}"));
+                    look_at(done, &path, &mut curve)
+                } else {
+                    Ok(())
+                }
             }
             Event::Step(m) => {
                 if begun.1 == 0 {
@@ -112,40 +143,18 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
                         )
                     });
                 }
+                Ok(())
             }
-            Event::Checkpoint { step, path } => {
-                let look = || -> anyhow::Result<Look> {
-                    let mut model = start()?;
-                    let mut params = model.arena()?;
-                    cdpo_train::read_parameters(path, &mut params)?;
-                    model.set(&params)?;
-                    model.save_as(&out, DType::BF16)?;
-                    let correct = accuracy(model, &tokenizer, &held_out, &recipe)?;
-                    Ok(Look {
-                        step,
-                        questions: held_out.len(),
-                        correct,
-                        accuracy: correct as f64 / held_out.len().max(1) as f64,
-                    })
-                };
-                match look().and_then(|a| {
-                    talk::say(format_args!(
-                        "step {step}: {} of {} held-out questions right, greedily",
-                        a.correct, a.questions
-                    ));
-                    curve.push(a);
-                    write_curve(&dir, &curve)
-                }) {
-                    Ok(()) => {}
-                    Err(e) => {
-                        failure = Some(e);
-                        return ControlFlow::Break(());
-                    }
-                }
+            Event::Checkpoint { step, path } => look_at(step, path, &mut curve),
+            _ => Ok(()),
+        };
+        match result {
+            Ok(()) => interrupt::flow(),
+            Err(e) => {
+                failure = Some(e);
+                ControlFlow::Break(())
             }
-            _ => {}
         }
-        interrupt::flow()
     })?;
     drop(bar);
     if let Some(e) = failure {
@@ -154,10 +163,15 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
     if !report.finished {
         return Err(Interrupted.into());
     }
+    let (steps, tokens) = (report.steps, report.tokens);
+    if curve.last().is_none_or(|look| look.step < steps)
+        && let Some(model) = report.policy.into_model()
+    {
+        look(steps, &model.arena()?, &mut curve)?;
+    }
     talk::say(format_args!(
-        "done: {} steps, {:.1} M tokens",
-        report.steps,
-        report.tokens as f64 / 1e6
+        "done: {steps} steps, {:.1} M tokens",
+        tokens as f64 / 1e6
     ));
     Ok(out)
 }
@@ -191,11 +205,11 @@ fn end(tokenizer: &Tokenizer) -> anyhow::Result<u32> {
 }
 
 /// How many of the questions the model answers rightly, greedily.
-fn accuracy(
+pub(crate) fn accuracy(
     mut model: Model,
     tokenizer: &Tokenizer,
     problems: &[Problem],
-    recipe: &Recipe,
+    max_new_tokens: usize,
 ) -> anyhow::Result<usize> {
     model.pack(false)?;
     let framing = Framing::gsm8k();
@@ -216,7 +230,7 @@ fn accuracy(
     let mut sampler = LocalSampler::new(&model, tokenizer)
         .with_max_batch(128)
         .with_max_cache_tokens(1 << 16);
-    let params = SampleParams::greedy(recipe.eval.max_new_tokens);
+    let params = SampleParams::greedy(max_new_tokens);
     let flow = sampler.sample(
         &requests,
         &params,

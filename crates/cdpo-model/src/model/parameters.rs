@@ -173,6 +173,10 @@ impl Model {
             dir.join("model.safetensors.partial"),
         );
         candle_core::safetensors::save(&tensors, &partial)?;
+        // The writer makes a private file; whoever may read the configuration may read the weights.
+        std::fs::metadata(dir.join("config.json"))
+            .and_then(|config| std::fs::set_permissions(&partial, config.permissions()))
+            .map_err(|e| Error::io(&partial, e))?;
         std::fs::rename(&partial, &path).map_err(|e| Error::io(&path, e))
     }
 }
