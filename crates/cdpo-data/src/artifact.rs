@@ -244,18 +244,62 @@ impl StageDir {
     }
 }
 
+/// Takes a finished stage over from another run's folder, `from`, if it is there with the same key and its files as it left them,
+/// and `run_dir` has nothing of that key itself. Returns whether it was.
+///
+/// # Errors
+/// [`Error::Io`] if a folder or file cannot be read, moved or written.
+pub fn take_over(run_dir: impl AsRef<Path>, stage: &Stage, from: impl AsRef<Path>) -> Result<bool> {
+    let (run_dir, from) = (run_dir.as_ref(), from.as_ref());
+    check_name(&stage.name)?;
+    let Plan::Fresh(reason) = stage.plan(run_dir)? else {
+        return Ok(false);
+    };
+    if run_dir == from || !matches!(stage.plan(from)?, Plan::Done(_)) {
+        return Ok(false);
+    }
+    // Copied under another name, so that a kill leaves no half of a stage.
+    let part = run_dir.join(format!(".{}.partial", stage.name));
+    match std::fs::remove_dir_all(&part) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io(&part, "remove what an earlier copy left", e));
+        }
+        _ => {}
+    }
+    let source = from.join(&stage.name);
+    std::fs::create_dir_all(&part).map_err(|e| Error::io(&part, "create the folder", e))?;
+    for (file, _) in hash::files_in(&source)? {
+        let target = part.join(&file);
+        if let Some(folder) = target.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|e| Error::io(folder, "create the folder", e))?;
+        }
+        std::fs::copy(source.join(&file), &target)
+            .map_err(|e| Error::io(&target, "write a copy", e))?;
+    }
+    if reason != Reason::New {
+        supersede(run_dir, &stage.name)?;
+    }
+    let dir = run_dir.join(&stage.name);
+    // An empty folder may stand there.
+    let _ = std::fs::remove_dir(&dir);
+    std::fs::rename(&part, &dir).map_err(|e| Error::io(&dir, "move the copy into place", e))?;
+    sync_folder_of(&dir);
+    Ok(true)
+}
+
 fn check_name(name: &str) -> Result<()> {
     let plain = !name.is_empty()
         && name != SUPERSEDED
         && !name.starts_with('.')
         && name
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b));
     if plain {
         Ok(())
     } else {
         Err(Error::Setting(format!(
-            "stage name {name:?}: letters, digits, '-', '_' and '.' are expected, and neither a leading '.' nor {SUPERSEDED:?}"
+            "stage name {name:?}: letters, digits, '-', '_', '+' and '.' are expected, and neither a leading '.' nor {SUPERSEDED:?}"
         )))
     }
 }

@@ -3,6 +3,8 @@
 //! Goes in: a model's shapes and [`LoraConfig`], or a PEFT folder. Comes out: for each projection of each block the pair
 //! `A` `[r, in]`, `B` `[out, r]`, whose values live in one flat [`Arena`] under PEFT's names.
 
+mod sum;
+
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};

@@ -5,10 +5,13 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::{CounterDraws, bootstrap_mean};
 use crate::error::{Error, Result};
 use crate::evaluation::{Accuracy, Evaluation};
 use crate::grid::{Align, Grid};
+use crate::interval::Interval;
 use crate::paired::Paired;
+use crate::seeds::RESAMPLES;
 
 /// A method against one baseline, on the same questions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +20,8 @@ pub struct Versus {
     pub baseline: String,
     /// The method's accuracy less the baseline's, a fraction.
     pub difference: f64,
+    /// 95 % bootstrap interval of the difference, over questions.
+    pub interval: Interval,
     /// Agreement counts (first = the method, second = the baseline) and the exact p-value.
     #[serde(flatten)]
     pub paired: Paired,
@@ -83,6 +88,7 @@ impl MethodTable {
                 versus.push(Versus {
                     baseline: other.method().to_owned(),
                     difference: accuracy.accuracy - other.accuracy().accuracy,
+                    interval: difference(&evaluation.pairs_with(other)?)?,
                     paired: evaluation.against(other)?,
                 });
             }
@@ -200,7 +206,14 @@ impl MethodTable {
         .map(str::to_owned)
         .to_vec();
         for baseline in &self.baselines {
-            for field in ["difference", "only_method", "only_baseline", "p"] {
+            for field in [
+                "difference",
+                "only_method",
+                "only_baseline",
+                "p",
+                "low_95",
+                "high_95",
+            ] {
                 titles.push(format!("{field}_vs_{baseline}"));
             }
         }
@@ -233,14 +246,32 @@ impl MethodTable {
                         cells.push(versus.difference.to_string());
                         cells.extend([only_first, only_second].map(|count| count.to_string()));
                         cells.push(p_value.to_string());
+                        let Interval { low, high } = versus.interval;
+                        cells.extend([low, high].map(|share| share.to_string()));
                     }
-                    None => cells.extend(std::iter::repeat_n(String::new(), 4)),
+                    None => cells.extend(std::iter::repeat_n(String::new(), 6)),
                 }
             }
             grid.push(cells);
         }
         grid
     }
+}
+
+/// The bootstrap interval of the mean difference of paired outcomes; the width 0 without pairs.
+fn difference(pairs: &[(bool, bool)]) -> Result<Interval> {
+    let values: Vec<f64> = pairs
+        .iter()
+        .map(|&(first, second)| f64::from(u8::from(first)) - f64::from(u8::from(second)))
+        .collect();
+    if values.is_empty() {
+        return Ok(Interval {
+            low: 0.0,
+            high: 0.0,
+        });
+    }
+    let mut draws = CounterDraws::new(0);
+    bootstrap_mean(&values, RESAMPLES, 0.95, &mut || draws.draw())
 }
 
 /// A fraction in percent with one decimal.

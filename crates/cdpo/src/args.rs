@@ -26,7 +26,24 @@ pub(crate) enum Command {
         after_help = "Example:\n  cdpo run recipes/gsm8k-qwen2.5-0.5b.toml --set model.path=qwen2.5-coder-0.5b-instruct-q4_k_m.gguf \\
       --set data.train=gsm8k_train.jsonl --set data.test=gsm8k_test.jsonl --set eval.limit=50"
     )]
-    Run(RunArgs),
+    Run(RunSeedsArgs),
+
+    /// Run the whole method on the built-in model and word problems: every method of the paper, and a report, in minutes.
+    ///
+    /// Needs no download and no network. What it does is a recipe (--print-recipe): with another model and other questions the same
+    /// recipe does it on yours.
+    #[command(
+        after_help = "Examples:\n  cdpo quickstart\n  cdpo quickstart --fast                     # about a minute\n  cdpo quickstart --print-recipe > mine.toml && cdpo run mine.toml --set model.path=..."
+    )]
+    Quickstart(QuickstartArgs),
+
+    /// Run recipes with several methods, seeds and data sets, and write one table of all, in the shape of the paper's Table 3.
+    ///
+    /// Stages that several of its runs share are done once. Writes experiment.md, .csv and .json beside the runs.
+    #[command(
+        after_help = "Examples:\n  cdpo experiment recipes/table3-wordmath.toml\n  cdpo experiment recipes/table3-wordmath.toml --set eval.limit=200 --dry-run"
+    )]
+    Experiment(ExperimentArgs),
 
     /// Run a recipe as far as the samples of the training questions.
     #[command(
@@ -96,6 +113,46 @@ pub(crate) struct RunArgs {
     /// The recipe, a TOML file; `recipes/` has some, with every key explained.
     pub(crate) recipe: PathBuf,
     /// Change a key of the recipe (the value is TOML, or bare text); may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// A recipe, its changes, and how many seeds.
+#[derive(Debug, Args)]
+pub(crate) struct RunSeedsArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Train with so many seeds, from run.seed on, and add a table of means; the samples are shared.
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<u32>,
+}
+
+/// How to run the quickstart.
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArgs {
+    /// Fewer questions, samples and steps: to see that it works.
+    #[arg(long)]
+    pub(crate) fast: bool,
+    /// Print the recipe and do nothing.
+    #[arg(long)]
+    pub(crate) print_recipe: bool,
+    /// Change a key of the recipe; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// An experiment and its changes.
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArgs {
+    /// The experiment, a TOML file that names recipes, methods and seeds.
+    pub(crate) experiment: PathBuf,
+    /// Change a key of all its recipes; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Show what would be done, and do nothing.

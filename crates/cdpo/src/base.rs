@@ -24,6 +24,14 @@ pub(crate) fn device() -> anyhow::Result<Device> {
     }
 }
 
+/// What a training made of the base.
+pub(crate) enum Trained {
+    /// An adapter on it.
+    Adapter(Adapter),
+    /// A model of its own, in this folder.
+    Model(PathBuf),
+}
+
 /// The opened model.
 pub(crate) struct Base {
     pub(crate) checkpoint: Checkpoint,
@@ -128,13 +136,18 @@ impl Base {
         self.dense.as_ref().context("the model is loaded")
     }
 
-    /// A model for decoding, with an adapter merged into it.
-    pub(crate) fn decoder(&mut self, adapter: Option<&Adapter>) -> anyhow::Result<Model> {
+    /// A model for decoding: the base, or what a training made of it.
+    pub(crate) fn decoder(&mut self, trained: Option<&Trained>) -> anyhow::Result<Model> {
         self.dense = None;
-        let mut model = self.load()?;
-        if let Some(adapter) = adapter {
-            model.merge(adapter)?;
-        }
+        let mut model = match trained {
+            None => self.load()?,
+            Some(Trained::Adapter(adapter)) => {
+                let mut model = self.load()?;
+                model.merge(adapter)?;
+                model
+            }
+            Some(Trained::Model(folder)) => self.load_from(folder)?,
+        };
         model.pack(false)?;
         Ok(model)
     }
@@ -144,6 +157,18 @@ impl Base {
         Ok(Model::load(
             &self.checkpoint.config,
             self.checkpoint.weights.as_ref(),
+            &self.device,
+        )?)
+    }
+
+    /// The weights of a folder that a training of all parameters left.
+    pub(crate) fn load_from(&self, folder: &Path) -> anyhow::Result<Model> {
+        let source = ModelSource::Path(folder.to_path_buf());
+        let trained = open_observed(&source, &mut |_| {})
+            .with_context(|| format!("the trained model {} cannot be opened", folder.display()))?;
+        Ok(Model::load(
+            &trained.config,
+            trained.weights.as_ref(),
             &self.device,
         )?)
     }

@@ -10,14 +10,26 @@ use cdpo_model::{Adapter, Model};
 use cdpo_train::Method;
 
 use crate::args::{
-    Command, DemoArgs, EvalArgs, FetchArgs, GradeArgs, MergeArgs, RunArgs, TrainArgs,
+    Command, DemoArgs, EvalArgs, FetchArgs, GradeArgs, MergeArgs, QuickstartArgs, RunArgs,
+    TrainArgs,
 };
 use crate::base::Base;
 use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
-use crate::{demo, pretrain, responses, stages, talk};
+use crate::{demo, experiment, pretrain, responses, seeds, stages, talk};
+
+/// The recipe of the quickstart.
+const QUICKSTART: &str = include_str!("../../../recipes/quickstart.toml");
+
+/// What `--fast` changes of it.
+const FAST: &[&str] = &[
+    "run.name=quickstart-fast",
+    "data.train_limit=60",
+    "sample.n=16",
+    "eval.limit=100",
+];
 
 /// The recipe of the demonstration.
 const TINY: &str = include_str!("../../../recipes/tiny.toml");
@@ -25,7 +37,14 @@ const TINY: &str = include_str!("../../../recipes/tiny.toml");
 /// Carries a command out.
 pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Run(args) => upto(args, Step::Table, "table.md"),
+        Command::Run(args) => {
+            let mut sets = args.run.sets.clone();
+            sets.extend(args.seeds.map(|n| format!("run.seeds={n}")));
+            let recipe = recipe::read(&args.run.recipe, &sets)?;
+            execute(recipe, &[(Step::Table, "table.md")], args.run.dry_run)
+        }
+        Command::Quickstart(args) => quickstart(args),
+        Command::Experiment(args) => experiment::run(args),
         Command::Sample(args) => upto(args, Step::Sample, stages::TRAJECTORIES),
         Command::Grade(args) => grade(args),
         Command::Select(args) => upto(args, Step::Select, stages::PAIRS),
@@ -52,14 +71,14 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
     let Some(pipeline) = run(recipe, goals, dry_run)? else {
         return Ok(());
     };
+    if goals.iter().any(|(step, _)| *step == Step::Table) && pipeline.seeds.len() > 1 {
+        println!("{}", seeds::write(&pipeline)?.trim_end());
+        return Ok(());
+    }
     for (step, file) in goals {
         if *step != Step::Table {
             println!("{}", pipeline.path(*step, file).display());
             continue;
-        }
-        for file in ["table.json", "table.md"] {
-            let text = std::fs::read(pipeline.path(Step::Table, file))?;
-            write(&pipeline.run_dir.join(file), &text)?;
         }
         let table = std::fs::read_to_string(pipeline.path(Step::Table, file))?;
         println!("{}", table.trim_end());
@@ -69,28 +88,66 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
 
 /// Runs a recipe as far as each of `goals`; `None` after a dry run, which prints its plan.
 fn run(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Result<Option<Pipeline>> {
-    rayon::ThreadPoolBuilder::new()
+    run_beside(recipe, goals, dry_run, &[])
+}
+
+/// As [`run`], taking over what one of the `siblings` has done.
+pub(crate) fn run_beside(
+    recipe: Recipe,
+    goals: &[(Step, &str)],
+    dry_run: bool,
+    siblings: &[PathBuf],
+) -> anyhow::Result<Option<Pipeline>> {
+    // A second pool is refused: an experiment's runs have the first one's.
+    let _ = rayon::ThreadPoolBuilder::new()
         .num_threads(recipe.run.threads)
-        .build_global()?;
+        .build_global();
     let last: Vec<Step> = goals.iter().map(|(step, _)| *step).collect();
     if dry_run {
-        for line in Pipeline::new(recipe)?.plan(&last)? {
-            println!("{line}");
+        let seeds = recipe.seeds();
+        let mut pipeline = Pipeline::new(recipe)?;
+        for &seed in &seeds {
+            pipeline.turn_to(seed);
+            for line in pipeline.plan(&last)? {
+                if seeds.len() > 1 {
+                    println!("seed {seed}: {line}");
+                } else {
+                    println!("{line}");
+                }
+            }
         }
         return Ok(None);
     }
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let _lock = Lock::take(&run_dir)?;
+    let seeds = recipe.seeds();
     let mut pipeline = Pipeline::new(recipe)?;
+    pipeline.siblings = siblings.to_vec();
     talk::say(format_args!("run     {}", run_dir.display()));
-    pipeline.run(&last)?;
-    let costs = stages::costs(&pipeline);
-    jsonl::write_json(run_dir.join("timing.json"), &costs)?;
-    talk::say(format_args!("\n{}", costs.plain()));
+    for (i, &seed) in seeds.iter().enumerate() {
+        pipeline.turn_to(seed);
+        if seeds.len() > 1 {
+            talk::say(format_args!(
+                "seed    {seed} ({} of {})",
+                i + 1,
+                seeds.len()
+            ));
+        }
+        pipeline.run(&last)?;
+        let costs = stages::costs(&pipeline);
+        jsonl::write_json(pipeline.home.join("timing.json"), &costs)?;
+        if last.contains(&Step::Table) {
+            for file in ["table.json", "table.md"] {
+                let text = std::fs::read(pipeline.path(Step::Table, file))?;
+                write(&pipeline.home.join(file), &text)?;
+            }
+        }
+        talk::say(format_args!("\n{}", costs.plain()));
+    }
     Ok(Some(pipeline))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(jsonl::write_file_atomic(path, |out| {
         out.write_all(bytes)
             .map_err(|e| cdpo_data::Error::io(path, "write", e))
@@ -136,7 +193,10 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     };
     let goals: Vec<(Step, &str)> = methods
         .into_iter()
-        .map(|method| (Step::Train(method), stages::ADAPTER))
+        .map(|method| {
+            let result = stages::result_of(&recipe, method);
+            (Step::Train(method), result)
+        })
         .collect();
     execute(recipe, &goals, args.run.dry_run)
 }
@@ -191,6 +251,18 @@ fn fetch(args: &FetchArgs) -> anyhow::Result<()> {
     })?;
     println!("{} {}", base.checkpoint.origin, base.checkpoint.content_id);
     Ok(())
+}
+
+fn quickstart(args: &QuickstartArgs) -> anyhow::Result<()> {
+    if args.print_recipe {
+        print!("{QUICKSTART}");
+        return Ok(());
+    }
+    let fast = if args.fast { FAST } else { &[] };
+    let mut sets: Vec<String> = fast.iter().map(|set| (*set).to_owned()).collect();
+    sets.extend(args.sets.iter().cloned());
+    let recipe = recipe::from_text(QUICKSTART, "quickstart", &sets)?;
+    execute(recipe, &[(Step::Table, "table.md")], args.dry_run)
 }
 
 fn demonstrate(args: &DemoArgs) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod base;
 mod builtin;
 mod command;
 mod demo;
+mod experiment;
 mod interrupt;
 mod lock;
 mod outcome;
@@ -14,6 +15,7 @@ mod pretrain;
 mod prompt;
 mod recipe;
 mod responses;
+mod seeds;
 mod stages;
 mod talk;
 

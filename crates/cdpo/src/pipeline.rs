@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cdpo_data::artifact::{Manifest, Plan, Stage, StageDir, StageState};
+use cdpo_data::artifact::{self, Manifest, Plan, Stage, StageDir, StageState};
 use cdpo_train::Method;
 
 use crate::base::Base;
@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Score,
     Train(Method),
     Eval(Option<Method>),
+    /// Samples of the held-out questions, for Pass@k and maj@k.
+    EvalSamples(Option<Method>),
     /// An evaluation of an adapter that no stage made.
     EvalGiven,
     Table,
@@ -49,8 +51,25 @@ impl Step {
         steps.extend(methods().map(Self::Train));
         steps.push(Self::Eval(None));
         steps.extend(methods().map(|method| Self::Eval(Some(method))));
+        if recipe.eval.samples > 0 {
+            steps.push(Self::EvalSamples(None));
+            steps.extend(methods().map(|method| Self::EvalSamples(Some(method))));
+        }
         steps.push(Self::Table);
         steps
+    }
+
+    /// Whether every seed of a run has the same outcome, so that it is done once for all.
+    pub(crate) fn shared(self) -> bool {
+        matches!(
+            self,
+            Self::Problems
+                | Self::Sample
+                | Self::Grade
+                | Self::Eval(None)
+                | Self::EvalSamples(None)
+                | Self::EvalGiven
+        )
     }
 
     /// The stage's name, which is its folder's.
@@ -66,6 +85,8 @@ impl Step {
             Self::Train(method) => method.name().into(),
             Self::Eval(None) => "eval-base".into(),
             Self::Eval(Some(method)) => format!("eval-{}", method.name()),
+            Self::EvalSamples(None) => "sampled-base".into(),
+            Self::EvalSamples(Some(method)) => format!("sampled-{}", method.name()),
             Self::EvalGiven => "eval-given".into(),
             Self::Table => "table".into(),
         }
@@ -76,6 +97,12 @@ impl Step {
 pub(crate) struct Pipeline {
     pub(crate) recipe: Recipe,
     pub(crate) run_dir: PathBuf,
+    /// The seeds of the run; the recipe's is the one at hand.
+    pub(crate) seeds: Vec<u64>,
+    /// Folder of the stages that depend on the seed at hand.
+    pub(crate) home: PathBuf,
+    /// Folders of runs whose finished stages are taken over where they are the same.
+    pub(crate) siblings: Vec<PathBuf>,
     pub(crate) base: Base,
     pub(crate) prompt: Prompt,
     done: BTreeMap<String, Manifest>,
@@ -86,8 +113,12 @@ impl Pipeline {
     pub(crate) fn new(recipe: Recipe) -> anyhow::Result<Self> {
         let base = Base::open(&recipe.model)?;
         let prompt = Prompt::new(&recipe.prompt, &base)?;
+        let run_dir = recipe.run.dir.join(&recipe.run.name);
         Ok(Self {
-            run_dir: recipe.run.dir.join(&recipe.run.name),
+            seeds: recipe.seeds(),
+            home: run_dir.clone(),
+            run_dir,
+            siblings: Vec::new(),
             recipe,
             base,
             prompt,
@@ -95,9 +126,41 @@ impl Pipeline {
         })
     }
 
+    /// Goes over to another seed of the run; what does not depend on it stays done.
+    pub(crate) fn turn_to(&mut self, seed: u64) {
+        if seed == self.recipe.run.seed {
+            return;
+        }
+        let shared: Vec<String> = Step::all(&self.recipe)
+            .into_iter()
+            .filter(|step| step.shared())
+            .map(Step::name)
+            .collect();
+        self.done.retain(|name, _| shared.contains(name));
+        self.recipe = self.recipe.with_seed(seed);
+        self.home = self.home_of(seed);
+    }
+
+    /// Folder of the stages that depend on a seed: the run's own for its first seed, `seed-N` in it for another.
+    pub(crate) fn home_of(&self, seed: u64) -> PathBuf {
+        if self.seeds.first() == Some(&seed) {
+            self.run_dir.clone()
+        } else {
+            self.run_dir.join(format!("seed-{seed}"))
+        }
+    }
+
+    fn folder(&self, step: Step) -> &Path {
+        if step.shared() {
+            &self.run_dir
+        } else {
+            &self.home
+        }
+    }
+
     /// The path of a finished or coming output.
     pub(crate) fn path(&self, step: Step, file: &str) -> PathBuf {
-        self.run_dir.join(step.name()).join(file)
+        self.folder(step).join(step.name()).join(file)
     }
 
     /// The hash of a finished stage's output (for a folder, of its files); `None` as long as it is not done.
@@ -127,7 +190,7 @@ impl Pipeline {
             let name = step.name();
             let state = match stages::stage(self, step)? {
                 None => "to do, after the stages before it".to_owned(),
-                Some(stage) => match stage.plan(&self.run_dir)? {
+                Some(stage) => match stage.plan(self.folder(step))? {
                     Plan::Done(manifest) => {
                         self.done.insert(name.clone(), manifest);
                         "done".to_owned()
@@ -143,28 +206,38 @@ impl Pipeline {
 
     /// Runs every stage that `last` need and that is not done, and `last` themselves.
     pub(crate) fn run(&mut self, last: &[Step]) -> anyhow::Result<()> {
-        let resolved = self.recipe.to_toml()?;
-        cdpo_data::jsonl::write_file_atomic(self.run_dir.join("recipe.toml"), |out| {
-            out.write_all(resolved.as_bytes())
-                .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
-        })?;
+        if self.home == self.run_dir {
+            let resolved = self.recipe.to_toml()?;
+            cdpo_data::jsonl::write_file_atomic(self.run_dir.join("recipe.toml"), |out| {
+                out.write_all(resolved.as_bytes())
+                    .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
+            })?;
+        }
         let steps = self.needed(last)?;
-        for &step in &steps {
+        for (i, &step) in steps.iter().enumerate() {
             interrupt::check()?;
             let name = step.name();
+            let at = format!("[{}/{}] {name}", i + 1, steps.len());
             let stage: Stage = stages::stage(self, step)?
                 .ok_or_else(|| anyhow::anyhow!("a stage before {name} is not done"))?;
-            let manifest = match StageDir::open(&self.run_dir, &stage)? {
+            let folder = self.folder(step).to_path_buf();
+            for sibling in &self.siblings {
+                if artifact::take_over(&folder, &stage, sibling)? {
+                    talk::say(format_args!("{at}: taken over from {}", sibling.display()));
+                    break;
+                }
+            }
+            let manifest = match StageDir::open(folder, &stage)? {
                 StageState::Done(manifest) => {
-                    talk::say(format_args!("{name}: done before"));
+                    talk::say(format_args!("{at}: done before"));
                     manifest
                 }
                 StageState::Resume(dir) => {
-                    talk::say(format_args!("{name}: going on"));
+                    talk::say(format_args!("{at}: going on"));
                     self.step(step, dir)?
                 }
                 StageState::Fresh(dir, reason) => {
-                    talk::say(format_args!("{name}: {reason}"));
+                    talk::say(format_args!("{at}: {reason}"));
                     self.step(step, dir)?
                 }
             };

@@ -40,6 +40,27 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
+    /// The seeds to train with, the run's own first.
+    pub(crate) fn seeds(&self) -> Vec<u64> {
+        let first = self.run.seed;
+        (0..u64::from(self.run.seeds))
+            .map(|i| first.wrapping_add(i))
+            .collect()
+    }
+
+    /// The same recipe with another seed for all that comes after the samples. A training whose seed is its own keeps it.
+    pub(crate) fn with_seed(&self, seed: u64) -> Self {
+        let mut other = self.clone();
+        other.run.seed = seed;
+        let trainings = other.train.methods.values_mut();
+        for settings in trainings.chain([&mut other.ce.train]) {
+            if settings.seed == Some(self.run.seed) {
+                settings.seed = Some(seed);
+            }
+        }
+        other
+    }
+
     /// The recipe with every value that applies written out; it can be run again.
     pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
         let mut table = toml::Table::try_from(self)?;
@@ -72,6 +93,8 @@ pub(crate) struct RunSection {
     pub(crate) dir: PathBuf,
     /// Seed of every draw.
     pub(crate) seed: u64,
+    /// How many seeds to train with, from `seed` on; the samples are shared.
+    pub(crate) seeds: u32,
     /// Threads; 0 for one on each core.
     pub(crate) threads: usize,
 }
@@ -82,6 +105,7 @@ impl Default for RunSection {
             name: String::new(),
             dir: "runs".into(),
             seed: 0,
+            seeds: 1,
             threads: 0,
         }
     }
@@ -183,6 +207,8 @@ pub(crate) struct SampleSection {
     pub(crate) top_k: Option<usize>,
     /// Most tokens of a response.
     pub(crate) max_new_tokens: usize,
+    /// Seed of the samples; `run.seed` if left out.
+    pub(crate) seed: Option<u64>,
     /// Sequences decoded together; never changes a sample.
     pub(crate) max_batch: usize,
     /// Memory for keys and values in MiB; never changes a sample.
@@ -197,6 +223,7 @@ impl Default for SampleSection {
             top_p: 0.95,
             top_k: None,
             max_new_tokens: 1024,
+            seed: None,
             max_batch: 64,
             cache_mib: 2048,
         }
@@ -236,6 +263,8 @@ pub(crate) struct EvalSection {
     pub(crate) limit: Option<usize>,
     /// Most tokens of a response; `sample.max_new_tokens` if left out.
     pub(crate) max_new_tokens: Option<usize>,
+    /// Samples of each held-out question beside the greedy answer, for Pass@k and maj@k; none if 0.
+    pub(crate) samples: u32,
     /// Sequences decoded together; never changes a response.
     pub(crate) max_batch: usize,
 }
@@ -245,6 +274,7 @@ impl Default for EvalSection {
         Self {
             limit: None,
             max_new_tokens: None,
+            samples: 0,
             max_batch: 64,
         }
     }

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder, hash_json};
 use cdpo_model::LoraConfig;
-use cdpo_train::{Method, TrainSettings};
+use cdpo_train::{Method, Parameters, TrainSettings};
 use serde_json::{Value, json};
 
 use crate::builtin;
@@ -25,7 +25,7 @@ use crate::recipe::Recipe;
 
 pub(crate) use eval::accuracy;
 pub(crate) use length::check as check_lengths;
-pub(crate) use table::costs;
+pub(crate) use table::{baselines, costs, rows};
 
 pub(crate) const TRAIN: &str = "train.jsonl";
 pub(crate) const TEST: &str = "test.jsonl";
@@ -35,6 +35,7 @@ pub(crate) const POSITIVES: &str = "positives.jsonl";
 pub(crate) const NEGATIVES: &str = "negatives.jsonl";
 pub(crate) const PAIRS: &str = "pairs.jsonl";
 pub(crate) const ADAPTER: &str = "adapter";
+pub(crate) const MODEL: &str = "model";
 
 /// What a stage leaves behind.
 pub(crate) struct Finished {
@@ -57,17 +58,25 @@ impl Finished {
 pub(crate) fn needs(recipe: &Recipe, step: Step) -> Vec<Step> {
     match step {
         Step::Problems => Vec::new(),
-        Step::Sample | Step::Eval(None) | Step::EvalGiven => vec![Step::Problems],
+        Step::Sample | Step::Eval(None) | Step::EvalSamples(None) | Step::EvalGiven => {
+            vec![Step::Problems]
+        }
         Step::Grade => vec![Step::Problems, Step::Sample],
         Step::Select if recipe.data.pairs.is_some() => Vec::new(),
         Step::Select => vec![Step::Problems, Step::Sample, Step::Grade],
         Step::Positive | Step::Negative => vec![Step::Select],
         Step::Score => vec![Step::Select, Step::Positive, Step::Negative],
         Step::Train(method) => vec![examples_of(recipe, method).0],
-        Step::Eval(Some(method)) => vec![Step::Problems, Step::Train(method)],
+        Step::Eval(Some(method)) | Step::EvalSamples(Some(method)) => {
+            vec![Step::Problems, Step::Train(method)]
+        }
         Step::Table => {
-            let evals = table::rows(recipe).into_iter().map(Step::Eval);
-            std::iter::once(Step::Problems).chain(evals).collect()
+            let mut steps = vec![Step::Problems];
+            steps.extend(table::rows(recipe).into_iter().map(Step::Eval));
+            if recipe.eval.samples > 0 {
+                steps.extend(table::rows(recipe).into_iter().map(Step::EvalSamples));
+            }
+            steps
         }
     }
 }
@@ -150,10 +159,21 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             from("examples", source, file);
             training(&recipe.train.lora, &recipe.train.methods[method.name()])
         }
+        Step::EvalSamples(method) => {
+            from("questions", Step::Problems, TEST);
+            if let Some(method) = method {
+                from("adapter", Step::Train(method), result_of(recipe, method));
+            }
+            json!({
+                "n": recipe.eval.samples,
+                "params": generate::training_params(p),
+                "prompt": p.prompt.settings(&p.base),
+            })
+        }
         Step::Eval(_) | Step::EvalGiven => {
             from("questions", Step::Problems, TEST);
             if let Step::Eval(Some(method)) = step {
-                from("adapter", Step::Train(method), ADAPTER);
+                from("adapter", Step::Train(method), result_of(recipe, method));
             }
             json!({
                 "params": generate::evaluation_params(p),
@@ -165,6 +185,10 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             for method in table::rows(recipe) {
                 let eval = Step::Eval(method);
                 from(&eval.name(), eval, TRAJECTORIES);
+                if recipe.eval.samples > 0 {
+                    let samples = Step::EvalSamples(method);
+                    from(&samples.name(), samples, TRAJECTORIES);
+                }
             }
             json!({ "grade": recipe.grade, "grader": cdpo_grade::VERSION })
         }
@@ -196,7 +220,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     }
     if matches!(
         step,
-        Step::Sample | Step::Eval(_) | Step::EvalGiven | Step::Select
+        Step::Sample | Step::Eval(_) | Step::EvalSamples(_) | Step::EvalGiven | Step::Select
     ) {
         inputs.insert("tokenizer".into(), p.base.checkpoint.tokenizer.content_id());
     }
@@ -229,6 +253,7 @@ pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &mut StageDir) -> anyhow::R
         Step::Score => score::run(p, dir),
         Step::Train(method) => finetune::preference(p, method, dir),
         Step::Eval(method) => eval::run(p, method, dir),
+        Step::EvalSamples(method) => eval::samples(p, method, dir),
         Step::EvalGiven => eval::given(p, dir),
         Step::Table => table::run(p, dir),
     }
@@ -251,6 +276,14 @@ fn contrastive_examples(step: Step) -> &'static str {
         POSITIVES
     } else {
         NEGATIVES
+    }
+}
+
+/// What a method's stage makes: an adapter, or a whole model where all parameters are trained.
+pub(crate) fn result_of(recipe: &Recipe, method: Method) -> &'static str {
+    match recipe.train.methods[method.name()].parameters {
+        Some(Parameters::All) => MODEL,
+        _ => ADAPTER,
     }
 }
 

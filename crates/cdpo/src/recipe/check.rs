@@ -1,6 +1,7 @@
 //! Ranges and combinations that no single section can see.
 
 use cdpo_sample::SampleParams;
+use cdpo_train::Parameters;
 
 use super::{FramingName, Recipe};
 use crate::builtin;
@@ -48,6 +49,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         }
     }
     let least_one = [
+        ("run.seeds", Some(recipe.run.seeds as usize)),
         ("sample.n", Some(recipe.sample.n as usize)),
         ("sample.cache_mib", Some(recipe.sample.cache_mib)),
         ("sample.max_batch", Some(recipe.sample.max_batch)),
@@ -94,6 +96,12 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         if let Err(e) = lora.validate() {
             fault(format!("{name}: {e}"));
         }
+    }
+    if recipe.ce.train.parameters == Some(Parameters::All) {
+        fault(
+            "ce.train.parameters: the contrastive models are adapters on one base, so that one pass scores with both; \"lora\" is expected"
+                .into(),
+        );
     }
     if let Err(e) = recipe.select.validate() {
         fault(e.to_string());

@@ -4,7 +4,7 @@ use cdpo_train::Method;
 use toml::{Table, Value};
 
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("run", &["name", "dir", "seed", "threads"]),
+    ("run", &["name", "dir", "seed", "seeds", "threads"]),
     ("model", &["path", "hub", "revision", "bos"]),
     (
         "data",
@@ -41,6 +41,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "top_p",
             "top_k",
             "max_new_tokens",
+            "seed",
             "max_batch",
             "cache_mib",
         ],
@@ -63,7 +64,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("train", &["few_shot"]),
     ("train", TRAIN),
     ("train.lora", LORA),
-    ("eval", &["limit", "max_new_tokens", "max_batch"]),
+    ("eval", &["limit", "max_new_tokens", "samples", "max_batch"]),
 ];
 
 const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];
@@ -72,6 +73,7 @@ const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];
 pub(super) const PREFERENCE: &[&str] = &["gamma", "label_smoothing", "sft_term"];
 
 const TRAIN: &[&str] = &[
+    "parameters",
     "learning_rate",
     "schedule",
     "warmup_steps",

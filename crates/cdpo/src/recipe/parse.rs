@@ -51,6 +51,7 @@ pub(super) fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, V
     if recipe.run.name.is_empty() {
         name.clone_into(&mut recipe.run.name);
     }
+    recipe.sample.seed.get_or_insert(recipe.run.seed);
     let most = recipe.sample.max_new_tokens;
     recipe.eval.max_new_tokens.get_or_insert(most);
     check::check(&recipe, &mut faults);

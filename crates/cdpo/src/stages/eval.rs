@@ -10,6 +10,7 @@ use cdpo_train::Method;
 use serde_json::Value;
 
 use super::{Finished, TEST, TRAJECTORIES, finetune, generate, select};
+use crate::base::Trained;
 use crate::pipeline::{Pipeline, Step};
 
 /// Evaluates the base, or a method's adapter.
@@ -18,10 +19,28 @@ pub(super) fn run(
     method: Option<Method>,
     dir: &mut StageDir,
 ) -> anyhow::Result<Finished> {
-    let adapter = method
-        .map(|method| finetune::adapter(p, Step::Train(method)))
+    let trained = method
+        .map(|method| finetune::trained(p, method))
         .transpose()?;
-    let counts = answer(p, adapter.as_ref(), dir)?;
+    let counts = answer(p, trained.as_ref(), dir)?;
+    Ok(Finished::new(&[TRAJECTORIES], counts))
+}
+
+/// Samples the held-out questions as the training questions were sampled.
+pub(super) fn samples(
+    p: &mut Pipeline,
+    method: Option<Method>,
+    dir: &mut StageDir,
+) -> anyhow::Result<Finished> {
+    let trained = method
+        .map(|method| finetune::trained(p, method))
+        .transpose()?;
+    let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
+    let params = generate::training_params(p);
+    let (n, batch) = (p.recipe.eval.samples, p.recipe.eval.max_batch);
+    let counts = generate::generate(p, dir, &problems, n, batch, &params, |base| {
+        base.decoder(trained.as_ref())
+    })?;
     Ok(Finished::new(&[TRAJECTORIES], counts))
 }
 
@@ -30,20 +49,20 @@ pub(super) fn given(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Fini
     let path = p.recipe.given_adapter.clone().unwrap_or_default();
     let adapter = Adapter::load(&path, &p.base.checkpoint.config, &p.base.device)
         .with_context(|| format!("the adapter {} does not fit", path.display()))?;
-    let counts = answer(p, Some(&adapter), dir)?;
+    let counts = answer(p, Some(&Trained::Adapter(adapter)), dir)?;
     Ok(Finished::new(&[TRAJECTORIES], counts))
 }
 
 fn answer(
     p: &mut Pipeline,
-    adapter: Option<&Adapter>,
+    trained: Option<&Trained>,
     dir: &mut StageDir,
 ) -> anyhow::Result<Value> {
     let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
     let params = generate::evaluation_params(p);
     let batch = p.recipe.eval.max_batch;
     generate::generate(p, dir, &problems, 1, batch, &params, |base| {
-        base.decoder(adapter)
+        base.decoder(trained)
     })
 }
 

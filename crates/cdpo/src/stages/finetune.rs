@@ -5,10 +5,13 @@ use std::path::Path;
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, Pair, SftExample, jsonl};
 use cdpo_model::{Adapter, Key, LoraConfig};
-use cdpo_train::{Event, Job, METRICS, Method, Policy, StepMetrics, TrainSet, TrainSettings};
+use cdpo_train::{
+    Event, Job, METRICS, Method, Parameters, Policy, StepMetrics, TrainSet, TrainSettings,
+};
 use serde_json::json;
 
-use super::{ADAPTER, Finished, contrastive_examples, examples_of};
+use super::{ADAPTER, Finished, MODEL, contrastive_examples, examples_of, result_of};
+use crate::base::Trained;
 use crate::interrupt;
 use crate::outcome::Interrupted;
 use crate::pipeline::{Pipeline, Step};
@@ -73,7 +76,8 @@ fn train(
     // The pairs are the same for every method, and so are the reference's log-probabilities.
     let cache = p.run_dir.join("reference.bin");
     let prefix = p.prompt.training_prefix(p.recipe.train.few_shot).to_vec();
-    let model = p.base.dense()?;
+    let all = settings.parameters == Some(Parameters::All);
+    let model = if all { None } else { Some(p.base.dense()?) };
     // Preference methods start from the same values.
     let draw = if settings.method.takes_pairs() {
         "policy"
@@ -82,12 +86,16 @@ fn train(
     };
     let key = Key::new(seed).with_str("lora").with_str(draw);
     let folder = dir.dir().to_path_buf();
-    let job = Job {
-        policy: Policy::Adapter {
+    let policy = match model {
+        Some(model) => Policy::Adapter {
             model,
             adapter: Adapter::init(model.config(), lora, key, &device)?,
             under: &[],
         },
+        None => Policy::Model(Box::new(p.base.load()?)),
+    };
+    let job = Job {
+        policy,
         model_id: &model_id,
         reference: &[],
         examples,
@@ -148,6 +156,14 @@ fn train(
         "tokens_read": report.tokens,
         "last": last,
     });
+    if all {
+        let folder = dir.path(MODEL);
+        if let Some(model) = report.policy.into_model() {
+            model.save(&folder)?;
+        }
+        p.base.checkpoint.tokenizer.save(&folder)?;
+        return Ok(Finished::new(&[MODEL, METRICS], counts));
+    }
     if let Some(adapter) = report.policy.into_adapter() {
         adapter.save(&dir.path(ADAPTER), &origin)?;
     }
@@ -171,4 +187,14 @@ pub(super) fn adapter(p: &Pipeline, step: Step) -> anyhow::Result<Adapter> {
         &p.base.checkpoint.config,
         &p.base.device,
     )?)
+}
+
+/// Loads what a method's stage made.
+pub(super) fn trained(p: &Pipeline, method: Method) -> anyhow::Result<Trained> {
+    let step = Step::Train(method);
+    Ok(if result_of(&p.recipe, method) == MODEL {
+        Trained::Model(p.path(step, MODEL))
+    } else {
+        Trained::Adapter(adapter(p, step)?)
+    })
 }

@@ -30,7 +30,7 @@ pub(super) fn training_params(p: &Pipeline) -> SampleParams {
         max_new_tokens: sample.max_new_tokens,
         stop: p.prompt.framing.stop.clone(),
         logps: false,
-        seed: p.recipe.run.seed,
+        seed: sample.seed.unwrap_or(p.recipe.run.seed),
     }
 }
 

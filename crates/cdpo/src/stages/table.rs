@@ -1,21 +1,34 @@
 //! Grading the evaluations and comparing the methods.
 
 use cdpo_data::artifact::StageDir;
-use cdpo_data::{OnBadRow, jsonl};
+use cdpo_data::{OnBadRow, Problem, jsonl};
 use cdpo_grade::Grader;
-use cdpo_report::{CostTable, Evaluation, MethodTable, StageCost};
+use cdpo_report::bootstrap::CounterDraws;
+use cdpo_report::seeds::RESAMPLES;
+use cdpo_report::{CostTable, Evaluation, MethodTable, SampleCurve, StageCost, sample_curve};
 use cdpo_train::Method;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Finished, TEST, TRAJECTORIES, select};
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::Recipe;
+use crate::talk;
 
 /// The table's rows: the base and every method.
-pub(super) fn rows(recipe: &Recipe) -> Vec<Option<Method>> {
+pub(crate) fn rows(recipe: &Recipe) -> Vec<Option<Method>> {
     std::iter::once(None)
         .chain(recipe.methods.iter().copied().map(Some))
         .collect()
+}
+
+/// What every method is compared with: the base, and DPO if it is among several methods.
+pub(crate) fn baselines(recipe: &Recipe) -> Vec<&'static str> {
+    let mut baselines = vec!["base"];
+    if recipe.methods.contains(&Method::Dpo) && recipe.methods.len() > 1 {
+        baselines.push(Method::Dpo.name());
+    }
+    baselines
 }
 
 pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
@@ -32,21 +45,51 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         jsonl::write_atomic(dir.path(&file), &graded)?;
         outputs.push(file);
     }
-    let mut baselines = vec!["base"];
-    if p.recipe.methods.contains(&Method::Dpo) && p.recipe.methods.len() > 1 {
-        baselines.push(Method::Dpo.name());
-    }
-    let table = MethodTable::build(&evaluations, &baselines)?;
+    let table = MethodTable::build(&evaluations, &baselines(&p.recipe))?;
     let path = dir.path("table.md");
     jsonl::write_file_atomic(&path, |out| {
         out.write_all(table.markdown().as_bytes())
             .map_err(|source| cdpo_data::Error::io(&path, "write", source))
     })?;
     jsonl::write_json(dir.path("table.json"), &table)?;
+    if p.recipe.eval.samples > 0 {
+        let curves = curves(p, &grader, &problems)?;
+        jsonl::write_json(dir.path("curves.json"), &curves)?;
+        outputs.push("curves.json".to_owned());
+    }
     Ok(Finished {
         outputs,
         counts: json!({ "questions": problems.len(), "methods": evaluations.len() }),
     })
+}
+
+/// Pass@k and maj@k of every row, at powers of two up to the number of samples.
+fn curves(p: &Pipeline, grader: &Grader, problems: &[Problem]) -> anyhow::Result<Vec<MethodCurve>> {
+    let n = u64::from(p.recipe.eval.samples);
+    let mut ks: Vec<u64> = (0..).map(|i| 1 << i).take_while(|k| *k < n).collect();
+    ks.push(n);
+    let mut curves = Vec::new();
+    for method in rows(&p.recipe) {
+        let path = p.path(Step::EvalSamples(method), TRAJECTORIES);
+        let (answers, _) = jsonl::read(path, OnBadRow::Fail)?;
+        let graded = select::grade_all(grader, problems, &answers)?;
+        let mut draws = CounterDraws::new(0);
+        let curve = sample_curve(&graded, &ks, RESAMPLES, &mut || draws.draw())?;
+        let method = method.map_or("base", Method::name).to_owned();
+        curves.push(MethodCurve { method, curve });
+    }
+    for MethodCurve { method, curve } in &curves {
+        talk::say(format_args!("\n{method}, sampled\n{}", curve.plain()));
+    }
+    Ok(curves)
+}
+
+/// A method's Pass@k and maj@k.
+#[derive(Debug, Serialize)]
+struct MethodCurve {
+    method: String,
+    #[serde(flatten)]
+    curve: SampleCurve,
 }
 
 /// Seconds and tokens of every finished stage.

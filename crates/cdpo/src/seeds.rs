@@ -1,0 +1,49 @@
+//! Several seeds of one run: the tables of all go in, one of means and spreads comes out.
+
+use cdpo_data::{Graded, OnBadRow, jsonl};
+use cdpo_report::Evaluation;
+use cdpo_report::seeds::{Cell, SeedTable};
+use cdpo_train::Method;
+
+use crate::command::write as write_file;
+use crate::pipeline::{Pipeline, Step};
+use crate::stages;
+
+/// Every evaluation of every seed of a finished run. The base model's stands once: no seed changes it.
+pub(crate) fn cells(p: &Pipeline, dataset: &str, model: &str) -> anyhow::Result<Vec<Cell>> {
+    let mut cells = Vec::new();
+    for (i, &seed) in p.seeds.iter().enumerate() {
+        let table = p.home_of(seed).join(Step::Table.name());
+        for method in stages::rows(&p.recipe) {
+            if method.is_none() && i > 0 {
+                continue;
+            }
+            let name = method.map_or("base", Method::name);
+            let path = table.join(format!("graded-{name}.jsonl"));
+            let (graded, _): (Vec<Graded>, _) = jsonl::read(path, OnBadRow::Fail)?;
+            cells.push(Cell {
+                method: name.to_owned(),
+                dataset: dataset.to_owned(),
+                model: model.to_owned(),
+                seed,
+                evaluation: Evaluation::from_graded(name, &graded)?,
+            });
+        }
+    }
+    Ok(cells)
+}
+
+/// Writes `seeds.md`, `seeds.csv` and `seeds.json` into the run's folder and returns the Markdown.
+pub(crate) fn write(p: &Pipeline) -> anyhow::Result<String> {
+    let cells = cells(p, "data", "model")?;
+    let table = SeedTable::build(&cells, &stages::baselines(&p.recipe))?;
+    let markdown = table.markdown();
+    for (file, text) in [
+        ("seeds.md", markdown.clone()),
+        ("seeds.csv", table.csv()),
+        ("seeds.json", table.json()?),
+    ] {
+        write_file(&p.run_dir.join(file), text.as_bytes())?;
+    }
+    Ok(markdown)
+}

@@ -1,0 +1,134 @@
+//! Several seeds of a run, and experiments.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod binary;
+
+use binary::Place;
+
+/// The demonstration's questions and recipe, changed by `to`.
+fn place(from: &str, to: &str) -> Place {
+    let place = Place::new();
+    place.cdpo(&["demo", "--dry-run"]).succeeded();
+    let recipe = include_str!("../../../recipes/tiny.toml");
+    assert!(recipe.contains(from));
+    std::fs::write(place.dir.join("tiny.toml"), recipe.replace(from, to)).unwrap();
+    place
+}
+
+#[test]
+fn seeds_share_the_samples_and_nothing_after_them() {
+    let seeded = place("seed = 7", "seed = 7");
+    let several = ["run", "tiny.toml", "--seeds", "2"];
+    let table = seeded.cdpo(&several).succeeded().stdout;
+    assert!(
+        table.contains("± sd") && table.contains("| cdpo "),
+        "{table}"
+    );
+    assert!(!seeded.run_dir().join("seed-8/samples").exists());
+    assert!(!seeded.run_dir().join("seed-8/eval-base").exists());
+    // A run of the second seed on the first one's samples is the same.
+    let alone = place("seed = 7", "seed = 8");
+    let sets = ["run", "tiny.toml", "--set", "sample.seed=7"];
+    alone.cdpo(&sets).succeeded();
+    for file in [
+        "selected/pairs.jsonl",
+        "scored/pairs.jsonl",
+        "cdpo/metrics.jsonl",
+        "eval-cdpo/trajectories.jsonl",
+        "table/table.md",
+    ] {
+        let of_seed = seeded.read(&format!("seed-8/{file}"));
+        assert_eq!(of_seed, alone.read(file), "{file}");
+        // So small a model may give the same answers after either.
+        if !["eval-cdpo/trajectories.jsonl", "table/table.md"].contains(&file) {
+            assert_ne!(of_seed, seeded.read(file), "{file}");
+        }
+    }
+    let again = seeded.cdpo(&several).succeeded();
+    assert_eq!(again.stdout, table);
+    assert!(!again.stderr.contains("finished in"), "{again:#?}");
+}
+
+#[test]
+fn held_out_samples_give_pass_at_k_for_every_method() {
+    let place = place("seed = 7", "seed = 7");
+    let sets = [
+        "run",
+        "tiny.toml",
+        "--set",
+        "eval.samples=4",
+        "--set",
+        "methods=[\"dpo\"]",
+    ];
+    place.cdpo(&sets).succeeded();
+    let curves: serde_json::Value = serde_json::from_str(&place.read("table/curves.json")).unwrap();
+    for (i, method) in ["base", "dpo"].into_iter().enumerate() {
+        assert_eq!(curves[i]["method"], method);
+        let points = curves[i]["points"].as_array().unwrap();
+        let ks: Vec<u64> = points.iter().map(|p| p["k"].as_u64().unwrap()).collect();
+        assert_eq!(ks, [1, 2, 4]);
+        let pass: Vec<f64> = points
+            .iter()
+            .map(|p| p["pass_at_k"].as_f64().unwrap())
+            .collect();
+        assert!(
+            pass[0] > 0.05 && pass[0] < pass[1] && pass[1] < pass[2],
+            "{pass:?}"
+        );
+    }
+}
+
+#[test]
+fn an_experiment_shares_stages_and_makes_one_table() {
+    let place = place("seed = 7", "seed = 7");
+    let experiment = r#"
+        seeds = 2
+        dir = "out"
+        [[run]]
+        dataset = "sums"
+        model = "tiny"
+        recipe = "tiny.toml"
+        [[run]]
+        dataset = "sums, strong"
+        model = "tiny"
+        recipe = "tiny.toml"
+        set = { "train.learning_rate" = 0.01 }
+    "#;
+    std::fs::write(place.dir.join("both.toml"), experiment).unwrap();
+    let done = place.cdpo(&["experiment", "both.toml"]).succeeded();
+    for column in ["sums", "sums, strong", "base", "cdpo"] {
+        assert!(done.stdout.contains(column), "{column}: {}", done.stdout);
+    }
+    for stage in ["samples", "graded", "selected", "scored", "eval-base"] {
+        let taken = format!("{stage}: taken over from out/both/sums-tiny");
+        assert!(done.stderr.contains(&taken), "{stage}: {}", done.stderr);
+    }
+    assert!(!done.stderr.contains("cdpo: taken over"), "{}", done.stderr);
+    for file in ["experiment.md", "experiment.csv", "experiment.json"] {
+        assert!(place.dir.join("out/both").join(file).exists());
+    }
+    let again = place.cdpo(&["experiment", "both.toml"]).succeeded();
+    assert_eq!(again.stdout, done.stdout);
+    assert!(!again.stderr.contains("finished in"), "{again:#?}");
+}
+
+#[test]
+fn an_experiments_faults_are_told_before_its_first_run() {
+    let place = place("seed = 7", "seed = 7");
+    let write = |text: &str| std::fs::write(place.dir.join("e.toml"), text).unwrap();
+    write("seeds = 2\n");
+    place.cdpo(&["experiment", "e.toml"]).failed(2, &["run"]);
+    let run = "[[run]]\ndataset = \"a\"\nmodel = \"b\"\nrecipe = \"tiny.toml\"\n";
+    write(&format!("{run}{run}"));
+    place
+        .cdpo(&["experiment", "e.toml"])
+        .failed(2, &["two runs are of b on a"]);
+    write(&format!("{run}set = {{ \"sample.m\" = 3 }}\n"));
+    place
+        .cdpo(&["experiment", "e.toml"])
+        .failed(2, &["sample.m: no such key"]);
+    place
+        .cdpo(&["experiment", "none.toml"])
+        .failed(2, &["none.toml"]);
+    assert!(!place.dir.join("runs").exists());
+}
