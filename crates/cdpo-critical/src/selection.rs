@@ -216,6 +216,8 @@ fn select_question(
             negative_logps: None,
             rejected_ranks: None,
             rejected_alternatives: None,
+            chosen_positive_logps: None,
+            chosen_negative_logps: None,
         });
     }
     Ok(())

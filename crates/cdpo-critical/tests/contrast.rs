@@ -42,6 +42,8 @@ fn pair(id: usize, prompt: usize, rejected: usize, terminated: bool) -> Pair {
         negative_logps: None,
         rejected_ranks: None,
         rejected_alternatives: None,
+        chosen_positive_logps: None,
+        chosen_negative_logps: None,
     }
 }
 

@@ -57,6 +57,12 @@ pub struct Pair {
     /// token itself is not among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_alternatives: Option<Vec<Vec<(u32, f32)>>>,
+    /// Log-probability of each chosen token `[C]` under the positive model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_positive_logps: Option<Vec<f32>>,
+    /// Log-probability of each chosen token `[C]` under the negative model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_negative_logps: Option<Vec<f32>>,
 }
 
 impl Record for Pair {
@@ -114,6 +120,12 @@ impl Record for Pair {
                 }
             }
         }
+        for (name, values) in [
+            ("chosen_positive_logps", &self.chosen_positive_logps),
+            ("chosen_negative_logps", &self.chosen_negative_logps),
+        ] {
+            check_per_token(name, values.as_deref(), chosen, FINITE)?;
+        }
         Ok(())
     }
 
@@ -151,6 +163,8 @@ mod tests {
             negative_logps: Some(vec![-0.5, -103.0]),
             rejected_ranks: Some(vec![2, 1]),
             rejected_alternatives: Some(vec![vec![(7, 0.5), (8, 0.25)], vec![]]),
+            chosen_positive_logps: Some(vec![-0.25, -2.0, -0.125]),
+            chosen_negative_logps: Some(vec![-1.0, -0.5, -7.0]),
         }
     }
 
@@ -164,6 +178,8 @@ mod tests {
             negative_logps: None,
             rejected_ranks: None,
             rejected_alternatives: None,
+            chosen_positive_logps: None,
+            chosen_negative_logps: None,
             ..pair()
         };
         assert_eq!(
@@ -234,6 +250,16 @@ mod tests {
                 "[8,0.25]",
                 "[8,1.25]",
                 "rejected_alternatives[0] gives token 8 the probability 1.25",
+            ),
+            (
+                "\"chosen_positive_logps\":[-0.25,-2.0,-0.125]",
+                "\"chosen_positive_logps\":[-0.25,-2.0]",
+                "chosen_positive_logps has 2 values but chosen_ids has 3 tokens",
+            ),
+            (
+                "\"chosen_negative_logps\":[-1.0,-0.5,-7.0]",
+                "\"chosen_negative_logps\":[]",
+                "chosen_negative_logps has 0 values but chosen_ids has 3 tokens",
             ),
             (
                 "\"rejected_scores\":[0.25,1.0]",

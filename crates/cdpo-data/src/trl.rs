@@ -62,6 +62,8 @@ impl TextPair {
             negative_logps: None,
             rejected_ranks: None,
             rejected_alternatives: None,
+            chosen_positive_logps: None,
+            chosen_negative_logps: None,
         })
     }
 }

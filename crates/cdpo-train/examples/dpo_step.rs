@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .sum();
     let count = pairs.len();
     let settings = TrainSettings {
-        method: Method::Dpo,
+        method: Method::DPO,
         gamma: Some(0.1),
         batch_size: Some(batch),
         accumulation: Some(1),

@@ -80,20 +80,49 @@ impl Normalisers {
     }
 }
 
+/// What the engine gave for a micro-batch's targets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Values<'a> {
+    /// The policy's log-probabilities `[R]`, lying as [`Packed::spans`] says.
+    pub(crate) logps: &'a [f32],
+    /// Divergences from the reference `[R]`; empty if the objective needs none.
+    pub(crate) kls: &'a [f32],
+    /// The reference's log-probabilities of each example's responses; empty if the objective needs none.
+    pub(crate) reference: &'a [&'a [Vec<f32>]],
+}
+
+/// Derivatives of the step's loss by what the engine gave for the targets, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Gradient {
+    /// By each log-probability `[R]`.
+    pub(crate) logps: Vec<f32>,
+    /// By each divergence `[R]`; empty if the objective has none.
+    pub(crate) kls: Vec<f32>,
+}
+
 impl Objective {
-    /// Derivatives of the step's loss by each log-probability `[R]` of one micro-batch; adds its share to `sums`.
+    /// Whether the engine's pass must give divergences from the reference.
+    pub(crate) fn needs_kl(&self) -> bool {
+        matches!(self, Self::Pairs(loss, _) if loss.needs_kl())
+    }
+
+    /// Derivatives of the step's loss by each log-probability and divergence of one micro-batch; adds its share to `sums`.
     ///
-    /// `logps [R]` lie as [`Packed::spans`] says; `reference` holds each example's responses' log-probabilities.
     pub(crate) fn gradient(
         &self,
         items: &[&Item],
         packed: &Packed,
-        logps: &[f32],
-        reference: &[&[Vec<f32>]],
+        values: &Values<'_>,
         n: Normalisers,
         sums: &mut Sums,
-    ) -> Vec<f32> {
+    ) -> Gradient {
+        let &Values {
+            logps,
+            kls,
+            reference,
+        } = values;
         let mut gradient = vec![0.0f32; logps.len()];
+        let mut by_kl = vec![0.0f32; kls.len()];
         let padded_positions = items.iter().map(|item| item.longest()).max().unwrap_or(1) - 1;
         for (i, (item, spans)) in items.iter().zip(&packed.spans).enumerate() {
             match self {
@@ -118,6 +147,7 @@ impl Objective {
                         policy: &logps[spans[s].clone()],
                         reference: &reference[s],
                         weights: &item.responses[s].weights,
+                        kl: kls.get(spans[s].clone()).unwrap_or_default(),
                     };
                     let input = PairInput {
                         chosen: side(0),
@@ -139,11 +169,19 @@ impl Objective {
                     {
                         *to = (g * scale) as f32;
                     }
+                    for (span, slope) in spans.iter().zip(terms.kl_gradient) {
+                        if let Some(to) = by_kl.get_mut(span.clone()) {
+                            to.fill((slope * scale) as f32);
+                        }
+                    }
                     sums.loss += terms.loss * scale + term.loss;
                     sums.add_pair(&input, &terms, n);
                 }
             }
         }
-        gradient
+        Gradient {
+            logps: gradient,
+            kls: by_kl,
+        }
     }
 }

@@ -6,7 +6,7 @@ use cdpo_data::{Pair, SftExample};
 use cdpo_model::Key;
 
 use crate::error::{Error, Result};
-use crate::losses::WeightUse;
+use crate::losses::{TisSide, WeightUse};
 use crate::settings::Checked;
 
 /// What to train on.
@@ -165,39 +165,83 @@ fn pair_item(p: &Pair, weights: WeightUse) -> Result<Item> {
         id: id.clone(),
         reason,
     };
-    let side =
-        |ids: &[u32], given: Option<&Vec<f32>>, name: &str, wanted: bool| -> Result<Response> {
-            let weights = match given.filter(|_| wanted) {
-                Some(w) if w.len() != ids.len() => {
-                    return Err(fault(format!(
-                        "{name} has {} values for {} tokens",
-                        w.len(),
-                        ids.len()
-                    )));
-                }
-                Some(w) => match w.iter().find(|w| !w.is_finite()) {
-                    Some(w) => return Err(fault(format!("{name} holds {w}"))),
-                    None => w.clone(),
-                },
-                None => vec![1.0; ids.len()],
-            };
-            Ok(Response {
-                ids: ids.to_vec(),
-                weights,
-            })
+    let list = |name: &str, ids: &[u32], values: &[f32]| -> Result<()> {
+        if values.len() != ids.len() {
+            let (values, tokens) = (values.len(), ids.len());
+            return Err(fault(format!(
+                "{name} has {values} values for {tokens} tokens"
+            )));
+        }
+        match values.iter().find(|x| !x.is_finite()) {
+            Some(x) => Err(fault(format!("{name} holds {x}"))),
+            None => Ok(()),
+        }
+    };
+    let ones = |ids: &[u32]| vec![1.0; ids.len()];
+    let given = |name: &str, ids: &[u32], weights: Option<&Vec<f32>>| -> Result<Vec<f32>> {
+        let Some(weights) = weights else {
+            return Ok(ones(ids));
         };
+        list(name, ids, weights)?;
+        Ok(weights.clone())
+    };
     let (chosen, rejected) = (p.chosen_weights.as_ref(), p.rejected_weights.as_ref());
-    match weights {
+    let [of_chosen, of_rejected] = match weights {
+        WeightUse::None => [ones(&p.chosen_ids), ones(&p.rejected_ids)],
         WeightUse::Rejected if rejected.is_none() => {
             return Err(fault(
                 "rejected_weights is missing; score the pairs first, or use method dpo".into(),
             ));
         }
+        WeightUse::Rejected => [
+            ones(&p.chosen_ids),
+            given("rejected_weights", &p.rejected_ids, rejected)?,
+        ],
         WeightUse::Either if rejected.is_none() && chosen.is_none() => {
             return Err(fault("has neither rejected_weights nor chosen_weights; method weighted-dpo needs one of them".into()));
         }
-        _ => {}
-    }
+        WeightUse::Either => [
+            given("chosen_weights", &p.chosen_ids, chosen)?,
+            given("rejected_weights", &p.rejected_ids, rejected)?,
+        ],
+        WeightUse::Contrast(formula) => {
+            let of = |side, ids: &[u32], logps: [(&str, Option<&Vec<f32>>); 2]| {
+                let mut found = [&[][..]; 2];
+                for (to, (name, values)) in found.iter_mut().zip(logps) {
+                    let values = values.ok_or_else(|| {
+                        fault(format!(
+                            "{name} is missing; score the pairs first: tis-dpo needs both contrastive models' log-probabilities of both responses"
+                        ))
+                    })?;
+                    list(name, ids, values)?;
+                    *to = values;
+                }
+                Ok::<_, Error>(formula.weights(found[0], found[1], side))
+            };
+            [
+                of(
+                    TisSide::Chosen,
+                    &p.chosen_ids,
+                    [
+                        ("chosen_positive_logps", p.chosen_positive_logps.as_ref()),
+                        ("chosen_negative_logps", p.chosen_negative_logps.as_ref()),
+                    ],
+                )?,
+                of(
+                    TisSide::Rejected,
+                    &p.rejected_ids,
+                    [
+                        ("positive_logps", p.positive_logps.as_ref()),
+                        ("negative_logps", p.negative_logps.as_ref()),
+                    ],
+                )?,
+            ]
+        }
+    };
+    let response = |ids: &[u32], weights| Response {
+        ids: ids.to_vec(),
+        weights,
+    };
     Ok(Item {
         source: Key::new(0)
             .with_str(&p.problem_id)
@@ -206,18 +250,8 @@ fn pair_item(p: &Pair, weights: WeightUse) -> Result<Item> {
             .bits(),
         prompt: p.prompt_ids.clone(),
         responses: vec![
-            side(
-                &p.chosen_ids,
-                chosen,
-                "chosen_weights",
-                weights == WeightUse::Either,
-            )?,
-            side(
-                &p.rejected_ids,
-                rejected,
-                "rejected_weights",
-                weights != WeightUse::None,
-            )?,
+            response(&p.chosen_ids, of_chosen),
+            response(&p.rejected_ids, of_rejected),
         ],
         id,
     })
@@ -269,7 +303,7 @@ mod tests {
         TrainSettings {
             max_prompt_tokens: Some(5),
             max_tokens: Some(9),
-            ..TrainSettings::of(crate::Method::Sft)
+            ..TrainSettings::of(crate::Method::SFT)
         }
         .validate()
         .unwrap()

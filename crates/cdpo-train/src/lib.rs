@@ -35,9 +35,11 @@ pub use checkpoint::read_parameters;
 pub use error::{Error, Result};
 pub use example::{LeftOut, TrainSet};
 pub use journal::{METRICS, StepTiming, TENSORBOARD, TIMINGS};
-pub use method::{LossSettings, Method};
+pub use method::{Examples, Loss, Method, UnknownMethod};
 pub use metrics::{PairMetrics, StepMetrics};
 pub use policy::{Parameters, Policy};
 pub use run::{Event, Job, Observer, TrainReport, run};
 pub use schedule::{Decay, Schedule};
-pub use settings::{Checked, Faults, Length, TrainSettings, WarmUp};
+pub use settings::{
+    Checked, Faults, Length, LossSettings, TrainSettings, WarmUp, loss_settings, loss_settings_of,
+};

@@ -7,21 +7,33 @@
 //! Notation, used in every file: for a response `y` of `T` tokens, `p_t = log pi_theta(y_t | x, y_<t)` and
 //! `q_t = log pi_ref(y_t | x, y_<t)`; `gamma` is the KL coefficient (TRL's `beta`).
 //!
-//! A new preference loss is one file with an implementation of [`PairLoss`], a variant of [`crate::Method`] and a
-//! line in [`crate::Method`]'s constructor; the training loop does not change.
+//! A new preference loss is one file with an implementation of [`PairLoss`], a variant of [`crate::Loss`] and a
+//! line in [`crate::Loss::on_pairs`]; the training loop does not change.
 
 mod dpo;
+mod dpop;
+#[cfg(test)]
+mod identities;
+mod ipo;
 mod reference_compat;
 mod sft;
 mod sigmoid;
+mod simpo;
+mod tdpo;
 #[cfg(test)]
 mod testing;
+mod tis_dpo;
 mod weighted_dpo;
 
 pub use dpo::Dpo;
+pub use dpop::Dpop;
+pub use ipo::Ipo;
 pub use reference_compat::ReferenceCompat;
 pub use sft::{NllTerms, nll};
 pub use sigmoid::{Preference, log_sigmoid, preference};
+pub use simpo::SimPo;
+pub use tdpo::{Tdpo, TdpoForm};
+pub use tis_dpo::{TisForm, TisSide, TisWeights};
 pub use weighted_dpo::WeightedDpo;
 
 /// One response's per-token numbers, all of length `T`.
@@ -33,6 +45,9 @@ pub struct Side<'a> {
     pub reference: &'a [f32],
     /// `w_t`, token weights `[T]`. A loss that is not weighted ignores them.
     pub weights: &'a [f32],
+    /// `KL(pi_ref(.|x, y_<t) || pi_theta(.|x, y_<t))` over the whole vocabulary, in nats `[T]`. Empty unless
+    /// [`PairLoss::needs_kl`].
+    pub kl: &'a [f32],
 }
 
 impl Side<'_> {
@@ -54,6 +69,16 @@ impl Side<'_> {
     /// `sum_t p_t - q_t`.
     pub fn log_ratio_sum(&self) -> f64 {
         (0..self.len()).map(|t| self.log_ratio(t)).sum()
+    }
+
+    /// `sum_t p_t`.
+    pub fn policy_sum(&self) -> f64 {
+        self.policy.iter().map(|&p| f64::from(p)).sum()
+    }
+
+    /// `K(y) = sum_t KL_t`, the sequential forward divergence.
+    pub fn kl_sum(&self) -> f64 {
+        self.kl.iter().map(|&k| f64::from(k)).sum()
     }
 
     /// `sum_t w_t (p_t - q_t)`.
@@ -85,6 +110,8 @@ pub struct PairTerms {
     pub chosen_gradient: Vec<f64>,
     /// `d loss / d p_t` of the rejected response `[T_rejected]`.
     pub rejected_gradient: Vec<f64>,
+    /// `d loss / d KL_t`, the same for every token: of the chosen and of the rejected response.
+    pub kl_gradient: [f64; 2],
     /// Implicit reward of the chosen response as the loss weighs it, times `gamma`.
     pub chosen_reward: f64,
     /// Implicit reward of the rejected response as the loss weighs it, times `gamma`.
@@ -94,7 +121,7 @@ pub struct PairTerms {
 }
 
 /// Which token weights a loss takes from the data. A side that is not taken weighs 1 everywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WeightUse {
     /// None: an unweighted loss.
     None,
@@ -102,6 +129,8 @@ pub enum WeightUse {
     Rejected,
     /// Both sides' as far as the data has them; at least one side must be there.
     Either,
+    /// Weights of both sides, computed from both contrastive models' log-probabilities, which must be there.
+    Contrast(TisWeights),
 }
 
 /// A loss on preference pairs.
@@ -115,5 +144,10 @@ pub trait PairLoss: std::fmt::Debug + Send + Sync {
     /// Whether the loss reads [`Side::reference`]. Without, zeros are given and the reference is never run.
     fn needs_reference(&self) -> bool {
         true
+    }
+
+    /// Whether the loss reads [`Side::kl`], for which the reference runs again beside the policy in every step.
+    fn needs_kl(&self) -> bool {
+        false
     }
 }

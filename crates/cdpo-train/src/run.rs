@@ -119,7 +119,7 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
-    let loss = settings.method.pair_loss(settings.loss);
+    let loss = settings.method.loss().on_pairs(&settings.loss);
     let weights = loss.as_ref().map(|l| l.weights());
     let context = job.policy.model().config().max_positions;
     let (items, left_out) = example::prepare(
@@ -174,6 +174,12 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
     let objective = loss.map_or(Objective::Sft, |loss| {
         Objective::Pairs(loss, settings.sft_term)
     });
+    if objective.needs_kl() {
+        return Err(Error::NoExamples(format!(
+            "method {}: training with divergences is not built yet",
+            settings.method
+        )));
+    }
     let reference = if needs_reference {
         // The policy still has its values from the start.
         let base = report.policy.model();

@@ -16,7 +16,7 @@ use crate::optimizer::AdamW;
 use crate::run::{Event, Job, TrainReport, run};
 use crate::step::Trainer;
 use crate::{
-    Decay, METRICS, Method, Parameters, Policy, Result, TrainSet, TrainSettings, reference,
+    Decay, Loss, METRICS, Method, Parameters, Policy, Result, TrainSet, TrainSettings, reference,
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -64,6 +64,8 @@ fn pairs(values: &Value) -> Vec<Pair> {
             negative_logps: None,
             rejected_ranks: None,
             rejected_alternatives: None,
+            chosen_positive_logps: None,
+            chosen_negative_logps: None,
         }
     };
     values["pairs"]
@@ -102,7 +104,7 @@ fn set(method: Method, values: &Value) -> TrainSet {
 fn ten_steps_equal_torch_and_peft() {
     for family in ["llama", "llama-tied", "qwen2"] {
         let (model, values) = (model(family), values(family));
-        for method in [Method::Sft, Method::Dpo, Method::Cdpo] {
+        for method in [Method::SFT, Method::DPO, Method::CDPO] {
             let expected = &values[method.name()]["run"];
             let settings = TrainSettings {
                 gamma: method
@@ -120,7 +122,7 @@ fn ten_steps_equal_torch_and_peft() {
             }
             .validate()
             .unwrap();
-            let loss = method.pair_loss(settings.loss);
+            let loss = method.loss().on_pairs(&settings.loss);
             let weights = loss.as_ref().map(|l| l.weights());
             let (items, _) =
                 prepare(&set(method, &values), &settings, weights, 0, usize::MAX).unwrap();
@@ -268,7 +270,7 @@ const NEVER: u64 = u64::MAX;
 #[test]
 fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
     let (model, values) = (model("qwen2"), values("qwen2"));
-    for method in [Method::Sft, Method::Cdpo] {
+    for method in [Method::SFT, Method::CDPO] {
         let (set, settings) = (set(method, &values), small(method));
         let whole = tempfile::tempdir().unwrap();
         let expected = train(&model, &set, &settings, whole.path(), NEVER, 0.1).unwrap();
@@ -319,7 +321,7 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_for_bit() {
 #[test]
 fn all_parameters_resume_bit_for_bit_against_the_untouched_reference() {
     let values = values("qwen2");
-    for method in [Method::Sft, Method::Dpo] {
+    for method in [Method::SFT, Method::DPO] {
         let set = set(method, &values);
         let settings = TrainSettings {
             parameters: Some(Parameters::All),
@@ -368,7 +370,7 @@ fn all_parameters_resume_bit_for_bit_against_the_untouched_reference() {
 #[test]
 fn settings_and_policy_must_name_the_same_parameters() {
     let values = values("llama");
-    let (set, settings) = (set(Method::Sft, &values), small(Method::Sft));
+    let (set, settings) = (set(Method::SFT, &values), small(Method::SFT));
     let dir = tempfile::tempdir().unwrap();
     let policy = Policy::Model(Box::new(model("llama")));
     let error = train_policy(policy, &set, &settings, dir.path(), NEVER).unwrap_err();
@@ -379,7 +381,7 @@ fn settings_and_policy_must_name_the_same_parameters() {
 #[test]
 fn packed_or_accumulated_a_step_is_the_same() {
     let (model, values) = (model("llama"), values("llama"));
-    for method in [Method::Sft, Method::Cdpo] {
+    for method in [Method::SFT, Method::CDPO] {
         let set = set(method, &values);
         let split = |batch_size, accumulation| {
             let settings = TrainSettings {
@@ -411,7 +413,11 @@ fn packed_or_accumulated_a_step_is_the_same() {
 #[test]
 fn training_starts_at_log_two_and_lowers_the_loss() {
     let (model, values) = (model("llama"), values("llama"));
-    for method in [Method::Dpo, Method::Cdpo, Method::CdpoReferenceCompat] {
+    for method in [
+        Method::DPO,
+        Method::CDPO,
+        Method::of(Loss::CdpoReferenceCompat),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let report = train(
             &model,
@@ -439,7 +445,7 @@ fn cdpo_with_unit_weights_trains_as_dpo_bit_for_bit() {
         p.rejected_weights = Some(vec![1.0; p.rejected_ids.len()]);
     }
     let set = TrainSet::Pairs(pairs);
-    let [dpo, cdpo] = [Method::Dpo, Method::Cdpo].map(|method| {
+    let [dpo, cdpo] = [Method::DPO, Method::CDPO].map(|method| {
         let dir = tempfile::tempdir().unwrap();
         train(&model, &set, &small(method), dir.path(), NEVER, 0.0)
             .unwrap()
@@ -465,7 +471,7 @@ fn a_prefix_before_every_prompt_is_the_same_as_longer_prompts() {
             reference: &[],
             examples: &TrainSet::Pairs(pairs),
             prefix_ids: prefix,
-            settings: &small(Method::Cdpo),
+            settings: &small(Method::CDPO),
             dir: dir.path(),
             reference_cache: None,
         };
@@ -486,12 +492,12 @@ fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
         epochs: Some(1.0),
         warmup_ratio: None,
         warmup_steps: Some(70),
-        ..small(Method::Cdpo)
+        ..small(Method::CDPO)
     };
     let dir = tempfile::tempdir().unwrap();
     let error = train(
         &model,
-        &set(Method::Cdpo, &values),
+        &set(Method::CDPO, &values),
         &settings,
         dir.path(),
         NEVER,
@@ -511,12 +517,12 @@ fn a_number_that_is_not_finite_stops_with_step_examples_and_checkpoint() {
     let settings = TrainSettings {
         learning_rate: Some(1e38),
         checkpoint_every: Some(1),
-        ..small(Method::Sft)
+        ..small(Method::SFT)
     };
     let dir = tempfile::tempdir().unwrap();
     let error = train(
         &model,
-        &set(Method::Sft, &values),
+        &set(Method::SFT, &values),
         &settings,
         dir.path(),
         NEVER,
@@ -537,12 +543,12 @@ fn a_number_that_is_not_finite_stops_with_step_examples_and_checkpoint() {
 #[test]
 fn a_folder_of_another_run_is_refused_and_says_what_differs() {
     let (model, values) = (model("llama"), values("llama"));
-    let set = set(Method::Cdpo, &values);
+    let set = set(Method::CDPO, &values);
     let dir = tempfile::tempdir().unwrap();
-    train(&model, &set, &small(Method::Cdpo), dir.path(), 2, 0.0).unwrap();
+    train(&model, &set, &small(Method::CDPO), dir.path(), 2, 0.0).unwrap();
     let settings = TrainSettings {
         gamma: Some(0.5),
-        ..small(Method::Cdpo)
+        ..small(Method::CDPO)
     };
     let error = train(&model, &set, &settings, dir.path(), NEVER, 0.0)
         .unwrap_err()
@@ -560,28 +566,28 @@ fn pairs_without_weights_are_refused_by_cdpo_only() {
     pairs[2].rejected_weights = None;
     let set = TrainSet::Pairs(pairs);
     let dir = tempfile::tempdir().unwrap();
-    let error = train(&model, &set, &small(Method::Cdpo), dir.path(), NEVER, 0.0)
+    let error = train(&model, &set, &small(Method::CDPO), dir.path(), NEVER, 0.0)
         .unwrap_err()
         .to_string();
     assert!(
         error.contains("q/2 (samples 0 over 1): rejected_weights is missing"),
         "{error}"
     );
-    train(&model, &set, &small(Method::Dpo), dir.path(), NEVER, 0.0).unwrap();
+    train(&model, &set, &small(Method::DPO), dir.path(), NEVER, 0.0).unwrap();
 }
 
 #[test]
 fn a_damaged_checkpoint_is_named_with_a_remedy() {
     let (model, values) = (model("llama"), values("llama"));
-    let set = set(Method::Dpo, &values);
+    let set = set(Method::DPO, &values);
     let dir = tempfile::tempdir().unwrap();
-    train(&model, &set, &small(Method::Dpo), dir.path(), 3, 0.0).unwrap();
+    train(&model, &set, &small(Method::DPO), dir.path(), 3, 0.0).unwrap();
     let arenas = dir
         .path()
         .join("checkpoints/step-00000003/arenas.safetensors");
     let bytes = std::fs::read(&arenas).unwrap();
     std::fs::write(&arenas, &bytes[..bytes.len() / 2]).unwrap();
-    let error = train(&model, &set, &small(Method::Dpo), dir.path(), NEVER, 0.0)
+    let error = train(&model, &set, &small(Method::DPO), dir.path(), NEVER, 0.0)
         .unwrap_err()
         .to_string();
     assert!(
@@ -590,7 +596,7 @@ fn a_damaged_checkpoint_is_named_with_a_remedy() {
     );
     std::fs::remove_dir_all(arenas.parent().unwrap()).unwrap();
     assert!(
-        train(&model, &set, &small(Method::Dpo), dir.path(), NEVER, 0.0)
+        train(&model, &set, &small(Method::DPO), dir.path(), NEVER, 0.0)
             .unwrap()
             .finished
     );
@@ -599,7 +605,7 @@ fn a_damaged_checkpoint_is_named_with_a_remedy() {
 #[test]
 fn recomputing_changes_no_bit() {
     let (model, values) = (model("qwen2"), values("qwen2"));
-    let set = set(Method::Cdpo, &values);
+    let set = set(Method::CDPO, &values);
     let ways = [
         Recompute::Nothing,
         Recompute::FeedForward,
@@ -608,7 +614,7 @@ fn recomputing_changes_no_bit() {
     let [kept, partly, recomputed] = ways.map(|recompute| {
         let settings = TrainSettings {
             recompute: Some(recompute),
-            ..small(Method::Cdpo)
+            ..small(Method::CDPO)
         };
         let dir = tempfile::tempdir().unwrap();
         train(&model, &set, &settings, dir.path(), NEVER, 0.1)

@@ -6,10 +6,15 @@
 use cdpo_model::Recompute;
 use serde::{Deserialize, Serialize};
 
-use crate::method::{LossSettings, Method};
+use crate::losses::TisForm;
+use crate::method::{Loss, Method};
 use crate::optimizer::AdamWSettings;
 use crate::policy::Parameters;
 use crate::schedule::{Decay, Schedule};
+
+mod loss;
+
+pub use loss::{LossSettings, loss_settings, loss_settings_of};
 
 /// Settings of one training run. A field left out takes the paper's value (Lin et al. 2025, appendix), which may depend
 /// on the method; values below are given as `sft` / preference methods.
@@ -28,9 +33,45 @@ pub struct TrainSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_smoothing: Option<f64>,
     /// Factor `>= 0` of the chosen responses' mean token NLL that is added to a preference loss (TRL's `rpo_alpha`):
-    /// none / 0.
+    /// none / 0, and 1 for `rpo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sft_term: Option<f64>,
+    /// `tdpo2`: weight `>= 0` of the sequential divergences: 0.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tdpo_alpha: Option<f64>,
+    /// `ipo`: regularization, `> 0` (TRL's `beta`): 0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipo_tau: Option<f64>,
+    /// `ipo`: whether a response's log-ratio is divided by its tokens, as TRL does: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipo_per_token: Option<bool>,
+    /// `simpo`: scale `> 0` of the mean log-probabilities: 2.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simpo_beta: Option<f64>,
+    /// `simpo`: margin `>= 0` (TRL's `simpo_gamma`): 0.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simpo_margin: Option<f64>,
+    /// `dpop`: weight `>= 0` of the penalty: 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_lambda: Option<f64>,
+    /// `tis-dpo`: how a difference of log-probabilities becomes a weight: linear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tis_form: Option<TisForm>,
+    /// `tis-dpo`: least difference, in nats: -1.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tis_low: Option<f64>,
+    /// `tis-dpo`: greatest difference, in nats: 1.5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tis_high: Option<f64>,
+    /// `tis-dpo`, linear: weight at the least difference, `>= 0`: 0.7.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tis_floor: Option<f64>,
+    /// `tis-dpo`, linear: weight at the greatest difference: 1.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tis_ceiling: Option<f64>,
+    /// `tis-dpo`, exponential: factor `>= 0` in the exponent: 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tis_mu: Option<f64>,
     /// Peak learning rate, `> 0`: 3e-4 / 4e-5 for the paper's losses and 2e-5 for the other ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -179,9 +220,10 @@ impl TrainSettings {
         let mut faults = Vec::new();
         let pairs = self.method.takes_pairs();
         let papers = matches!(
-            self.method,
-            Method::Cdpo | Method::WeightedDpo | Method::CdpoReferenceCompat
+            self.method.loss(),
+            Loss::Cdpo | Loss::CdpoRollout | Loss::WeightedDpo | Loss::CdpoReferenceCompat
         );
+        loss::check(self, &mut faults);
         {
             let mut number = |name: &str, value: Option<f64>, ok: fn(f64) -> bool, range: &str| {
                 if let Some(x) = value.filter(|&x| !ok(x) || !x.is_finite()) {
@@ -191,14 +233,6 @@ impl TrainSettings {
             let positive = |x: f64| x > 0.0;
             let not_negative = |x: f64| x >= 0.0;
             let share = |x: f64| (0.0..1.0).contains(&x);
-            number("gamma", self.gamma, positive, "be greater than 0");
-            number(
-                "label_smoothing",
-                self.label_smoothing,
-                |x| (0.0..0.5).contains(&x),
-                "lie in [0, 0.5)",
-            );
-            number("sft_term", self.sft_term, not_negative, "be at least 0");
             number(
                 "learning_rate",
                 self.learning_rate,
@@ -250,16 +284,6 @@ impl TrainSettings {
         if self.epochs.is_some() && self.max_steps.is_some() {
             faults.push("epochs and max_steps are both given; keep one".to_owned());
         }
-        if !pairs {
-            let given = [
-                ("gamma", self.gamma.is_some()),
-                ("label_smoothing", self.label_smoothing.is_some()),
-                ("sft_term", self.sft_term.is_some()),
-            ];
-            for (name, _) in given.into_iter().filter(|&(_, given)| given) {
-                faults.push(format!("{name} has no meaning for method sft; remove it"));
-            }
-        }
         let max_prompt_tokens = self.max_prompt_tokens.unwrap_or(511);
         let max_tokens = self.max_tokens.unwrap_or(1023);
         if max_tokens < 2 {
@@ -277,11 +301,8 @@ impl TrainSettings {
         Ok(Checked {
             method: self.method,
             parameters: self.parameters.unwrap_or_default(),
-            loss: LossSettings {
-                gamma: self.gamma.unwrap_or(1.0),
-                label_smoothing: self.label_smoothing.unwrap_or(0.0),
-            },
-            sft_term: self.sft_term.unwrap_or(0.0),
+            loss: loss::complete(self),
+            sft_term: loss::sft_term(self),
             learning_rate: self
                 .learning_rate
                 .unwrap_or(by_kind(3e-4, if papers { 4e-5 } else { 2e-5 })),
@@ -320,14 +341,8 @@ impl TrainSettings {
 impl Checked {
     /// The same settings in a user's form, every value that applies written out: for a resolved recipe.
     pub fn resolved(&self) -> TrainSettings {
-        let pairs = self.method.takes_pairs();
-        let pair_only = |x: f64| pairs.then_some(x);
         TrainSettings {
-            method: self.method,
             parameters: Some(self.parameters),
-            gamma: pair_only(self.loss.gamma),
-            label_smoothing: pair_only(self.loss.label_smoothing),
-            sft_term: pair_only(self.sft_term),
             learning_rate: Some(self.learning_rate),
             schedule: Some(self.decay),
             warmup_steps: if let WarmUp::Steps(n) = self.warmup {
@@ -364,6 +379,7 @@ impl Checked {
             checkpoint_every: Some(self.checkpoint_every),
             keep_checkpoints: Some(self.keep_checkpoints),
             recompute: Some(self.recompute),
+            ..loss::resolve(&self.loss, self.sft_term, self.method)
         }
     }
 

@@ -7,7 +7,7 @@ fn settings_left_out_are_the_papers() {
     let cdpo = TrainSettings::default().validate().unwrap();
     assert_eq!(
         (cdpo.method, cdpo.loss.gamma, cdpo.learning_rate),
-        (Method::Cdpo, 1.0, 4e-5)
+        (Method::CDPO, 1.0, 4e-5)
     );
     assert_eq!(
         (cdpo.batch_size, cdpo.accumulation, cdpo.adamw.weight_decay),
@@ -18,13 +18,13 @@ fn settings_left_out_are_the_papers() {
         (WarmUp::Ratio(0.1), Length::Epochs(3.0))
     );
     assert_eq!(
-        TrainSettings::of(Method::Dpo)
+        TrainSettings::of(Method::DPO)
             .validate()
             .unwrap()
             .learning_rate,
         2e-5
     );
-    let sft = TrainSettings::of(Method::Sft).validate().unwrap();
+    let sft = TrainSettings::of(Method::SFT).validate().unwrap();
     assert_eq!(
         (sft.learning_rate, sft.decay, sft.batch_size),
         (3e-4, Decay::Cosine, 6)
@@ -38,7 +38,7 @@ fn settings_left_out_are_the_papers() {
 #[test]
 fn all_faults_are_reported_together() {
     let settings = TrainSettings {
-        method: Method::Sft,
+        method: Method::SFT,
         gamma: Some(-1.0),
         learning_rate: Some(f64::NAN),
         warmup_steps: Some(3),
@@ -74,7 +74,7 @@ fn an_unknown_setting_is_refused() {
 
 #[test]
 fn resolved_settings_mean_the_same() {
-    for method in Method::ALL {
+    for method in Method::all() {
         let checked = TrainSettings {
             max_tokens: Some(300),
             ..TrainSettings::of(method)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use cdpo_model::{Arena, Key, TrainOptions};
 
-use crate::batch::{Normalisers, Objective, pack};
+use crate::batch::{Normalisers, Objective, Values, pack};
 use crate::checkpoint::State;
 use crate::error::{Error, Result};
 use crate::example::Item;
@@ -74,20 +74,29 @@ impl Trainer<'_> {
                     .map(|&i| self.reference[i].as_slice())
                     .collect()
             };
-            let dlogps = self.objective.gradient(
+            let gradient = self.objective.gradient(
                 &examples,
                 &packed,
-                &pass.logps,
-                &reference,
+                &Values {
+                    logps: &pass.logps,
+                    kls: &[],
+                    reference: &reference,
+                },
                 normalisers,
                 &mut sums,
             );
-            if !sums.loss.is_finite() || dlogps.iter().any(|x| !x.is_finite()) {
+            if !sums.loss.is_finite()
+                || gradient
+                    .logps
+                    .iter()
+                    .chain(&gradient.kls)
+                    .any(|x| !x.is_finite())
+            {
                 return Err(self.not_finite(step, "the loss", micro));
             }
             policy
                 .model()
-                .train_backward(pass, &stack, &dlogps, &mut self.grads)
+                .train_backward(pass, &stack, &gradient.logps, &mut self.grads)
                 .map_err(|e| self.engine(e, step, micro))?;
         }
         if step == 1 {

@@ -8,7 +8,7 @@ use cdpo_model::Arena;
 use cdpo_model::arena::Layout;
 use cdpo_train::losses::{PairInput, Side, nll};
 use cdpo_train::optimizer::{AdamW, AdamWSettings, clip};
-use cdpo_train::{Decay, LossSettings, Method, Schedule};
+use cdpo_train::{Decay, Loss, Method, Schedule, TrainSettings};
 use serde::Deserialize;
 
 fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
@@ -36,6 +36,10 @@ struct Case {
     label_smoothing: f64,
     #[serde(default)]
     rpo_alpha: f64,
+    #[serde(default)]
+    simpo_beta: f64,
+    #[serde(default)]
+    simpo_margin: f64,
     #[serde(default)]
     positions: usize,
     value: f64,
@@ -66,20 +70,24 @@ fn losses_and_gradients_equal_trls() {
     let losses: Losses = fixture("trl_losses.json");
     let mut checked = 0;
     for case in &losses.cases {
-        let method = match case.loss.as_str() {
-            "dpo" | "label_smoothing" | "rpo" => Method::Dpo,
-            "cdpo" => Method::Cdpo,
-            "weighted_dpo" => Method::WeightedDpo,
-            "cdpo_reference_compat" => Method::CdpoReferenceCompat,
+        let loss = match case.loss.as_str() {
+            "dpo" | "label_smoothing" => Loss::Dpo,
+            "rpo" => Loss::Rpo,
+            "cdpo" => Loss::Cdpo,
+            "weighted_dpo" => Loss::WeightedDpo,
+            "cdpo_reference_compat" => Loss::CdpoReferenceCompat,
+            "ipo" => Loss::Ipo,
+            "simpo" => Loss::SimPo,
             _ => continue,
         };
         checked += 1;
         let pairs = &losses.batches[&case.batch];
-        let settings = LossSettings {
-            gamma: case.gamma,
-            label_smoothing: case.label_smoothing,
-        };
-        let loss = method.pair_loss(settings).unwrap();
+        let mut settings = TrainSettings::of(Method::of(loss)).validate().unwrap().loss;
+        (settings.gamma, settings.ipo_tau) = (case.gamma, case.gamma);
+        settings.label_smoothing = case.label_smoothing;
+        (settings.simpo_beta, settings.simpo_margin) = (case.simpo_beta, case.simpo_margin);
+        let name = loss;
+        let loss = loss.on_pairs(&settings).unwrap();
         let close = |got: f64, expected: f64, what: &str| {
             let tolerance = tolerance(pairs, case.gamma);
             let (name, batch) = (&case.loss, &case.batch);
@@ -93,7 +101,7 @@ fn losses_and_gradients_equal_trls() {
         let mut value = 0.0;
         for (i, p) in pairs.iter().enumerate() {
             let unit = vec![1.0; p.chosen.len()];
-            let chosen_weights = if method == Method::WeightedDpo {
+            let chosen_weights = if name == Loss::WeightedDpo {
                 &p.chosen_weights
             } else {
                 &unit
@@ -103,11 +111,13 @@ fn losses_and_gradients_equal_trls() {
                     policy: &p.chosen,
                     reference: &p.ref_chosen,
                     weights: chosen_weights,
+                    kl: &[],
                 },
                 rejected: Side {
                     policy: &p.rejected,
                     reference: &p.ref_rejected,
                     weights: &p.rejected_weights,
+                    kl: &[],
                 },
                 padded_positions: case.positions,
             });
@@ -127,7 +137,7 @@ fn losses_and_gradients_equal_trls() {
                     "gradient of a rejected token",
                 );
             }
-            let compat = method == Method::CdpoReferenceCompat;
+            let compat = name == Loss::CdpoReferenceCompat;
             let rejected = if compat {
                 terms.rejected_reward_unweighted
             } else {

@@ -183,16 +183,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// One of the recipe's methods; all of them if left out.
-    #[arg(long, value_parser = method)]
+    #[arg(long)]
     pub(crate) method: Option<Method>,
-}
-
-fn method(name: &str) -> Result<Method, String> {
-    let found = Method::ALL.into_iter().find(|m| m.name() == name);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = Method::ALL.iter().map(|m| m.name()).collect();
-        format!("one of {} is expected", names.join(", "))
-    })
 }
 
 /// What to evaluate.

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder, hash_json};
 use cdpo_model::LoraConfig;
-use cdpo_train::{Method, Parameters, TrainSettings};
+use cdpo_train::{Examples, Loss, Method, Parameters, TrainSettings};
 use serde_json::{Value, json};
 
 use crate::builtin;
@@ -290,11 +290,13 @@ pub(crate) fn result_of(recipe: &Recipe, method: Method) -> &'static str {
 /// Where a method's examples come from. Methods that use no scores read the same pairs unscored, so that they do not wait for
 /// the contrastive models, nor change with them.
 fn examples_of(recipe: &Recipe, method: Method) -> (Step, &'static str) {
-    match method {
-        Method::Sft => (Step::Select, POSITIVES),
+    match method.examples() {
+        Examples::Responses => (Step::Select, POSITIVES),
+        Examples::Pairs => (Step::Select, PAIRS),
         // Given pairs come with their own weights.
-        Method::WeightedDpo if recipe.data.pairs.is_some() => (Step::Select, PAIRS),
-        Method::Dpo => (Step::Select, PAIRS),
+        _ if method.loss() == Loss::WeightedDpo && recipe.data.pairs.is_some() => {
+            (Step::Select, PAIRS)
+        }
         _ => (Step::Score, PAIRS),
     }
 }

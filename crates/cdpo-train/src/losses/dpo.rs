@@ -24,6 +24,7 @@ impl PairLoss for Dpo {
             loss: at.loss,
             chosen_gradient: vec![at.slope * self.gamma; pair.chosen.len()],
             rejected_gradient: vec![-at.slope * self.gamma; pair.rejected.len()],
+            kl_gradient: [0.0; 2],
             chosen_reward,
             rejected_reward,
             rejected_reward_unweighted: rejected_reward,
@@ -46,7 +47,7 @@ mod tests {
             chosen: [vec![-1.0, -0.5], vec![-1.25, -0.75]],
             rejected: [vec![-2.0], vec![-1.0]],
             weights: [vec![1.0; 2], vec![1.0]],
-            padded_positions: 4,
+            ..Case::mixed(0)
         };
         let terms = Dpo {
             gamma: 0.5,

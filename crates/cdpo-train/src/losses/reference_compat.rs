@@ -58,6 +58,7 @@ impl PairLoss for ReferenceCompat {
             loss: loss * scale,
             chosen_gradient,
             rejected_gradient,
+            kl_gradient: [0.0; 2],
             chosen_reward: self.gamma * chosen.log_ratio_sum(),
             rejected_reward: self.gamma * rejected.weighted_log_ratio_sum(),
             rejected_reward_unweighted: self.gamma * rejected.log_ratio_sum(),

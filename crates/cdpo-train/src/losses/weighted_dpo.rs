@@ -45,6 +45,7 @@ impl PairLoss for WeightedDpo {
             loss: at.loss,
             chosen_gradient: gradient(1.0, pair.chosen.weights),
             rejected_gradient: gradient(-1.0, pair.rejected.weights),
+            kl_gradient: [0.0; 2],
             chosen_reward,
             rejected_reward,
             rejected_reward_unweighted: self.gamma * pair.rejected.log_ratio_sum(),
@@ -103,7 +104,7 @@ mod tests {
             chosen: [p.to_vec(), q.to_vec()],
             rejected: [u.to_vec(), v.to_vec()],
             weights: [vec![1.0; 3], s.iter().map(|s| 1.0 - s).collect()],
-            padded_positions: 9,
+            ..Case::mixed(0)
         };
         let terms = WeightedDpo::cdpo(gamma).terms(&case.input());
         assert!(

@@ -95,7 +95,7 @@ pub(super) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
         let stem = path.file_stem().context("the recipe's file has no name")?;
         recipe.run.name = stem.to_string_lossy().into_owned();
     }
-    recipe.train.method = Method::Sft;
+    recipe.train.method = Method::SFT;
     recipe.train.parameters = Some(Parameters::All);
     recipe.train.seed.get_or_insert(recipe.run.seed);
     recipe.train.validate().map_err(|e| fault(e.to_string()))?;

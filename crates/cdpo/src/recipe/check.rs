@@ -1,7 +1,7 @@
 //! Ranges and combinations that no single section can see.
 
 use cdpo_sample::SampleParams;
-use cdpo_train::Parameters;
+use cdpo_train::{Examples, Parameters};
 
 use super::{FramingName, Recipe};
 use crate::builtin;
@@ -46,6 +46,11 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
     for (i, method) in recipe.methods.iter().enumerate() {
         if recipe.methods[..i].contains(method) {
             fault(format!("methods: {} is named twice", method.name()));
+        }
+        if method.starts_from_sft() || method.examples() == Examples::RolloutPairs {
+            fault(format!(
+                "methods: {method} is in the training library, but no stage of a recipe prepares its start or its weights yet"
+            ));
         }
     }
     let least_one = [

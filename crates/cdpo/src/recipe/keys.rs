@@ -1,6 +1,6 @@
 //! The keys a recipe may have, and what an unknown one may have meant.
 
-use cdpo_train::Method;
+use cdpo_train::{Method, loss_settings, loss_settings_of};
 use toml::{Table, Value};
 
 const SECTIONS: &[(&str, &[&str])] = &[
@@ -69,9 +69,6 @@ const SECTIONS: &[(&str, &[&str])] = &[
 
 const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];
 
-/// What only preference losses have.
-pub(super) const PREFERENCE: &[&str] = &["gamma", "label_smoothing", "sft_term"];
-
 const TRAIN: &[&str] = &[
     "parameters",
     "learning_rate",
@@ -104,13 +101,11 @@ pub(super) fn all() -> Vec<String> {
     for (section, names) in SECTIONS {
         add(section, names);
     }
-    add("train", PREFERENCE);
-    for method in Method::ALL {
+    add("train", &loss_settings().collect::<Vec<_>>());
+    for method in Method::all() {
         let section = format!("train.{}", method.name());
         add(&section, TRAIN);
-        if method.takes_pairs() {
-            add(&section, PREFERENCE);
-        }
+        add(&section, &loss_settings_of(method));
     }
     keys
 }

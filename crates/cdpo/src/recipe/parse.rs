@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cdpo_critical::ContrastSettings;
 use cdpo_model::LoraConfig;
-use cdpo_train::{Method, TrainSettings};
+use cdpo_train::{Method, TrainSettings, loss_settings, loss_settings_of};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -107,7 +107,7 @@ fn sections(mut table: Table, faults: &mut Vec<String>) -> Recipe {
     let mut take = |name: &str| table.remove(name);
     let run: super::RunSection = section(take("run"), "run", faults);
     let methods = match take("methods") {
-        None => vec![Method::Dpo, Method::Cdpo],
+        None => vec![Method::DPO, Method::CDPO],
         given => section(given, "methods", faults),
     };
     Recipe {
@@ -157,7 +157,7 @@ fn ce(mut table: Table, seed: u64, faults: &mut Vec<String>) -> CeSection {
         ce_beta: contrast.ce_beta,
         max_tokens: contrast.max_tokens,
         lora,
-        train: training(settings, Method::Sft, seed, "ce.train", faults),
+        train: training(settings, Method::SFT, seed, "ce.train", faults),
     }
 }
 
@@ -183,18 +183,18 @@ fn train(
     let lora = section(table.remove("lora"), "train.lora", faults);
     let few_shot = section(table.remove("few_shot"), "train.few_shot", faults);
     let mut own: BTreeMap<&str, Table> = BTreeMap::new();
-    for method in Method::ALL {
+    for method in Method::all() {
         own.insert(method.name(), table_of(table.remove(method.name())));
     }
     let mut settings = BTreeMap::new();
     for &method in methods {
         let mut whole = table.clone();
-        if !method.takes_pairs() {
-            // What only preference losses have is meant for the other methods.
-            for &name in keys::PREFERENCE {
-                whole.remove(name);
-            }
-        }
+        // What this method's loss does not have is meant for the other methods.
+        let own_settings = loss_settings_of(method);
+        whole.retain(|name, _| {
+            own_settings.iter().any(|own| *own == name)
+                || loss_settings().all(|known| known != name)
+        });
         whole.extend(own.remove(method.name()).unwrap_or_default());
         let label = format!("train.{}", method.name());
         let checked = training(whole, method, seed, &label, faults);

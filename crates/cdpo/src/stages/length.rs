@@ -24,7 +24,7 @@ pub(crate) fn check(p: &Pipeline, done: Step, steps: &[Step]) -> anyhow::Result<
             Step::Positive => (&p.recipe.ce.train, most.positives, "ce.train"),
             Step::Negative => (&p.recipe.ce.train, most.negatives, "ce.train"),
             Step::Train(method) => {
-                let examples = if method == Method::Sft {
+                let examples = if method == Method::SFT {
                     most.positives
                 } else {
                     most.pairs

@@ -25,8 +25,8 @@ pub(crate) fn rows(recipe: &Recipe) -> Vec<Option<Method>> {
 /// What every method is compared with: the base, and DPO if it is among several methods.
 pub(crate) fn baselines(recipe: &Recipe) -> Vec<&'static str> {
     let mut baselines = vec!["base"];
-    if recipe.methods.contains(&Method::Dpo) && recipe.methods.len() > 1 {
-        baselines.push(Method::Dpo.name());
+    if recipe.methods.contains(&Method::DPO) && recipe.methods.len() > 1 {
+        baselines.push(Method::DPO.name());
     }
     baselines
 }
