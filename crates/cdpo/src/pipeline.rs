@@ -48,7 +48,7 @@ impl Step {
             Self::Negative,
             Self::Score,
         ];
-        steps.extend(methods().map(Self::Train));
+        steps.extend(recipe.trainings().into_iter().map(Self::Train));
         steps.push(Self::Eval(None));
         steps.extend(methods().map(|method| Self::Eval(Some(method))));
         if recipe.eval.samples > 0 {

@@ -48,6 +48,17 @@ impl Recipe {
             .collect()
     }
 
+    /// What is trained: the methods, and before them the fine-tuned model that some of them start from.
+    pub(crate) fn trainings(&self) -> Vec<Method> {
+        let mut trainings = self.methods.clone();
+        let starts = self.methods.iter().any(|method| method.starts_from_sft());
+        if starts {
+            trainings.retain(|method| *method != Method::SFT);
+            trainings.insert(0, Method::SFT);
+        }
+        trainings
+    }
+
     /// The same recipe with another seed for all that comes after the samples. A training whose seed is its own keeps it.
     pub(crate) fn with_seed(&self, seed: u64) -> Self {
         let mut other = self.clone();

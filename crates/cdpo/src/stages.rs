@@ -66,7 +66,12 @@ pub(crate) fn needs(recipe: &Recipe, step: Step) -> Vec<Step> {
         Step::Select => vec![Step::Problems, Step::Sample, Step::Grade],
         Step::Positive | Step::Negative => vec![Step::Select],
         Step::Score => vec![Step::Select, Step::Positive, Step::Negative],
-        Step::Train(method) => vec![examples_of(recipe, method).0],
+        Step::Train(method) => {
+            let start = method.starts_from_sft().then_some(Step::Train(Method::SFT));
+            std::iter::once(examples_of(recipe, method).0)
+                .chain(start)
+                .collect()
+        }
         Step::Eval(Some(method)) | Step::EvalSamples(Some(method)) => {
             vec![Step::Problems, Step::Train(method)]
         }
@@ -157,6 +162,10 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
         Step::Train(method) => {
             let (source, file) = examples_of(recipe, method);
             from("examples", source, file);
+            if method.starts_from_sft() {
+                let start = Step::Train(Method::SFT);
+                from("start", start, result_of(recipe, Method::SFT));
+            }
             training(&recipe.train.lora, &recipe.train.methods[method.name()])
         }
         Step::EvalSamples(method) => {

@@ -1,7 +1,7 @@
 //! Ranges and combinations that no single section can see.
 
 use cdpo_sample::SampleParams;
-use cdpo_train::{Examples, Parameters};
+use cdpo_train::{Examples, Method, Parameters};
 
 use super::{FramingName, Recipe};
 use crate::builtin;
@@ -47,9 +47,9 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         if recipe.methods[..i].contains(method) {
             fault(format!("methods: {} is named twice", method.name()));
         }
-        if method.starts_from_sft() || method.examples() == Examples::RolloutPairs {
+        if method.examples() == Examples::RolloutPairs {
             fault(format!(
-                "methods: {method} is in the training library, but no stage of a recipe prepares its start or its weights yet"
+                "methods: {method} is in the training library, but no stage of a recipe prepares its weights yet"
             ));
         }
     }
@@ -100,6 +100,14 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
     for (name, lora) in loras {
         if let Err(e) = lora.validate() {
             fault(format!("{name}: {e}"));
+        }
+    }
+    let parameters = |method: Method| recipe.train.methods.get(method.name())?.parameters;
+    for &method in recipe.methods.iter().filter(|m| m.starts_from_sft()) {
+        if parameters(method) != parameters(Method::SFT) {
+            fault(format!(
+                "train.{method}.parameters: it starts from sft, which trains other parameters; give both the same"
+            ));
         }
     }
     if recipe.ce.train.parameters == Some(Parameters::All) {

@@ -187,7 +187,9 @@ fn train(
         own.insert(method.name(), table_of(table.remove(method.name())));
     }
     let mut settings = BTreeMap::new();
-    for &method in methods {
+    let starts = methods.iter().any(|method| method.starts_from_sft());
+    let start = (starts && !methods.contains(&Method::SFT)).then_some(Method::SFT);
+    for method in methods.iter().copied().chain(start) {
         let mut whole = table.clone();
         // What this method's loss does not have is meant for the other methods.
         let own_settings = loss_settings_of(method);

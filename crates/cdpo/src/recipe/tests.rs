@@ -7,14 +7,8 @@ const EVERY_KEY: &str = include_str!("../../../../recipes/every-key.toml");
 fn the_recipe_of_every_key_names_every_key() {
     for key in keys::all() {
         let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
-        let methods = [
-            "sft",
-            "dpo",
-            "cdpo",
-            "weighted-dpo",
-            "cdpo-reference-compat",
-        ];
-        if methods.iter().any(|m| section == format!("train.{m}")) {
+        let mut methods = cdpo_train::Method::all();
+        if methods.any(|m| section == format!("train.{m}")) {
             continue;
         }
         let header = format!("[{section}]");

@@ -25,7 +25,7 @@ pub(super) fn contrastive(
     let path = p.path(Step::Select, contrastive_examples(step));
     let examples = fine_tuning_examples(p, &path)?;
     let (lora, settings) = (p.recipe.ce.lora.clone(), p.recipe.ce.train.clone());
-    train(p, dir, &TrainSet::Sft(examples), &lora, &settings)
+    train(p, dir, &TrainSet::Sft(examples), &lora, &settings, None)
 }
 
 pub(super) fn preference(
@@ -47,7 +47,11 @@ pub(super) fn preference(
     };
     let lora = p.recipe.train.lora.clone();
     let settings = p.recipe.train.methods[method.name()].clone();
-    train(p, dir, &examples, &lora, &settings)
+    let start = method
+        .starts_from_sft()
+        .then(|| trained(p, Method::SFT))
+        .transpose()?;
+    train(p, dir, &examples, &lora, &settings, start.as_ref())
 }
 
 fn fine_tuning_examples(p: &Pipeline, path: &Path) -> anyhow::Result<Vec<SftExample>> {
@@ -59,17 +63,22 @@ fn fine_tuning_examples(p: &Pipeline, path: &Path) -> anyhow::Result<Vec<SftExam
     Ok(examples)
 }
 
-/// Trains an adapter on the base; what it is called is the stage's name, which also names its initial values.
+/// Trains an adapter on the base or all parameters of it; what it is called is the stage's name, which also names its initial
+/// values. With a `start`, policy and reference start there.
+///
+/// What is trained on an adapter is a second one. The stage keeps both as one adapter, their sum, which any user of PEFT can load on
+/// the base alone.
 fn train(
     p: &mut Pipeline,
     dir: &mut StageDir,
     examples: &TrainSet,
     lora: &LoraConfig,
     settings: &TrainSettings,
+    start: Option<&Trained>,
 ) -> anyhow::Result<Finished> {
     let name = dir.dir().file_name().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
-    let model_id = p.base.checkpoint.content_id.clone();
+    let mut model_id = p.base.checkpoint.content_id.clone();
     let origin = p.base.checkpoint.origin.clone();
     let device = p.base.device.clone();
     let seed = p.recipe.run.seed;
@@ -86,18 +95,28 @@ fn train(
     };
     let key = Key::new(seed).with_str("lora").with_str(draw);
     let folder = dir.dir().to_path_buf();
+    let under: Vec<&Adapter> = match start {
+        Some(Trained::Adapter(adapter)) => vec![adapter],
+        _ => Vec::new(),
+    };
     let policy = match model {
         Some(model) => Policy::Adapter {
             model,
             adapter: Adapter::init(model.config(), lora, key, &device)?,
-            under: &[],
+            under: &under,
         },
-        None => Policy::Model(Box::new(p.base.load()?)),
+        None => Policy::Model(Box::new(match start {
+            Some(Trained::Model(folder)) => {
+                model_id = cdpo_data::artifact::hash_folder(folder)?;
+                p.base.load_from(folder)?
+            }
+            _ => p.base.load()?,
+        })),
     };
     let job = Job {
         policy,
         model_id: &model_id,
-        reference: &[],
+        reference: &under,
         examples,
         prefix_ids: &prefix,
         settings,
@@ -165,7 +184,11 @@ fn train(
         return Ok(Finished::new(&[MODEL, METRICS], counts));
     }
     if let Some(adapter) = report.policy.into_adapter() {
-        adapter.save(&dir.path(ADAPTER), &origin)?;
+        let whole = match under.as_slice() {
+            [] => adapter,
+            [start, ..] => Adapter::sum(&p.base.checkpoint.config, &[*start, &adapter], &device)?,
+        };
+        whole.save(&dir.path(ADAPTER), &origin)?;
     }
     Ok(Finished::new(&[ADAPTER, METRICS], counts))
 }
