@@ -16,11 +16,7 @@ fn every_method_has_its_row() {
     let methods = [
         "sft",
         "sft+dpo",
-        "sft+tdpo1",
-        "sft+tdpo2",
         "dpo",
-        "tdpo1",
-        "tdpo2",
         "rpo",
         "cdpo",
         "cdpo-reference-compat",
@@ -28,7 +24,6 @@ fn every_method_has_its_row() {
         "ipo",
         "simpo",
         "dpop",
-        "tis-dpo",
     ];
     let place = Place::new();
     let set = format!("methods={methods:?}");

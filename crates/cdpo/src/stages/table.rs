@@ -66,7 +66,7 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
 /// Pass@k and maj@k of every row, at powers of two up to the number of samples.
 fn curves(p: &Pipeline, grader: &Grader, problems: &[Problem]) -> anyhow::Result<Vec<MethodCurve>> {
     let n = u64::from(p.recipe.eval.samples);
-    let mut ks: Vec<u64> = (0..).map(|i| 1 << i).take_while(|k| *k < n).collect();
+    let mut ks: Vec<u64> = (0..63).map(|i| 1 << i).filter(|k| *k < n).collect();
     ks.push(n);
     let mut curves = Vec::new();
     for method in rows(&p.recipe) {
