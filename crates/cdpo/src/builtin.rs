@@ -57,18 +57,20 @@ pub(crate) fn questions(name: &str) -> Result<(), Usage> {
     }
 }
 
-/// The first `limit` questions of that name.
+/// The first `limit` questions of that name after `skip`.
 pub(crate) fn problems(
     name: &str,
     held_out: bool,
+    skip: usize,
     limit: Option<usize>,
 ) -> Result<Vec<Problem>, Usage> {
     questions(name)?;
-    Ok(if held_out {
-        wordmath::problems(SEED, Split::Test, limit.unwrap_or(TEST))
+    let (split, most) = if held_out {
+        (Split::Test, limit.unwrap_or(TEST))
     } else {
-        wordmath::problems(SEED, Split::Train, limit.unwrap_or(TRAIN))
-    })
+        (Split::Train, limit.unwrap_or(TRAIN))
+    };
+    Ok(wordmath::problems(SEED, split, skip.saturating_add(most)).split_off(skip))
 }
 
 #[cfg(test)]
@@ -103,7 +105,7 @@ mod tests {
         let built_in = open(&ModelSource::Embedded(WORDMATH_1M)).unwrap();
         let weights = built_in.weights.as_ref();
         let model = Model::load(&built_in.config, weights, &Device::Cpu).unwrap();
-        let held_out = problems(wordmath::NAME, true, Some(200)).unwrap();
+        let held_out = problems(wordmath::NAME, true, 0, Some(200)).unwrap();
         let right = pretrain::accuracy(model, &built_in.tokenizer, &held_out, 120).unwrap();
         assert!((80..=136).contains(&right), "{right} of 200");
     }
@@ -112,7 +114,7 @@ mod tests {
     fn other_names_are_told_what_there_is() {
         let error = model("builtin:wordmath-7b").unwrap_err().to_string();
         assert!(error.contains("builtin:wordmath-1m"), "{error}");
-        let error = problems("builtin:gsm8k", true, None).unwrap_err();
+        let error = problems("builtin:gsm8k", true, 0, None).unwrap_err();
         assert!(error.to_string().contains("builtin:wordmath"), "{error}");
         assert_eq!(name(Path::new("wordmath")), None);
     }

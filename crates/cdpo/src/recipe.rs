@@ -270,6 +270,8 @@ pub(crate) struct TrainSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EvalSection {
+    /// Leave out the first so many held-out questions: those that settings were chosen on.
+    pub(crate) skip: usize,
     /// Take the first so many held-out questions.
     pub(crate) limit: Option<usize>,
     /// Most tokens of a response; `sample.max_new_tokens` if left out.
@@ -283,6 +285,7 @@ pub(crate) struct EvalSection {
 impl Default for EvalSection {
     fn default() -> Self {
         Self {
+            skip: 0,
             limit: None,
             max_new_tokens: None,
             samples: 0,

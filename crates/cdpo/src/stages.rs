@@ -112,6 +112,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             "format": recipe.data.format,
             "columns": recipe.data.columns,
             "train_limit": recipe.data.train_limit.filter(|_| recipe.data.pairs.is_none()),
+            "eval_skip": recipe.eval.skip,
             "eval_limit": recipe.eval.limit,
             "on_bad_row": recipe.data.on_bad_row,
         }),

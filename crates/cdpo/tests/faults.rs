@@ -324,3 +324,24 @@ fn a_warm_up_longer_than_the_training_is_told_before_anything_is_sampled() {
     );
     assert!(!place.dir.join("demo/runs/tiny/samples").exists());
 }
+
+#[test]
+fn skipped_questions_are_those_before_the_limit() {
+    let place = Place::new();
+    place.cdpo(&["demo", "--dry-run"]).succeeded();
+    let recipe = include_str!("../../../recipes/tiny.toml");
+    std::fs::write(place.dir.join("tiny.toml"), recipe).unwrap();
+    let questions = |skip: &str, limit: &str| {
+        let (skip, limit) = (format!("eval.skip={skip}"), format!("eval.limit={limit}"));
+        let run = ["eval", "tiny.toml", "--set", &skip, "--set", &limit];
+        place.cdpo(&run).succeeded();
+        place.read("problems/test.jsonl")
+    };
+    let all = questions("0", "8");
+    let after = questions("3", "5");
+    let rest: Vec<&str> = all.lines().skip(3).collect();
+    assert_eq!(after.lines().collect::<Vec<_>>(), rest);
+    place
+        .cdpo(&["eval", "tiny.toml", "--set", "eval.skip=500"])
+        .failed(1, &["test.jsonl", "eval.skip"]);
+}

@@ -64,7 +64,10 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("train", &["few_shot"]),
     ("train", TRAIN),
     ("train.lora", LORA),
-    ("eval", &["limit", "max_new_tokens", "samples", "max_batch"]),
+    (
+        "eval",
+        &["skip", "limit", "max_new_tokens", "samples", "max_batch"],
+    ),
 ];
 
 const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];

@@ -194,7 +194,7 @@ fn train(
         // What this method's loss does not have is meant for the other methods.
         let own_settings = loss_settings_of(method);
         whole.retain(|name, _| {
-            own_settings.contains(&name.as_str()) || loss_settings().all(|known| known != name)
+            own_settings.contains(&name) || loss_settings().all(|known| known != name)
         });
         whole.extend(own.remove(method.name()).unwrap_or_default());
         let label = format!("train.{}", method.name());
