@@ -12,7 +12,7 @@ mod texts;
 mod trajectories;
 
 pub use curves::{Curve, POINTS};
-pub use data::{Fact, ReportData};
+pub use data::{Fact, MethodCurve, ReportData};
 pub use distributions::{BINS, Distributions};
 pub use run_files::RunFiles;
 pub use template::html;

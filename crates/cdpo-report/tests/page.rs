@@ -74,6 +74,8 @@ fn pair(id: &str, sample: u32, text: &str, scores: &[f32]) -> Pair {
             vec![(u32::from(b'z'), 0.4321), (u32::from(b'y'), 0.1)];
             n
         ]),
+        chosen_positive_logps: None,
+        chosen_negative_logps: None,
     }
 }
 
@@ -132,7 +134,7 @@ fn written(dir: &Path) -> RunFiles {
             ("cdpo".into(), path("cdpo.jsonl")),
             ("dpo".into(), path("dpo.jsonl")),
         ],
-        rollouts: None,
+        ..RunFiles::default()
     }
 }
 

@@ -14,6 +14,7 @@ use super::texts::{Texts, TokenBytes};
 use super::trajectories::{Beside, LIMIT};
 use crate::cost_table::CostTable;
 use crate::error::{Error, Result};
+use crate::replacement_curve::PUBLISHED;
 
 /// Where a run's files are. A path that is absent, or names no file, leaves its part out of the report.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +31,14 @@ pub struct RunFiles {
     pub seeds: Option<PathBuf>,
     /// Name and metrics file of every training.
     pub metrics: Vec<(String, PathBuf)>,
+    /// Pass@k and maj@k by method (`table/curves.json`).
+    pub sampled: Option<PathBuf>,
     /// Rollouts of wrong responses (`rollouts/rollouts.jsonl`).
     pub rollouts: Option<PathBuf>,
+    /// What their critical tokens are (`analysis/analysis.json`).
+    pub critical_tokens: Option<PathBuf>,
+    /// Signals judged by them (`judge/judge.json`).
+    pub judgement: Option<PathBuf>,
 }
 
 impl ReportData {
@@ -105,6 +112,11 @@ impl ReportData {
             trajectories,
             scored,
             distributions: (distributions.responses > 0).then_some(distributions),
+            word_types: None,
+            sampled: json(files.sampled.as_deref())?.unwrap_or_default(),
+            critical_tokens: json(files.critical_tokens.as_deref())?,
+            judgement: json(files.judgement.as_deref())?,
+            paper_pass_at_k: PUBLISHED.to_vec(),
         })
     }
 }

@@ -23,4 +23,7 @@ function distributions(data) {
   }
   const box = el("input", { type: "checkbox", checked: true, on: { change: () => { log = box.checked; figures.forEach((f) => f.redraw()); } } });
   node.append(el("div", { class: "controls" }, el("label", { class: "chip" }, box, "Logarithmic counts")), el("div", { class: "charts" }, figures));
+  if (data.word_types) {
+    node.append(shareTable("What the top critical tokens are", "Kinds of words among the most strongly marked tokens, in percent, beside all tokens of the same solutions and the paper’s Table 2 (which finds critical tokens by rollouts).", data.word_types));
+  }
 }

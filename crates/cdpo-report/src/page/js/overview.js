@@ -5,6 +5,7 @@ function overview(data) {
     "How often each method answers the held-out questions right, and what the run took.");
   if (data.table) node.append(...accuracyTable(data.table));
   if (data.seeds) node.append(...seedTable(data.seeds));
+  if (data.sampled.length > 0) node.append(sampledCurves(data.sampled));
   const columns = el("div", { class: "columns" });
   if (data.costs.stages.length > 0) columns.append(costs(data.costs.stages));
   if (data.facts.length > 0) {
@@ -16,22 +17,25 @@ function overview(data) {
 
 function accuracyTable(methods) {
   const top = niceTop(Math.max(...methods.rows.map((row) => row.interval.high)));
-  const columns = ["method", "accuracy %", "95 % interval", el("span", { class: "wide-only" }, "0 – ", percent(top, 0), " %"), "right", "questions", "no answer"];
+  const columns = ["method", "accuracy %", "95 % interval", el("span", { class: "wide-only" }, "0 – ", percent(top, 0), " %"), "right", "no answer"];
   for (const baseline of methods.baselines) columns.push("vs " + baseline, "p");
   const rows = methods.rows.map((row) => {
     const cells = [row.method, percent(row.accuracy), percent(row.interval.low) + " – " + percent(row.interval.high),
-      el("span", { class: "wide-only" }, intervalBar(row.interval, row.accuracy, top)), count(row.correct), count(row.questions), count(row.unparsed)];
+      el("span", { class: "wide-only" }, intervalBar(row.interval, row.accuracy, top)), `${count(row.correct)} of ${count(row.questions)}`, count(row.unparsed)];
     for (const baseline of methods.baselines) {
       const versus = row.versus.find((v) => v.baseline === baseline);
       if (!versus) { cells.push("–", "–"); continue; }
-      cells.push(el("span", {}, signed(versus.difference), " ", el("small", {}, `(${versus.only_first}:${versus.only_second})`)),
-        el("span", { class: versus.p_value < 0.05 ? "significant" : null }, pValue(versus.p_value)));
+      cells.push(el("span", {}, signed(versus.difference), " ",
+        el("small", {}, `${signed(versus.interval.low)} – ${signed(versus.interval.high)}`)),
+        el("span", {}, el("span", { class: versus.p_value < 0.05 ? "significant" : null }, pValue(versus.p_value)), " ",
+          el("small", {}, `(${versus.only_first} : ${versus.only_second})`)));
     }
     return cells;
   });
   return [table("Accuracy of the methods", columns, rows),
-    el("p", { class: "note" }, "Intervals are 95 % Wilson intervals. “vs” is the difference in points, with how many questions only this "
-      + "method and only the baseline answered right; p is McNemar’s exact test on those questions, set bold below 0.05.")];
+    el("p", { class: "note" }, "Intervals of the accuracy are 95 % Wilson intervals. “vs” is the difference in points, with its 95 % bootstrap "
+      + "interval over questions; p is McNemar’s exact test on the questions that only this method (won) or only the baseline (lost) answered right, "
+      + "set bold below 0.05.")];
 }
 
 function seedTable(seeds) {
@@ -76,4 +80,18 @@ function costs(stages) {
   return el("div", {}, el("h3", {}, "Time and tokens"),
     table("Time and tokens of each stage", ["stage", "", "time", "tokens read", "tokens generated"], rows,
       ["total", "", duration(sum("seconds")), tokens(sum("tokens_read")), tokens(sum("tokens_generated"))]));
+}
+
+/** Pass@k and maj@k of sampled answers. */
+function sampledCurves(curves) {
+  const styles = styleOf(curves.filter((c) => c.method !== "base").map((c) => c.method));
+  const style = (name) => styles.get(name) ?? { name, colour: "var(--m7)", dash: "2 4" };
+  const lines = (value, interval) => curves.map((c) => ({ ...style(c.method), x: c.points.map((p) => p.k), y: c.points.map((p) => p[value] * 100),
+    low: interval && curves.length < 3 ? c.points.map((p) => p.interval.low * 100) : null, high: interval && curves.length < 3 ? c.points.map((p) => p.interval.high * 100) : null }));
+  const chart = (title, sentence, value, interval) => lineChart(title, sentence, { xTitle: "k", log2: true, format: (y) => y.toFixed(1) + " %", series: () => lines(value, interval) });
+  return el("div", {}, el("h3", { style: { "margin-top": "18px" } }, "Sampled answers"),
+    el("div", { class: "controls" }, curves.map((c) => el("span", {}, swatch(style(c.method)), c.method))),
+    el("div", { class: "charts" },
+      chart("Pass@k", "Chance that at least one of k sampled answers to a held-out question is right.", "pass_at_k", true),
+      chart("maj@k", "Share of held-out questions whose most frequent answer among k samples is right.", "majority_at_k", false)));
 }

@@ -1,12 +1,5 @@
 // Critical tokens by the definition: how they were found, what they are, what replacing them does, and how well signals rank them.
 
-/** The paper's Pass@k without the critical token, in percent, read off its Figure 2; with the token it is 0 throughout. */
-const PAPER_PASS_AT_K = {
-  k: [1, 2, 4, 8, 16, 32, 64],
-  "paper, GSM8K": [30.5, 42.0, 54.1, 66.2, 77.8, 88.0, 95.0],
-  "paper, MATH500": [29.9, 40.5, 52.3, 64.7, 76.3, 85.3, 91.0],
-};
-
 function rollouts(data) {
   const found = data.critical_tokens, judged = data.judgement;
   if (!found && !judged) return;
@@ -14,7 +7,7 @@ function rollouts(data) {
     "Critical tokens by the paper’s definition: the first token from which no completion comes right any more, with hardly any after it, found by completing the solution from every token.");
   if (found) {
     node.append(el("div", { class: "charts" }, el("div", {}, el("h3", {}, "How the searches ended"), findings(found.findings)),
-      found.replacement ? passAtK(found.replacement) : null));
+      found.replacement ? passAtK(found.replacement, data.paper_pass_at_k) : null));
     node.append(shareTable("What critical tokens are", "Kinds of words among them, in percent, beside the paper’s Table 2.", found.word_types));
     node.append(shareTable("Where they lie", "Tenths of the solution, from its start, in percent.", found.tenths));
     if (found.places) node.append(shareTable("Against the human-marked error", "Whether the critical token comes before, in or after the first wrong step, in percent.", found.places));
@@ -37,16 +30,17 @@ function findings(f) {
     ["all", count(all), ""]);
 }
 
-function passAtK(curve) {
+function passAtK(curve, paper) {
   const of = (name, colour, dash, ys, more) => ({ name, colour, dash, x: curve.points.map((p) => p.k).slice(0, ys.length), y: ys, ...more });
   const whole = (share) => share * 100;
   const series = [of("replaced (this run)", "var(--m0)", null, curve.points.map((p) => whole(p.without)),
     { low: curve.points.map((p) => whole(p.interval.low)), high: curve.points.map((p) => whole(p.interval.high)) })];
   const kept = curve.points.filter((p) => p.with !== null && p.with !== undefined);
   if (kept.length) series.push({ name: "kept (this run)", colour: "var(--m1)", dash: null, x: kept.map((p) => p.k), y: kept.map((p) => whole(p.with)) });
-  const last = curve.points.length;
-  for (const [name, colour] of [["paper, GSM8K", "var(--m2)"], ["paper, MATH500", "var(--m3)"]]) {
-    series.push({ name, colour, dash: "6 4", x: PAPER_PASS_AT_K.k.slice(0, last), y: PAPER_PASS_AT_K[name].slice(0, last) });
+  const most = Math.max(...curve.points.map((p) => p.k));
+  const published = paper.filter(([k]) => k <= most);
+  for (const [name, colour, column] of [["paper, GSM8K", "var(--m2)", 1], ["paper, MATH500", "var(--m3)", 2]]) {
+    series.push({ name, colour, dash: "6 4", x: published.map((row) => row[0]), y: published.map((row) => row[column]) });
   }
   const figure = lineChart("Pass@k with and without the critical token",
     `Chance that one of k completions comes right when the critical token is kept or replaced, over ${count(curve.trajectories)} solutions; dashed lines are the paper’s with replacement (kept, the paper has 0).`,
@@ -58,11 +52,12 @@ function passAtK(curve) {
 /** Shares by category as bars with their numbers; rows without counts are published ones. */
 function shareTable(title, sentence, shares) {
   const top = Math.max(...shares.rows.flatMap((row) => row.shares.map((s) => s?.share ?? 0)), 0.01);
+  const room = shares.categories.length > 6 ? 34 : 62;
   const cell = (share, published) => {
     if (!share) return "–";
     const title = share.interval ? `95 % interval ${percent(share.interval.low)} – ${percent(share.interval.high)}` : null;
-    return el("span", { class: "share", title }, el("span", { class: "bar-room" },
-      el("span", { class: "bar" + (published ? " published" : ""), style: { width: (60 * share.share) / top + "px" } })), percent(share.share));
+    return el("span", { class: "share", title }, el("span", { class: "bar-room", style: { width: room + "px" } },
+      el("span", { class: "bar" + (published ? " published" : ""), style: { width: (room * share.share) / top + "px" } })), percent(share.share));
   };
   const published = (row) => row.total === null || row.total === undefined;
   return el("div", { class: "block" }, el("h3", {}, title), el("p", { class: "note" }, sentence),
