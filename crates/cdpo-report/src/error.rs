@@ -116,6 +116,17 @@ pub enum Error {
         /// Categories of the table.
         expected: usize,
     },
+    /// A data file's row is not what it should be.
+    #[error(transparent)]
+    Data(#[from] cdpo_data::Error),
+    /// A file of the run cannot be read.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A table could not be written as JSON.
     #[error("cannot write the table as JSON: {0}")]
     Json(#[from] serde_json::Error),

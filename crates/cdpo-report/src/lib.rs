@@ -12,6 +12,7 @@ pub mod grid;
 pub mod interval;
 pub mod judge_table;
 pub mod method_table;
+pub mod page;
 pub mod paired;
 pub mod pass_at_k;
 pub mod ranking;
@@ -20,6 +21,7 @@ pub mod sample_curve;
 pub mod seeds;
 pub mod share_table;
 pub mod sign_flip;
+pub mod terminal;
 
 pub use cost_table::{CostTable, StageCost};
 pub use critical_tokens::{CriticalTokens, Findings, Judgement};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cdpo_train::Method;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Finds the critical tokens of wrong reasoning by contrastive estimation and trains them out (cDPO, Lin et al. 2025).
 ///
@@ -78,6 +78,18 @@ pub(crate) enum Command {
         after_help = "Examples:\n  cdpo eval recipes/tiny.toml                                     # the base model\n  cdpo eval recipes/tiny.toml --adapter demo/runs/tiny/cdpo/adapter"
     )]
     Eval(EvalArgs),
+
+    /// Show a run in the terminal: its table of methods, or a wrong solution with every token coloured by how critical it is.
+    #[command(
+        after_help = "Examples:\n  cdpo show runs/quickstart\n  cdpo show runs/quickstart --list | head\n  cdpo show runs/quickstart --trajectory train/3#5"
+    )]
+    Show(ShowArgs),
+
+    /// Write a run's report anew: report.html, one page that loads nothing, and report.json.
+    ///
+    /// `cdpo run` writes it at its end; this adds what came later, such as rollouts.
+    #[command(after_help = "Example:\n  cdpo report runs/quickstart")]
+    Report(ReportArgs),
 
     /// Merge an adapter into its base model and write the result as a Hugging Face folder.
     #[command(
@@ -195,6 +207,40 @@ pub(crate) struct EvalArgs {
     /// A PEFT adapter folder; the base model if left out.
     #[arg(long)]
     pub(crate) adapter: Option<PathBuf>,
+}
+
+/// What to show of a run.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The run's folder.
+    pub(crate) run: PathBuf,
+    /// The wrong solution to show, as `--list` names it; a question's id will do where it has only one.
+    #[arg(long, value_name = "ID", conflicts_with = "list")]
+    pub(crate) trajectory: Option<String>,
+    /// List the scored wrong solutions.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Colours: auto means on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, default_value_t = ColourChoice::Auto)]
+    pub(crate) color: ColourChoice,
+}
+
+/// When to write colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColourChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Which run's report to write.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The run's folder.
+    pub(crate) run: PathBuf,
+    /// Change a key of the run's recipe, such as model.path where the model was moved; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
 }
 
 /// What to merge.

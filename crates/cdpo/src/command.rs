@@ -18,7 +18,7 @@ use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
-use crate::{demo, experiment, pretrain, responses, seeds, stages, talk};
+use crate::{demo, experiment, pretrain, report, responses, seeds, show, stages, talk};
 
 /// The recipe of the quickstart.
 const QUICKSTART: &str = include_str!("../../../recipes/quickstart.toml");
@@ -51,6 +51,13 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Score(args) => upto(args, Step::Score, stages::PAIRS),
         Command::Train(args) => train(args),
         Command::Eval(args) => eval(args),
+        Command::Show(args) => show::show(args),
+        Command::Report(args) => {
+            for page in report::of_run(args)? {
+                println!("{}", page.display());
+            }
+            Ok(())
+        }
         Command::Merge(args) => merge(args),
         Command::Pretrain(args) => {
             println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
@@ -68,12 +75,13 @@ fn upto(args: &RunArgs, last: Step, file: &str) -> anyhow::Result<()> {
 
 /// Runs a recipe as far as each of `goals`, and prints the table, or where the goals' files are.
 fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Result<()> {
-    let Some(pipeline) = run(recipe, goals, dry_run)? else {
+    let Some(mut pipeline) = run(recipe, goals, dry_run)? else {
         return Ok(());
     };
-    if goals.iter().any(|(step, _)| *step == Step::Table) && pipeline.seeds.len() > 1 {
+    let whole = goals.iter().any(|(step, _)| *step == Step::Table);
+    if whole && pipeline.seeds.len() > 1 {
         println!("{}", seeds::write(&pipeline)?.trim_end());
-        return Ok(());
+        return report::of_seeds(&mut pipeline);
     }
     for (step, file) in goals {
         if *step != Step::Table {
@@ -82,6 +90,9 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
         }
         let table = std::fs::read_to_string(pipeline.path(Step::Table, file))?;
         println!("{}", table.trim_end());
+    }
+    if whole {
+        report::of_seeds(&mut pipeline)?;
     }
     Ok(())
 }

@@ -14,8 +14,10 @@ mod pipeline;
 mod pretrain;
 mod prompt;
 mod recipe;
+mod report;
 mod responses;
 mod seeds;
+mod show;
 mod stages;
 mod talk;
 

@@ -97,7 +97,15 @@ pub fn timeless_files(run_dir: &Path) -> BTreeMap<String, Vec<u8>> {
                 }
                 continue;
             }
-            if [".lock", "timing.json", "timings.jsonl"].contains(&name.as_str()) {
+            if [
+                ".lock",
+                "timing.json",
+                "timings.jsonl",
+                "report.html",
+                "report.json",
+            ]
+            .contains(&name.as_str())
+            {
                 continue;
             }
             let mut bytes = std::fs::read(&path).unwrap();
