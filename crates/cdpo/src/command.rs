@@ -18,7 +18,7 @@ use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
-use crate::{demo, experiment, pretrain, responses, seeds, stages, talk};
+use crate::{analyze, demo, experiment, judge, pretrain, responses, seeds, stages, talk};
 
 /// The recipe of the quickstart.
 const QUICKSTART: &str = include_str!("../../../recipes/quickstart.toml");
@@ -51,6 +51,8 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Score(args) => upto(args, Step::Score, stages::PAIRS),
         Command::Train(args) => train(args),
         Command::Eval(args) => eval(args),
+        Command::Analyze(args) => analyze::analyze(args),
+        Command::Judge(args) => judge::judge(args),
         Command::Merge(args) => merge(args),
         Command::Pretrain(args) => {
             println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
