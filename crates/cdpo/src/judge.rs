@@ -224,5 +224,7 @@ fn pair(p: &Pipeline, record: &RolloutRecord, few_shot: bool) -> Pair {
         negative_logps: None,
         rejected_ranks: None,
         rejected_alternatives: None,
+        chosen_positive_logps: None,
+        chosen_negative_logps: None,
     }
 }

@@ -17,8 +17,8 @@ mod pretrain;
 mod prompt;
 mod recipe;
 mod responses;
-mod seeds;
 mod run_folder;
+mod seeds;
 mod stages;
 mod talk;
 
