@@ -193,10 +193,12 @@ impl Judgement {
 }
 
 fn list(setting: &[(String, String)]) -> String {
-    setting
-        .iter()
-        .map(|(name, value)| format!("- {name}: {value}\n"))
-        .collect()
+    let mut out = String::new();
+    for (name, value) in setting {
+        // Writing into a string does not fail.
+        let _ = writeln!(out, "- {name}: {value}");
+    }
+    out
 }
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct JudgeRow {
     pub top_tenth: Estimate,
     /// Mean reciprocal rank.
     pub reciprocal_rank: Estimate,
+    /// The first row's reciprocal rank less this one's, response by response; none in the first row.
+    pub reciprocal_rank_lead: Option<Estimate>,
     /// Mean area under the ROC curve over the responses of two tokens and more.
     pub auc: Option<Estimate>,
     /// The first row's area less this one's, response by response; none in the first row.
@@ -81,6 +83,11 @@ impl JudgeTable {
                 estimate(&rankings.iter().map(measure).collect::<Vec<_>>())
             };
             let areas: Vec<f64> = rankings.iter().filter_map(|r| r.auc).collect();
+            let rank_leads: Vec<f64> = first
+                .iter()
+                .zip(rankings)
+                .map(|(first, own)| first.reciprocal_rank - own.reciprocal_rank)
+                .collect();
             let leads: Vec<f64> = first
                 .iter()
                 .zip(rankings)
@@ -93,6 +100,7 @@ impl JudgeTable {
                 top_3: of(|r| r.top_3)?,
                 top_tenth: of(|r| r.top_tenth)?,
                 reciprocal_rank: of(|r| r.reciprocal_rank)?,
+                reciprocal_rank_lead: if i == 0 { None } else { some(&rank_leads)? },
                 auc: some(&areas)?,
                 auc_lead: if i == 0 { None } else { some(&leads)? },
             });
@@ -115,31 +123,34 @@ impl JudgeTable {
     }
 
     fn grid(&self) -> Grid {
+        let first = self.rows.first().map_or("", |row| row.signal.as_str());
         let mut columns = vec![("signal".to_owned(), Align::Left)];
-        for title in ["top-1 %", "top-3 %", "top tenth %", "MRR", "AUC"] {
+        for title in ["top-1 %", "top-3 %", "top tenth %", "MRR"] {
             columns.push((title.to_owned(), Align::Right));
         }
-        if let Some(first) = self.rows.first() {
-            columns.push((format!("AUC of {}, less this", first.signal), Align::Right));
-        }
+        columns.push((format!("MRR of {first}, less this"), Align::Right));
+        columns.push(("AUC".to_owned(), Align::Right));
+        columns.push((format!("AUC of {first}, less this"), Align::Right));
         let mut grid = Grid::new(columns);
         let share = |e: &Estimate| {
             let (low, high) = (percent(e.interval.low), percent(e.interval.high));
             format!("{} ({low} – {high})", percent(e.mean))
         };
-        let number = |e: &Estimate| {
-            format!(
-                "{:.3} ({:.3} – {:.3})",
-                e.mean, e.interval.low, e.interval.high
-            )
+        let number = |e: Option<&Estimate>| {
+            e.map_or_else(String::new, |e| {
+                format!(
+                    "{:.3} ({:.3} – {:.3})",
+                    e.mean, e.interval.low, e.interval.high
+                )
+            })
         };
         for row in &self.rows {
             let mut cells = vec![row.signal.clone()];
             cells.extend([&row.top_1, &row.top_3, &row.top_tenth].map(share));
-            cells.push(number(&row.reciprocal_rank));
-            cells.extend(
-                [&row.auc, &row.auc_lead].map(|e| e.as_ref().map_or_else(String::new, number)),
-            );
+            cells.push(number(Some(&row.reciprocal_rank)));
+            cells.push(number(row.reciprocal_rank_lead.as_ref()));
+            cells.push(number(row.auc.as_ref()));
+            cells.push(number(row.auc_lead.as_ref()));
             grid.push(cells);
         }
         grid

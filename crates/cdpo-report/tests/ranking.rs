@@ -159,10 +159,13 @@ fn signals_are_averaged_over_responses_and_compared_response_by_response() {
     assert_eq!(first.top_1.mean, 0.5);
     assert_eq!(first.reciprocal_rank.mean, 0.75);
     assert_eq!(first.auc.unwrap().mean, f64::midpoint(1.0, 2.0 / 3.0));
-    assert_eq!(first.auc_lead, None);
+    assert_eq!((first.auc_lead, first.reciprocal_rank_lead), (None, None));
     assert_eq!(second.top_1.mean, f64::midpoint(1.0 / 3.0, 0.25));
     let lead = second.auc_lead.unwrap();
     assert!((lead.mean - 1.0 / 3.0).abs() < 1e-15);
+    // 1 - 11/18 in the first response, 1/2 - 25/48 in the second.
+    let rank_lead = second.reciprocal_rank_lead.unwrap();
+    assert!((rank_lead.mean - (7.0 / 18.0 - 1.0 / 48.0) / 2.0).abs() < 1e-15);
     // Resampling two responses gives both of one, or one of each.
     assert!((lead.interval.low - 1.0 / 6.0).abs() < 1e-12 && lead.interval.high == 0.5);
     assert!(

@@ -91,6 +91,23 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cdpo report runs/quickstart")]
     Report(ReportArgs),
 
+    /// Tell what a run's critical tokens are: word types, places against labelled errors, Pass@k without them.
+    ///
+    /// Reads RUN/rollouts and RUN/replacements, prints the tables beside the paper's and writes RUN/analysis.
+    #[command(
+        after_help = "Examples:\n  cdpo analyze runs/gsm8k\n  cdpo analyze runs/quickstart --by-solutions             # word problems: labels by rule\n  cdpo analyze runs/gsm8k --rollouts runs/gsm8k/rollouts-given/rollouts.jsonl --labels labelled.jsonl --out runs/gsm8k/analysis-given"
+    )]
+    Analyze(AnalyzeArgs),
+
+    /// Judge contrastive estimation by the definition: where does it rank the true critical tokens that rollouts found?
+    ///
+    /// Ranks every token of every rolled-out response by 1 - s_t and by simpler signals, prints top-1, top-3, top tenth, mean
+    /// reciprocal rank and AUC with intervals, and writes RUN/judge. Needs RUN/rollouts and RUN's contrastive models.
+    #[command(
+        after_help = "Examples:\n  cdpo judge runs/gsm8k --ce-beta 0.5,1,2\n  cdpo judge runs/gsm8k --models runs/gsm8k-top-0.25     # contrastive models of other negative sets, same responses"
+    )]
+    Judge(JudgeArgs),
+
     /// Merge an adapter into its base model and write the result as a Hugging Face folder.
     #[command(
         after_help = "Example:\n  cdpo merge demo/model demo/runs/tiny/cdpo/adapter demo/merged"
@@ -239,6 +256,54 @@ pub(crate) struct ReportArgs {
     /// The run's folder.
     pub(crate) run: PathBuf,
     /// Change a key of the run's recipe, such as model.path where the model was moved; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+}
+
+/// What to tell of a run's critical tokens.
+#[derive(Debug, Args)]
+pub(crate) struct AnalyzeArgs {
+    /// The run's folder.
+    pub(crate) run: PathBuf,
+    /// Records of rollouts [RUN/rollouts/rollouts.jsonl].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rollouts: Option<PathBuf>,
+    /// Records of replacements [RUN/replacements/replacements.jsonl, if the rollouts are the run's own].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replacements: Option<PathBuf>,
+    /// The labelled solutions that were rolled out (rows with `steps` and `first_error_step`), for Tables 1 and 2.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Take the first sentence that departs from the question's own solution for the first wrong step: where solutions have one
+    /// order of steps, as the built-in word problems' have.
+    #[arg(long, conflicts_with = "labels")]
+    pub(crate) by_solutions: bool,
+    /// Where to write [RUN/analysis].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Change a key of the run's recipe; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+}
+
+/// What to judge.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// The run's folder.
+    pub(crate) run: PathBuf,
+    /// Records of rollouts [RUN/rollouts/rollouts.jsonl].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rollouts: Option<PathBuf>,
+    /// Weights of the negative model, a row each [the recipe's].
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub(crate) ce_beta: Vec<f64>,
+    /// The folder of another run on the same base model, to judge its contrastive models, too; may be given often.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) models: Vec<PathBuf>,
+    /// Where to write [RUN/judge].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Change a key of the run's recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
 }

@@ -18,7 +18,9 @@ use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
-use crate::{demo, experiment, pretrain, report, responses, seeds, show, stages, talk};
+use crate::{
+    analyze, demo, experiment, judge, pretrain, report, responses, seeds, show, stages, talk,
+};
 
 /// The recipe of the quickstart.
 const QUICKSTART: &str = include_str!("../../../recipes/quickstart.toml");
@@ -58,6 +60,8 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Analyze(args) => analyze::analyze(args),
+        Command::Judge(args) => judge::judge(args),
         Command::Merge(args) => merge(args),
         Command::Pretrain(args) => {
             println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());

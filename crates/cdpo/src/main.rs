@@ -1,6 +1,7 @@
 //! The `cdpo` command: arguments in; tables and paths on stdout, talk on stderr, and an exit code: 0 done, 1 failed, 2 a fault in
 //! the command or the recipe, 130 interrupted.
 
+mod analyze;
 mod args;
 mod base;
 mod builtin;
@@ -8,6 +9,7 @@ mod command;
 mod demo;
 mod experiment;
 mod interrupt;
+mod judge;
 mod lock;
 mod outcome;
 mod pipeline;
@@ -16,6 +18,7 @@ mod prompt;
 mod recipe;
 mod report;
 mod responses;
+mod run_folder;
 mod seeds;
 mod show;
 mod stages;

@@ -40,11 +40,7 @@ impl TokenWords {
 
 /// The words of a response whose tokens stand for these bytes.
 pub fn token_words<B: AsRef<[u8]>>(pieces: &[B]) -> TokenWords {
-    let bytes: Vec<u8> = pieces
-        .iter()
-        .flat_map(|piece| piece.as_ref())
-        .copied()
-        .collect();
+    let bytes: Vec<u8> = pieces.iter().flat_map(AsRef::as_ref).copied().collect();
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
