@@ -1,7 +1,7 @@
 //! Selection (Lin et al. 2025, section 3): graded samples of every question go in; the positive set, the negative set and the
 //! preference pairs come out.
 //!
-//! For each question, answers are "the same" if the grader gives them the same canonical key; unparsed samples are never used.
+//! For each question, answers are "the same" if [`Grader::group_verdicts`] puts them into one group; unparsed samples are never used.
 //! - positive: one random trajectory of the most frequent right answer;
 //! - negatives: the most frequent wrong answers, in order of frequency, until they hold `need = ceil(0.5 W)` of the question's
 //!   `W` wrong samples with a parsed answer; one random trajectory of each;
@@ -17,6 +17,7 @@ mod join;
 use std::cmp::Ordering;
 
 use cdpo_data::{Framing, Graded, Pair, Problem, Record as _, SftExample, Trajectory};
+use cdpo_grade::Grader;
 use cdpo_model::Key;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,7 @@ pub struct Selection {
 
 /// Selects the training data of the contrastive models and of preference training.
 ///
+/// `grader` is the one that made the verdicts, or one with the same options: it says which answers are the same.
 /// `eos` is appended to a response's ids iff it ended by itself ([`Trajectory::response_ids`]).
 ///
 /// # Errors
@@ -109,6 +111,7 @@ pub fn select(
     problems: &[Problem],
     trajectories: &[Trajectory],
     graded: &[Graded],
+    grader: &Grader,
     prompts: &mut Prompts<'_>,
     eos: u32,
     settings: &SelectionSettings,
@@ -126,6 +129,7 @@ pub fn select(
         select_question(
             problem,
             &samples,
+            grader,
             prompts,
             eos,
             settings,
@@ -150,6 +154,7 @@ fn by_question(a: &SkippedQuestion, b: &SkippedQuestion) -> Ordering {
 fn select_question(
     problem: &Problem,
     samples: &Samples<'_>,
+    grader: &Grader,
     prompts: &mut Prompts<'_>,
     eos: u32,
     settings: &SelectionSettings,
@@ -157,8 +162,8 @@ fn select_question(
     selection: &mut Selection,
 ) -> Result<()> {
     let key = key.with_str("selection").with_str(&problem.id);
-    let right = group(&samples.correct);
-    let wrong = group(&samples.wrong);
+    let right = group(grader, &samples.correct);
+    let wrong = group(grader, &samples.wrong);
     let drawn_right = right
         .first()
         .map(|answer| answer.draw(key.with_str("positive")));

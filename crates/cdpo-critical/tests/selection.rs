@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use cdpo_critical::selection::{SeenOnce, SkipReason};
 use cdpo_critical::{Error, Prompts, Selection, SelectionSettings, select};
 use cdpo_data::{Finish, Framing, Graded, Problem, Record, Trajectory};
-use cdpo_grade::{Outcome, Verdict};
+use cdpo_grade::{Grader, Outcome, Verdict};
 use cdpo_model::Key;
 
 const EOS: u32 = 2;
@@ -89,6 +89,7 @@ fn selected_with(
         problems,
         trajectories,
         graded,
+        &Grader::default(),
         &mut prompts,
         EOS,
         settings,
@@ -348,6 +349,7 @@ fn a_prompt_is_encoded_once_for_each_question_that_gives_an_example() {
         &problems,
         &trajectories,
         &graded,
+        &Grader::default(),
         &mut prompts,
         EOS,
         &SelectionSettings::default(),

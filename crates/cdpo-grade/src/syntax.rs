@@ -12,6 +12,7 @@ mod operator;
 mod relation;
 pub(crate) mod surface;
 mod symbol;
+mod unicode;
 mod unit;
 
 use crate::form::atom::Function;

@@ -93,10 +93,25 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
             if end < body.end && bytes[end] == b'%' {
                 end += 1;
             }
+            end += magnitude_len(&response[end..body.end]);
             return Some(start..end);
         }
         None
     })
+}
+
+/// The length of the word that makes millions of a number, with the blank before it.
+fn magnitude_len(rest: &str) -> usize {
+    let Some(word) = rest.strip_prefix(' ') else {
+        return 0;
+    };
+    ["hundred", "thousand", "million", "billion", "trillion"]
+        .into_iter()
+        .find(|name| {
+            word.strip_prefix(name)
+                .is_some_and(|after| !after.starts_with(char::is_alphanumeric))
+        })
+        .map_or(0, |name| name.len() + 1)
 }
 
 /// Where the text after the last " is ", " are " or " = " outside formulas begins.

@@ -75,6 +75,7 @@ pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         &problems,
         &trajectories,
         &graded,
+        &Grader::new(p.recipe.grade.clone()),
         &mut prompts,
         p.base.eos,
         &p.recipe.select,
