@@ -13,7 +13,7 @@ mod relation;
 pub(crate) mod surface;
 mod symbol;
 mod unicode;
-mod unit;
+pub(crate) mod unit;
 
 use crate::form::atom::Function;
 use crate::rational::Rational;

@@ -7,6 +7,7 @@ mod builtin;
 mod command;
 mod demo;
 mod experiment;
+mod grade_options;
 mod interrupt;
 mod lock;
 mod outcome;

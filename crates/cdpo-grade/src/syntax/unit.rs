@@ -125,10 +125,9 @@ pub(super) fn is_unit_in_text(input: &Input<'_>) -> bool {
     })
 }
 
-/// A power of ten, or a dozen, that words before a unit may name.
+/// A power of ten that words before a unit may name.
 pub(super) fn magnitude(word: &str) -> Option<i64> {
     Some(match word.strip_suffix('s').unwrap_or(word) {
-        "dozen" => 12,
         "hundred" => 100,
         "thousand" => 1000,
         "million" => 1_000_000,
@@ -139,7 +138,7 @@ pub(super) fn magnitude(word: &str) -> Option<i64> {
 }
 
 /// Whether words change the number before them and so are no unit: "5 squared", "5 halves", "5 and a half", "5 or more".
-fn alters(words: &str) -> bool {
+pub(crate) fn alters(words: &str) -> bool {
     let lower = words.to_lowercase();
     let first = lower.split(' ').next().unwrap_or_default();
     let opens = matches!(
