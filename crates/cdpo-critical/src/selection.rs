@@ -83,6 +83,15 @@ pub struct Prompts<'a> {
     pub encode: &'a mut dyn FnMut(&str) -> cdpo_model::Result<Vec<u32>>,
 }
 
+/// The verdicts on the trajectories, and who made them.
+#[derive(Clone, Copy)]
+pub struct Verdicts<'a> {
+    /// One verdict a trajectory.
+    pub graded: &'a [Graded],
+    /// The grader that made them, or one with the same options: it says which answers are the same.
+    pub grader: &'a Grader,
+}
+
 /// The three data sets, each sorted by question id and sample, with an account of how they came about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
@@ -100,7 +109,6 @@ pub struct Selection {
 
 /// Selects the training data of the contrastive models and of preference training.
 ///
-/// `grader` is the one that made the verdicts, or one with the same options: it says which answers are the same.
 /// `eos` is appended to a response's ids iff it ended by itself ([`Trajectory::response_ids`]).
 ///
 /// # Errors
@@ -110,8 +118,7 @@ pub struct Selection {
 pub fn select(
     problems: &[Problem],
     trajectories: &[Trajectory],
-    graded: &[Graded],
-    grader: &Grader,
+    verdicts: Verdicts<'_>,
     prompts: &mut Prompts<'_>,
     eos: u32,
     settings: &SelectionSettings,
@@ -125,17 +132,14 @@ pub fn select(
         counts: SelectionCounts::default(),
         skipped: Vec::new(),
     };
-    for (problem, samples) in join(problems, trajectories, graded)? {
-        select_question(
-            problem,
-            &samples,
-            grader,
-            prompts,
-            eos,
-            settings,
-            key,
-            &mut selection,
-        )?;
+    let rules = Rules {
+        grader: verdicts.grader,
+        settings,
+        eos,
+        key,
+    };
+    for (problem, samples) in join(problems, trajectories, verdicts.graded)? {
+        select_question(problem, &samples, &rules, prompts, &mut selection)?;
     }
     selection.positives.sort_by(SftExample::order);
     selection.negatives.sort_by(SftExample::order);
@@ -151,19 +155,25 @@ fn by_question(a: &SkippedQuestion, b: &SkippedQuestion) -> Ordering {
     cdpo_data::order::by_id(&a.problem_id, &b.problem_id)
 }
 
+/// What every question's selection goes by.
+struct Rules<'a> {
+    grader: &'a Grader,
+    settings: &'a SelectionSettings,
+    eos: u32,
+    key: Key,
+}
+
 fn select_question(
     problem: &Problem,
     samples: &Samples<'_>,
-    grader: &Grader,
+    rules: &Rules<'_>,
     prompts: &mut Prompts<'_>,
-    eos: u32,
-    settings: &SelectionSettings,
-    key: Key,
     selection: &mut Selection,
 ) -> Result<()> {
-    let key = key.with_str("selection").with_str(&problem.id);
-    let right = group(grader, &samples.correct);
-    let wrong = group(grader, &samples.wrong);
+    let Rules { eos, settings, .. } = *rules;
+    let key = rules.key.with_str("selection").with_str(&problem.id);
+    let right = group(rules.grader, &samples.correct);
+    let wrong = group(rules.grader, &samples.wrong);
     let drawn_right = right
         .first()
         .map(|answer| answer.draw(key.with_str("positive")));

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use cdpo_critical::selection::{SeenOnce, SkipReason};
-use cdpo_critical::{Error, Prompts, Selection, SelectionSettings, select};
+use cdpo_critical::{Error, Prompts, Selection, SelectionSettings, Verdicts, select};
 use cdpo_data::{Finish, Framing, Graded, Problem, Record, Trajectory};
 use cdpo_grade::{Grader, Outcome, Verdict};
 use cdpo_model::Key;
@@ -88,8 +88,10 @@ fn selected_with(
     select(
         problems,
         trajectories,
-        graded,
-        &Grader::default(),
+        Verdicts {
+            graded,
+            grader: &Grader::default(),
+        },
         &mut prompts,
         EOS,
         settings,
@@ -348,8 +350,10 @@ fn a_prompt_is_encoded_once_for_each_question_that_gives_an_example() {
     select(
         &problems,
         &trajectories,
-        &graded,
-        &Grader::default(),
+        Verdicts {
+            graded: &graded,
+            grader: &Grader::default(),
+        },
         &mut prompts,
         EOS,
         &SelectionSettings::default(),

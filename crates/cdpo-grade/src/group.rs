@@ -60,12 +60,12 @@ impl Grader {
     /// ```
     pub fn group_answers(&self, answers: &[Option<&str>]) -> Vec<Option<usize>> {
         let mut groups = Groups::default();
-        let group = |answer: &Option<&str>| {
-            let value = self.read((*answer)?).ok()?;
+        let group = |answer: Option<&str>| {
+            let value = self.read(answer?).ok()?;
             let key = value.key();
             Some(groups.place(self, None, &key, || Some(value)))
         };
-        answers.iter().map(group).collect()
+        answers.iter().copied().map(group).collect()
     }
 
     /// Groups the verdicts on one question's responses as [`Self::group_answers`] groups answers. Right and wrong answers

@@ -137,6 +137,19 @@ pub(super) fn magnitude(word: &str) -> Option<i64> {
     })
 }
 
+/// Names of fractions, without the s.
+const ORDINALS: [&str; 9] = [
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "tenth",
+    "hundredth",
+    "thousandth",
+];
+
 /// Whether words change the number before them and so are no unit: "5 squared", "5 halves", "5 and a half", "5 or more".
 pub(crate) fn alters(words: &str) -> bool {
     let lower = words.to_lowercase();
@@ -159,17 +172,6 @@ pub(crate) fn alters(words: &str) -> bool {
             | "modulo"
             | "mod"
     );
-    const ORDINALS: [&str; 9] = [
-        "third",
-        "fourth",
-        "fifth",
-        "sixth",
-        "seventh",
-        "eighth",
-        "tenth",
-        "hundredth",
-        "thousandth",
-    ];
     opens || ORDINALS.contains(&lower.strip_suffix('s').unwrap_or(&lower))
 }
 

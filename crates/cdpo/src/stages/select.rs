@@ -1,6 +1,6 @@
 //! Grading the samples and selecting what to train on.
 
-use cdpo_critical::Prompts;
+use cdpo_critical::{Prompts, Verdicts};
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{Graded, OnBadRow, Problem, Trajectory, jsonl};
 use cdpo_grade::{Grader, Outcome};
@@ -76,8 +76,10 @@ pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let selection = cdpo_critical::select(
         &problems,
         &trajectories,
-        &graded,
-        &Grader::new(p.recipe.grade.clone()),
+        Verdicts {
+            graded: &graded,
+            grader: &Grader::new(p.recipe.grade.clone()),
+        },
         &mut prompts,
         p.base.eos,
         &p.recipe.select,
