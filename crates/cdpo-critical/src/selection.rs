@@ -1,7 +1,7 @@
 //! Selection (Lin et al. 2025, section 3): graded samples of every question go in; the positive set, the negative set and the
 //! preference pairs come out.
 //!
-//! For each question, answers are "the same" if the grader gives them the same canonical key; unparsed samples are never used.
+//! For each question, answers are "the same" if [`Grader::group_verdicts`] puts them into one group; unparsed samples are never used.
 //! - positive: one random trajectory of the most frequent right answer;
 //! - negatives: the most frequent wrong answers, in order of frequency, until they hold `need = ceil(0.5 W)` of the question's
 //!   `W` wrong samples with a parsed answer; one random trajectory of each;
@@ -17,6 +17,7 @@ mod join;
 use std::cmp::Ordering;
 
 use cdpo_data::{Framing, Graded, Pair, Problem, Record as _, SftExample, Trajectory};
+use cdpo_grade::Grader;
 use cdpo_model::Key;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,15 @@ pub struct Prompts<'a> {
     pub encode: &'a mut dyn FnMut(&str) -> cdpo_model::Result<Vec<u32>>,
 }
 
+/// The verdicts on the trajectories, and who made them.
+#[derive(Clone, Copy)]
+pub struct Verdicts<'a> {
+    /// One verdict a trajectory.
+    pub graded: &'a [Graded],
+    /// The grader that made them, or one with the same options: it says which answers are the same.
+    pub grader: &'a Grader,
+}
+
 /// The three data sets, each sorted by question id and sample, with an account of how they came about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
@@ -108,7 +118,7 @@ pub struct Selection {
 pub fn select(
     problems: &[Problem],
     trajectories: &[Trajectory],
-    graded: &[Graded],
+    verdicts: Verdicts<'_>,
     prompts: &mut Prompts<'_>,
     eos: u32,
     settings: &SelectionSettings,
@@ -122,16 +132,14 @@ pub fn select(
         counts: SelectionCounts::default(),
         skipped: Vec::new(),
     };
-    for (problem, samples) in join(problems, trajectories, graded)? {
-        select_question(
-            problem,
-            &samples,
-            prompts,
-            eos,
-            settings,
-            key,
-            &mut selection,
-        )?;
+    let rules = Rules {
+        grader: verdicts.grader,
+        settings,
+        eos,
+        key,
+    };
+    for (problem, samples) in join(problems, trajectories, verdicts.graded)? {
+        select_question(problem, &samples, &rules, prompts, &mut selection)?;
     }
     selection.positives.sort_by(SftExample::order);
     selection.negatives.sort_by(SftExample::order);
@@ -147,18 +155,25 @@ fn by_question(a: &SkippedQuestion, b: &SkippedQuestion) -> Ordering {
     cdpo_data::order::by_id(&a.problem_id, &b.problem_id)
 }
 
+/// What every question's selection goes by.
+struct Rules<'a> {
+    grader: &'a Grader,
+    settings: &'a SelectionSettings,
+    eos: u32,
+    key: Key,
+}
+
 fn select_question(
     problem: &Problem,
     samples: &Samples<'_>,
+    rules: &Rules<'_>,
     prompts: &mut Prompts<'_>,
-    eos: u32,
-    settings: &SelectionSettings,
-    key: Key,
     selection: &mut Selection,
 ) -> Result<()> {
-    let key = key.with_str("selection").with_str(&problem.id);
-    let right = group(&samples.correct);
-    let wrong = group(&samples.wrong);
+    let Rules { eos, settings, .. } = *rules;
+    let key = rules.key.with_str("selection").with_str(&problem.id);
+    let right = group(rules.grader, &samples.correct);
+    let wrong = group(rules.grader, &samples.wrong);
     let drawn_right = right
         .first()
         .map(|answer| answer.draw(key.with_str("positive")));

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use cdpo_critical::selection::{SeenOnce, SkipReason};
-use cdpo_critical::{Error, Prompts, Selection, SelectionSettings, select};
+use cdpo_critical::{Error, Prompts, Selection, SelectionSettings, Verdicts, select};
 use cdpo_data::{Finish, Framing, Graded, Problem, Record, Trajectory};
-use cdpo_grade::{Outcome, Verdict};
+use cdpo_grade::{Grader, Outcome, Verdict};
 use cdpo_model::Key;
 
 const EOS: u32 = 2;
@@ -88,7 +88,10 @@ fn selected_with(
     select(
         problems,
         trajectories,
-        graded,
+        Verdicts {
+            graded,
+            grader: &Grader::default(),
+        },
         &mut prompts,
         EOS,
         settings,
@@ -347,7 +350,10 @@ fn a_prompt_is_encoded_once_for_each_question_that_gives_an_example() {
     select(
         &problems,
         &trajectories,
-        &graded,
+        Verdicts {
+            graded: &graded,
+            grader: &Grader::default(),
+        },
         &mut prompts,
         EOS,
         &SelectionSettings::default(),

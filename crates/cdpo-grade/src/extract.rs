@@ -183,6 +183,38 @@ pub(crate) fn gold(gold: &str, conventions: Extraction) -> Cow<'_, str> {
         .map_or(Cow::Borrowed(gold), |found| found.text)
 }
 
+/// The option that words found in a response name, where the gold answer is the letter of one: `D` in "D, it cannot be A".
+pub(crate) fn option_in_words<'a>(found: &Extracted<'a>, gold: &str) -> Option<Extracted<'a>> {
+    let dress = |c: char| !c.is_alphanumeric();
+    let gold = gold.trim_start_matches("\\text").trim_matches(dress);
+    let is_letter = gold.len() == 1 && gold.starts_with(|c| ('A'..='J').contains(&c));
+    let Cow::Borrowed(text) = found.text else {
+        return None;
+    };
+    if !is_letter || text.len() < 2 || text.contains(['\\', '$']) {
+        return None;
+    }
+    let words = text.chars().filter(|c| c.is_alphabetic()).count() >= 3;
+    let named = match found.rule {
+        Rule::AnswerIs => words,
+        Rule::Whole => {
+            let mut chars = text.trim_start_matches(['(', '*', ' ']).chars();
+            let letter = chars.next().is_some_and(|c| ('A'..='J').contains(&c));
+            let parted = |c: char| matches!(c, '.' | ',' | ':' | ')' | ';') || !c.is_ascii();
+            words && letter && chars.next().is_some_and(parted)
+        }
+        _ => false,
+    };
+    let letter = named
+        .then(|| choice::letter(text, 0..text.len()))
+        .flatten()?;
+    let start = found.span.start + letter.span.start;
+    Some(Extracted {
+        span: start..start + letter.span.len(),
+        ..letter
+    })
+}
+
 /// The part of a response that may hold the answer: after the thoughts, before a next question.
 fn body(response: &str) -> Range<usize> {
     let start = response

@@ -6,7 +6,7 @@ use crate::budget;
 use crate::equal;
 use crate::extract::{self, Extracted, Rule};
 use crate::form::value::Value;
-use crate::options::GradeOptions;
+use crate::options::{Extraction, GradeOptions};
 use crate::read;
 use crate::refusal::Refusal;
 use crate::syntax::Reading;
@@ -55,6 +55,12 @@ impl Grader {
                 why: "no answer was found in the response".into(),
             };
         };
+        let gold = extract::gold(gold, self.options.extraction);
+        // Words where a letter is asked for: "D, it cannot be A".
+        let found = match extract::option_in_words(&found, &gold) {
+            Some(option) if self.options.extraction == Extraction::Auto => option,
+            _ => found,
+        };
         let rule = found.rule.name().to_owned();
         let joined = matches!(found.text, Cow::Owned(_))
             || (found.rule == Rule::AnswerIs && found.text.contains("or"));
@@ -81,7 +87,6 @@ impl Grader {
             }
             value => value,
         };
-        let gold = extract::gold(gold, self.options.extraction);
         let (outcome, why) = match self.read(&gold) {
             Ok(gold) if self.same(&value, &gold) => {
                 (Outcome::Correct, "equal to the gold answer".to_owned())

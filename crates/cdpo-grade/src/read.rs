@@ -18,7 +18,7 @@ pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
     }
     let surface = surface::clean(answer)?;
     if text::is_words(&surface) && !is_function_or_constant(&surface) {
-        return Ok(Value::Text(text::normal(&surface)));
+        return Ok(text::value(&surface));
     }
     let as_written = || Value::Text(text::as_written(&surface));
     let Some(expr) = syntax::parse(&surface, reading)? else {

@@ -12,7 +12,8 @@ mod operator;
 mod relation;
 pub(crate) mod surface;
 mod symbol;
-mod unit;
+mod unicode;
+pub(crate) mod unit;
 
 use crate::form::atom::Function;
 use crate::rational::Rational;

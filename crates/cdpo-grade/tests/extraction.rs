@@ -180,3 +180,67 @@ fn the_two_gsm8k_conventions_differ_where_they_should() {
     assert_eq!(grade(Extraction::Gsm8kStrict), Outcome::Correct);
     assert_eq!(grade(Extraction::Gsm8kFlexible), Outcome::Wrong);
 }
+
+#[test]
+fn a_number_in_words_that_change_it_is_not_the_answer() {
+    let graded = |response: &str, gold: &str| Grader::default().grade(response, gold).outcome;
+    for (response, gold) in [
+        ("The answer is not 5 but 6.", "5"),
+        ("The answer is between 5 and 6.", "5"),
+        ("The answer is less than 5.", "5"),
+        ("The answer is twice 5.", "5"),
+        ("The answer is half of 5.", "5"),
+        ("The answer is negative 5.", "5"),
+        ("The answer is 5 squared.", "5"),
+        ("The answer is 5 million.", "5"),
+        ("The answer is 5 times 6.", "5"),
+        ("The answer is 8 hours and 30 minutes.", "8"),
+        ("The answer is 3 and 1/2 cups.", "3"),
+        ("The answer is <8 apples", "8"),
+        ("The answer is 8, because 9 is too large.", "9"),
+    ] {
+        assert_eq!(graded(response, gold), Outcome::Wrong, "{response}");
+    }
+    for (response, gold) in [
+        ("The answer is about 5 apples.", "5"),
+        ("The answer is 5, not 6.", "5"),
+        ("The answer is 5 (not 6).", "5"),
+        ("The answer is 8, because 9 is too large.", "8"),
+        ("The answer is 5 eggs for 3 days.", "5"),
+        ("The answer is $5 million dollars.", "5000000"),
+        ("ANSWER: 5", "5"),
+        ("So it is 7", "7"),
+        ("The answer is 5:30 p.m.", "5:30 pm"),
+    ] {
+        assert_eq!(graded(response, gold), Outcome::Correct, "{response}");
+    }
+}
+
+#[test]
+fn a_letter_is_found_in_words_where_the_gold_answer_is_one() {
+    let verdict = |response: &str| Grader::default().grade(response, "D");
+    for response in [
+        "The answer is for sure D, it can't be A or B",
+        "D. it can't be A or B",
+        "D。不是 A",
+    ] {
+        let verdict = verdict(response);
+        assert_eq!(
+            (verdict.outcome, verdict.rule.as_str()),
+            (Outcome::Correct, "choice")
+        );
+        assert_eq!(verdict.answer.as_deref(), Some("D"));
+    }
+    for response in [
+        "The answer is A, not D",
+        "Does it matter which",
+        "A. D is wrong",
+    ] {
+        assert_ne!(verdict(response).outcome, Outcome::Correct, "{response}");
+    }
+    let grader = Grader::default();
+    assert_ne!(
+        grader.grade("The answer is A lot of money", "A").outcome,
+        Outcome::Correct
+    );
+}

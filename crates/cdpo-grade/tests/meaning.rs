@@ -64,6 +64,79 @@ fn numbers_are_compared_exactly() {
 }
 
 #[test]
+fn what_stands_behind_a_mixed_number_belongs_to_all_of_it() {
+    equal(&[
+        (r"12\frac{1}{2}\%", "12.5\\%"),
+        (r"12\frac12^\circ", r"12.5^\circ"),
+        ("2 1/2 %", "2.5 %"),
+        (r"-2\frac12", "-2.5"),
+    ]);
+    different(&[
+        (r"12\frac{1}{2}\%", "6"),
+        (r"12\frac12^\circ", "6"),
+        // The power may be of either.
+        (r"2\frac12^2", "2.25"),
+        (r"2\frac12!", "1"),
+    ]);
+}
+
+#[test]
+fn a_decimal_that_goes_on_repeats_what_its_digits_repeat() {
+    equal(&[
+        ("0.(3)", "1/3"),
+        ("0.1(6)", "1/6"),
+        ("0.333...", "1/3"),
+        (r"0.1666\ldots", "1/6"),
+        ("0.1212…", r"\frac{4}{33}"),
+        ("2.7182818284...", "e"),
+    ]);
+    different(&[
+        ("0.(3)", "0"),
+        ("2.(5)", "10"),
+        ("0.33...", "1/3"),
+        ("1, 2, ...", "1, 2"),
+        (r"1, 2, \ldots, 10", "1, 2, 10"),
+    ]);
+}
+
+#[test]
+fn words_behind_a_number_change_it_where_they_are_no_units() {
+    equal(&[
+        ("5 million", "5000000"),
+        (r"\$5 \text{ million}", "5,000,000 dollars"),
+        ("5 thousand people", "5000"),
+    ]);
+    different(&[
+        ("5 million", "5"),
+        (r"5\text{ hundred}", "5"),
+        ("5 squared", "5"),
+        (r"5\text{ squared}", "5"),
+        ("5 factorial", "5"),
+        ("5 halves", "5"),
+        ("5 tenths", "5"),
+        (r"5\text{ and a half}", "5"),
+        (r"5\text{ or more}", "5"),
+        (r"5\text{ pi}", "5"),
+        ("3!!", "720"),
+    ]);
+}
+
+#[test]
+fn digits_and_signs_of_other_scripts_are_read() {
+    equal(&[
+        ("５", "5"),
+        ("١٢٣", "123"),
+        ("2⁻¹", "0.5"),
+        ("x₁", "x_1"),
+        ("3⁄4", "0.75"),
+        ("⅜", "3/8"),
+        ("−½", "-0.5"),
+        ("（１，２）", "(1,2)"),
+    ]);
+    different(&[("٥", "6"), ("⁵", "5"), ("2⁴", "24")]);
+}
+
+#[test]
 fn a_decimal_equals_what_rounds_to_it_from_four_digits_on() {
     equal(&[
         ("0.3333", "1/3"),
@@ -103,6 +176,15 @@ fn units_may_be_left_out_but_not_changed() {
         ("5 km", r"5 \text{ kilometers}"),
         ("64 square feet", "64"),
         (r"10 \text{ apples}", r"10 \text{ pieces}"),
+        (r"5\text{ m}", "5"),
+        (r"5\text{ m}", "5m"),
+        (r"5\text{ m}^2", "5 square meters"),
+        (r"2\sqrt3\,\mathrm{m/s}", r"2\sqrt3"),
+        ("5 in", "5 inches"),
+        ("3:30 p.m.", "3:30 PM"),
+        (r"\text{5 students}", "5"),
+        ("20^\\circ", "20 degrees Celsius"),
+        (r"\textcolor{red}{5}\hspace{1cm}", r"\underline{5}"),
         (r"8\!:\!34 \text{ p.m.}", "8:34 pm"),
     ]);
     different(&[
@@ -111,6 +193,11 @@ fn units_may_be_left_out_but_not_changed() {
         (r"5 \text{ cm}", r"5 \text{ cm}^2"),
         (r"\$5", r"5 \text{ cents}"),
         ("8:34 am", "8:34 pm"),
+        ("5m", "5"),
+        (r"5\text{ m}", r"5\text{ m}^2"),
+        (r"5\text{ m}", "5g"),
+        ("60 miles per hour", "60 km/h"),
+        ("20 degrees Celsius", "20 degrees Fahrenheit"),
         (r"\frac{\pi}{6}", r"30^\circ"),
     ]);
     let percent = Grader::new(GradeOptions {
@@ -269,6 +356,8 @@ fn inequalities_are_regions() {
         ),
         (r"x < 1 \text{ or } x > 3", r"(-\infty,1)\cup(3,\infty)"),
         (r"x > 1 \text{ and } x < 3", "(1,3)"),
+        (r"x > 1 \text{ or } x < 2", r"\mathbb{R}"),
+        (r"\text{all real numbers}", r"(-\infty,\infty)"),
         (r"x \neq 1", r"\mathbb{R} \setminus \{1\}"),
         (r"\{x \mid x > 3\}", r"(3,\infty)"),
         ("f(2) < f(1) < f(4)", "f(4) > f(1) > f(2)"),
@@ -276,6 +365,8 @@ fn inequalities_are_regions() {
     ]);
     different(&[
         ("x < 5", "x > 5"),
+        (r"x > 1 \text{ or } x < 2", "(1,2)"),
+        (r"x < 1 \text{ or } y < 2", "x < 2"),
         (r"x \le 5", "x < 5"),
         ("x > 5", "y > 5"),
         ("x > 5", "5"),

@@ -3,6 +3,7 @@
 //! Everything here is a pure function. Random draws are a parameter, and nothing is printed: a table is rendered to a `String`.
 
 pub mod bootstrap;
+pub mod conventions;
 pub mod cost_table;
 pub mod critical_tokens;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod share_table;
 pub mod sign_flip;
 pub mod terminal;
 
+pub use conventions::ConventionTable;
 pub use cost_table::{CostTable, StageCost};
 pub use critical_tokens::{CriticalTokens, Findings, Judgement};
 pub use error::{Error, Result};

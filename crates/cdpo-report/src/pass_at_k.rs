@@ -45,12 +45,12 @@ pub fn mean_pass_at_k(questions: &[(u64, u64)], k: u64) -> Result<f64> {
     Ok(sum / questions.len() as f64)
 }
 
-/// One sample as majority voting sees it: its canonical answer and whether that is right. An unparsed sample has no answer
-/// and does not vote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vote<'a> {
-    /// The canonical answer key, or none if no answer was found.
-    pub answer: Option<&'a str>,
+/// One sample as majority voting sees it: its answer and whether that is right. An unparsed sample has no answer and does not
+/// vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vote {
+    /// The group of the answer among the question's ([`cdpo_grade::Grader::group_verdicts`]), or none if no answer was found.
+    pub answer: Option<usize>,
     /// Whether the answer is right.
     pub correct: bool,
 }
@@ -60,7 +60,7 @@ pub struct Vote<'a> {
 ///
 /// # Errors
 /// [`Error::KOutOfRange`] unless 1 <= k <= `votes.len()`.
-pub fn majority_correct(votes: &[Vote<'_>], k: usize) -> Result<bool> {
+pub fn majority_correct(votes: &[Vote], k: usize) -> Result<bool> {
     if k == 0 || k > votes.len() {
         return Err(Error::KOutOfRange {
             k: k as u64,
@@ -68,7 +68,7 @@ pub fn majority_correct(votes: &[Vote<'_>], k: usize) -> Result<bool> {
             problem_id: None,
         });
     }
-    let mut tally: Vec<(&str, usize, bool)> = Vec::new();
+    let mut tally: Vec<(usize, usize, bool)> = Vec::new();
     for vote in &votes[..k] {
         let Some(answer) = vote.answer else { continue };
         match tally.iter_mut().find(|(seen, ..)| *seen == answer) {

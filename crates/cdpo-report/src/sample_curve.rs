@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cdpo_data::Graded;
-use cdpo_grade::Outcome;
+use cdpo_grade::{Grader, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::bootstrap_mean;
@@ -39,9 +39,12 @@ pub struct SampleCurve {
 
 /// Pass@k and maj@k at each of `ks`, with intervals from `resamples` bootstrap draws over questions.
 ///
+/// `grader` is the one that made the verdicts, or one with the same options: it says which answers are the same.
+///
 /// # Errors
 /// [`Error::Empty`] without samples or resamples; [`Error::KOutOfRange`], naming the question, if one has fewer than k samples.
 pub fn sample_curve(
+    grader: &Grader,
     graded: &[Graded],
     ks: &[u64],
     resamples: usize,
@@ -57,11 +60,15 @@ pub fn sample_curve(
     if questions.is_empty() {
         return Err(Error::Empty { what: "Pass@k" });
     }
+    let votes: Vec<(&str, Vec<Vote>)> = questions
+        .iter()
+        .map(|(id, rows)| (*id, votes(grader, rows)))
+        .collect();
     let mut points = Vec::with_capacity(ks.len());
     for &k in ks {
-        let mut estimates = Vec::with_capacity(questions.len());
+        let mut estimates = Vec::with_capacity(votes.len());
         let mut majorities = 0u64;
-        for (id, rows) in &questions {
+        for (id, votes) in &votes {
             let named = |error| match error {
                 Error::KOutOfRange { k, samples, .. } => Error::KOutOfRange {
                     k,
@@ -70,11 +77,9 @@ pub fn sample_curve(
                 },
                 other => other,
             };
-            let right = |row: &&&Graded| row.verdict.outcome == Outcome::Correct;
-            let correct = rows.values().filter(right).count() as u64;
-            estimates.push(pass_at_k(rows.len() as u64, correct, k).map_err(named)?);
-            let votes: Vec<Vote<'_>> = rows.values().map(|row| vote(row)).collect();
-            majorities += u64::from(majority_correct(&votes, k as usize).map_err(named)?);
+            let correct = votes.iter().filter(|vote| vote.correct).count() as u64;
+            estimates.push(pass_at_k(votes.len() as u64, correct, k).map_err(named)?);
+            majorities += u64::from(majority_correct(votes, k as usize).map_err(named)?);
         }
         points.push(CurvePoint {
             k,
@@ -91,13 +96,16 @@ pub fn sample_curve(
     })
 }
 
-fn vote(row: &Graded) -> Vote<'_> {
-    let correct = row.verdict.outcome == Outcome::Correct;
-    let parsed = row.verdict.outcome != Outcome::Unparsed;
-    Vote {
-        answer: row.verdict.key.as_deref().filter(|_| parsed),
-        correct,
-    }
+/// One question's samples as votes, in sample order.
+fn votes(grader: &Grader, rows: &BTreeMap<u32, &Graded>) -> Vec<Vote> {
+    let groups = grader.group_verdicts(rows.values().map(|row| &row.verdict));
+    rows.values()
+        .zip(groups)
+        .map(|(row, answer)| Vote {
+            answer,
+            correct: row.verdict.outcome == Outcome::Correct,
+        })
+        .collect()
 }
 
 impl SampleCurve {
@@ -170,7 +178,10 @@ mod tests {
         let mut rows = graded(&["bbA.", "....", "AAbc"]);
         rows.reverse();
         let mut draws = CounterDraws::new(1);
-        let curve = sample_curve(&rows, &[1, 2, 4], 500, &mut || draws.draw()).unwrap();
+        let curve = sample_curve(&Grader::default(), &rows, &[1, 2, 4], 500, &mut || {
+            draws.draw()
+        })
+        .unwrap();
         assert_eq!((curve.questions, curve.samples), (3, 12));
         let pass: Vec<f64> = curve.points.iter().map(|point| point.pass_at_k).collect();
         for (found, expected) in pass.iter().zip([0.25, 4.0 / 9.0, 2.0 / 3.0]) {
@@ -198,13 +209,48 @@ mod tests {
     #[test]
     fn too_few_samples_name_the_question() {
         let mut draws = CounterDraws::new(1);
-        let error =
-            sample_curve(&graded(&["AbA", "bb"]), &[3], 10, &mut || draws.draw()).unwrap_err();
+        let error = sample_curve(
+            &Grader::default(),
+            &graded(&["AbA", "bb"]),
+            &[3],
+            10,
+            &mut || draws.draw(),
+        )
+        .unwrap_err();
         assert!(
             error
                 .to_string()
                 .starts_with("k = 3 was asked of 2 samples of question q/1"),
             "{error}"
+        );
+    }
+
+    /// Two wrong answers under two keys, "1/2" and "0.5 cm", are one and outvote the right answer.
+    #[test]
+    fn equal_answers_vote_together() {
+        let grader = Grader::default();
+        let row = |(sample, answer): (usize, &str)| Graded {
+            problem_id: "q".into(),
+            sample: sample as u32,
+            verdict: grader.grade(&format!("The answer is ${answer}$."), "8"),
+        };
+        let rows: Vec<Graded> = ["8", "1/2", "8", "0.5 cm", "\\frac{2}{4}"]
+            .into_iter()
+            .enumerate()
+            .map(row)
+            .collect();
+        assert_ne!(rows[1].verdict.key, rows[3].verdict.key);
+        let mut draws = CounterDraws::new(1);
+        let curve = sample_curve(&grader, &rows, &[4, 5], 10, &mut || draws.draw()).unwrap();
+        let majorities: Vec<f64> = curve
+            .points
+            .iter()
+            .map(|point| point.majority_at_k)
+            .collect();
+        assert_eq!(
+            majorities,
+            [1.0, 0.0],
+            "two each, 8 first; then three to two"
         );
     }
 }

@@ -190,7 +190,7 @@ fn mean_pass_at_k_averages_over_questions() {
     assert!(matches!(mean_pass_at_k(&[], 1), Err(Error::Empty { .. })));
 }
 
-fn vote(answer: Option<&str>, correct: bool) -> Vote<'_> {
+fn vote(answer: Option<usize>, correct: bool) -> Vote {
     Vote { answer, correct }
 }
 
@@ -198,12 +198,12 @@ fn vote(answer: Option<&str>, correct: bool) -> Vote<'_> {
 fn a_majority_is_the_most_frequent_parsed_answer_and_a_tie_goes_to_the_first_seen() {
     let votes = [
         vote(None, false),
-        vote(Some("7"), false),
-        vote(Some("8"), true),
+        vote(Some(7), false),
+        vote(Some(8), true),
         vote(None, false),
-        vote(Some("8"), true),
-        vote(Some("7"), false),
-        vote(Some("7"), false),
+        vote(Some(8), true),
+        vote(Some(7), false),
+        vote(Some(7), false),
     ];
     assert!(!majority_correct(&votes, 1).unwrap(), "nothing parsed");
     assert!(

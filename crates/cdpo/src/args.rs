@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use cdpo_train::Method;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::grade_options::GradeOptionArgs;
+
 /// Finds the critical tokens of wrong reasoning by contrastive estimation and trains them out (cDPO, Lin et al. 2025).
 ///
 /// stdout carries results (tables, paths), stderr messages and progress. Exit codes: 0 done, 1 failed, 2 a fault in the command
@@ -53,7 +55,7 @@ pub(crate) enum Command {
 
     /// Run a recipe as far as the graded samples, grade a file of responses, or explain how two answers compare.
     #[command(
-        after_help = "Examples:\n  cdpo grade recipes/tiny.toml\n  cdpo grade responses.jsonl        # rows with `response` and `gold`; verdicts on stdout;\n                                    # with `label` or `correct` (true, false): where they disagree\n  cdpo grade --explain '\\frac{1}{2}' 0.5"
+        after_help = "Examples:\n  cdpo grade recipes/tiny.toml\n  cdpo grade responses.jsonl        # rows with `response` and `gold` (or `answer`); verdicts on stdout, counts on stderr;\n                                    # with `label` or `correct` (true, false): where they disagree\n  cdpo grade responses.jsonl --extraction gsm8k_strict\n  cdpo grade --explain '\\frac{1}{2}' 0.5"
     )]
     Grade(GradeArgs),
 
@@ -198,6 +200,8 @@ pub(crate) struct GradeArgs {
     /// Show how two answers are read and how they compare.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "file")]
     pub(crate) explain: Vec<String>,
+    #[command(flatten)]
+    pub(crate) options: GradeOptionArgs,
     /// Change a key of the recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_data::jsonl;
-use cdpo_grade::Grader;
+use cdpo_grade::{GradeOptions, Grader};
 use cdpo_model::{Adapter, Model};
 use cdpo_train::Method;
 
@@ -171,23 +171,31 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 fn grade(args: &GradeArgs) -> anyhow::Result<()> {
     if let [a, b] = args.explain.as_slice() {
-        let explanation = Grader::default().explain(a, b);
+        let explanation = Grader::new(args.options.options()).explain(a, b);
         println!("{}", serde_json::to_string_pretty(&explanation)?);
         return Ok(());
     }
     let path = args.file.as_deref().unwrap_or(Path::new(""));
+    let options = args.options.options();
     if path.extension().is_some_and(|e| e == "toml") {
+        if options != GradeOptions::default() {
+            let hint = "a recipe's grading is set by --set grade.KEY=VALUE";
+            return Err(Usage(hint.into()).into());
+        }
         let recipe = recipe::read(path, &args.sets)?;
         return execute(recipe, &[(Step::Grade, stages::GRADED)], args.dry_run);
     }
     if !args.sets.is_empty() {
         return Err(Usage("--set changes a recipe; a file of responses takes none".into()).into());
     }
-    let graded = responses::grade(path, &Grader::default())?;
+    let graded = responses::grade(path, &options)?;
     for row in &graded {
         println!("{}", serde_json::to_string(row)?);
     }
-    for line in responses::disagreements(path, &graded) {
+    for line in responses::counts(&graded)
+        .into_iter()
+        .chain(responses::disagreements(path, &graded))
+    {
         talk::say(line);
     }
     Ok(())

@@ -8,6 +8,7 @@ mod builtin;
 mod command;
 mod demo;
 mod experiment;
+mod grade_options;
 mod interrupt;
 mod judge;
 mod lock;

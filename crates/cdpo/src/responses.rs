@@ -1,10 +1,10 @@
-//! Grading a file of responses that no recipe made: JSONL rows with `response` and `gold` in, verdicts out, compared
-//! with a label that the row may have.
+//! Grading a file of responses that no recipe made: JSONL rows with `response` and `gold` (or `answer`) in, verdicts out,
+//! counted by outcome and compared with a label that the row may have.
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use cdpo_grade::{Grader, Outcome, Verdict};
+use cdpo_grade::{Extraction, GradeOptions, Grader, Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +12,8 @@ use serde_json::Value;
 #[derive(Debug, Deserialize)]
 struct Row {
     response: String,
-    gold: String,
+    gold: Option<String>,
+    answer: Option<String>,
     label: Option<Value>,
     correct: Option<Value>,
 }
@@ -35,6 +36,9 @@ pub(crate) struct Graded {
     /// Whether the verdict says what the label says; a response that is not parsed is not correct.
     #[serde(skip_serializing_if = "Option::is_none")]
     agrees: Option<bool>,
+    /// The outcomes under the strict and the flexible filter of lm-evaluation-harness, where both can apply.
+    #[serde(skip)]
+    filters: Option<[Outcome; 2]>,
     #[serde(skip)]
     line: usize,
     #[serde(skip)]
@@ -42,7 +46,15 @@ pub(crate) struct Graded {
 }
 
 /// Grades every row, in order.
-pub(crate) fn grade(path: &Path, grader: &Grader) -> anyhow::Result<Vec<Graded>> {
+pub(crate) fn grade(path: &Path, options: &GradeOptions) -> anyhow::Result<Vec<Graded>> {
+    let by = |extraction| {
+        Grader::new(GradeOptions {
+            extraction,
+            ..options.clone()
+        })
+    };
+    let grader = by(options.extraction);
+    let filters = [Extraction::Gsm8kStrict, Extraction::Gsm8kFlexible].map(by);
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     let mut graded = Vec::new();
@@ -52,22 +64,60 @@ pub(crate) fn grade(path: &Path, grader: &Grader) -> anyhow::Result<Vec<Graded>>
         }
         let row: Row = serde_json::from_str(line).with_context(|| {
             format!(
-                "{}:{}: an object with the texts `response` and `gold` is expected",
+                "{}:{}: an object with the texts `response` and `gold` (or `answer`) is expected",
                 path.display(),
                 i + 1
             )
         })?;
-        let verdict = grader.grade(&row.response, &row.gold);
-        let label = row.judged();
+        let judged = row.judged();
+        let gold = row.gold.or(row.answer).with_context(|| {
+            format!(
+                "{}:{}: the column `gold` (or `answer`) is missing",
+                path.display(),
+                i + 1
+            )
+        })?;
+        let verdict = grader.grade(&row.response, &gold);
+        let label = judged;
+        let numeric = |key: String| key.parse::<f64>().is_ok();
+        let applies = filters[0]
+            .key(gold.rsplit("####").next().unwrap_or_default())
+            .is_some_and(numeric);
         graded.push(Graded {
+            filters: applies
+                .then(|| [0, 1].map(|i: usize| filters[i].grade(&row.response, &gold).outcome)),
             agrees: label.map(|label| label == (verdict.outcome == Outcome::Correct)),
             label,
             line: i + 1,
-            gold: row.gold,
+            gold,
             verdict,
         });
     }
     Ok(graded)
+}
+
+/// A line with the rows by outcome; and, where every gold answer is a number, as GSM8K's are, one by each of the two filters
+/// of lm-evaluation-harness.
+pub(crate) fn counts(graded: &[Graded]) -> Vec<String> {
+    let line = |name: &str, outcomes: &[Outcome]| {
+        let count = |outcome| outcomes.iter().filter(|o| **o == outcome).count();
+        format!(
+            "{name}: {} correct, {} wrong, {} unparsed",
+            count(Outcome::Correct),
+            count(Outcome::Wrong),
+            count(Outcome::Unparsed)
+        )
+    };
+    let outcomes: Vec<Outcome> = graded.iter().map(|row| row.verdict.outcome).collect();
+    let mut lines = vec![line("graded", &outcomes)];
+    let filters: Option<Vec<[Outcome; 2]>> = graded.iter().map(|row| row.filters).collect();
+    if let Some(filters) = filters.filter(|filters| !filters.is_empty()) {
+        for (i, name) in ["strict filter", "flexible filter"].into_iter().enumerate() {
+            let outcomes: Vec<Outcome> = filters.iter().map(|both| both[i]).collect();
+            lines.push(line(name, &outcomes));
+        }
+    }
+    lines
 }
 
 /// A line for each row whose label differs from its verdict, and one with the counts; none where no row has a label.

@@ -1,5 +1,6 @@
 //! The stages: for each, what it depends on, and its work.
 
+mod conventions;
 mod eval;
 mod finetune;
 mod generate;

@@ -253,7 +253,31 @@ fn answers_are_graded_and_explained_without_a_recipe() {
         .map(|l| l.contains("\"correct\""))
         .collect();
     assert_eq!(outcomes, [true, false]);
-    assert!(!graded.stderr.contains("agree"), "no label, no comparison");
+    assert_eq!(
+        graded.stderr.lines().collect::<Vec<_>>(),
+        [
+            "graded: 1 correct, 1 wrong, 0 unparsed",
+            "strict filter: 1 correct, 0 wrong, 1 unparsed",
+            "flexible filter: 1 correct, 1 wrong, 0 unparsed",
+        ],
+        "no label, no comparison"
+    );
+    let strict = place
+        .cdpo(&["grade", "responses.jsonl", "--extraction", "gsm8k_strict"])
+        .succeeded();
+    assert!(
+        strict
+            .stderr
+            .starts_with("graded: 1 correct, 0 wrong, 1 unparsed"),
+        "{strict:#?}"
+    );
+    place
+        .cdpo(&["grade", "responses.jsonl", "--extraction", "loose"])
+        .failed(2, &["loose", "gsm8k_flexible"]);
+    let answers = "{\"response\":\"#### 4\",\"answer\":\"She has 4.\\n#### 4\"}\n";
+    std::fs::write(place.dir.join("answers.jsonl"), answers).unwrap();
+    let graded = place.cdpo(&["grade", "answers.jsonl"]).succeeded();
+    assert!(graded.stderr.contains("1 correct, 0 wrong"), "{graded:#?}");
     std::fs::write(place.dir.join("bad.jsonl"), "{\"response\":\"x\"}\n").unwrap();
     place
         .cdpo(&["grade", "bad.jsonl"])
@@ -265,6 +289,13 @@ fn answers_are_graded_and_explained_without_a_recipe() {
         explained.stdout.contains("\"equal\": true"),
         "{explained:#?}"
     );
+    for (flags, equal) in [(&[][..], false), (&["--percent-rule"][..], true)] {
+        let explained = place
+            .cdpo(&[&["grade", "--explain", "50%", "0.5"], flags].concat())
+            .succeeded();
+        let expected = format!("\"equal\": {equal}");
+        assert!(explained.stdout.contains(&expected), "{explained:#?}");
+    }
 }
 
 #[test]
@@ -281,7 +312,7 @@ fn a_label_that_differs_from_the_verdict_is_shown_with_its_line() {
     let graded = place.cdpo(&["grade", "labelled.jsonl"]).succeeded();
     let told: Vec<&str> = graded.stderr.lines().collect();
     assert_eq!(
-        told,
+        told[3..],
         [
             r#"labelled.jsonl:2: labelled wrong, graded correct: "4" against "4""#,
             r#"labelled.jsonl:4: labelled correct, graded wrong: "5" against "4""#,

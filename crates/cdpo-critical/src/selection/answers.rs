@@ -1,6 +1,7 @@
-//! Answers of one question by frequency: samples with their canonical keys in; groups, most frequent first, out.
+//! Answers of one question by frequency: samples with their verdicts in; groups, most frequent first, out.
 
 use cdpo_data::Trajectory;
+use cdpo_grade::{Grader, Verdict};
 use cdpo_model::Key;
 
 use super::{SeenOnce, SelectionSettings};
@@ -8,7 +9,7 @@ use super::{SeenOnce, SelectionSettings};
 /// The samples of one question that gave the same answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnswerGroup<'a> {
-    /// The grader's canonical key.
+    /// The canonical key of its first sample's answer.
     pub key: &'a str,
     /// Its samples, in sample order; never empty.
     pub samples: Vec<&'a Trajectory>,
@@ -21,12 +22,21 @@ impl<'a> AnswerGroup<'a> {
     }
 }
 
-/// Groups samples, given in sample order with their canonical keys, by key: most frequent first, ties in the order first seen.
-pub fn group<'a>(samples: &[(&'a str, &'a Trajectory)]) -> Vec<AnswerGroup<'a>> {
+/// Groups samples, given in sample order with their verdicts, as [`Grader::group_verdicts`] does: most frequent first, ties in
+/// the order first seen. A sample without a parsed answer is in no group.
+pub fn group<'a>(
+    grader: &Grader,
+    samples: &[(&'a Verdict, &'a Trajectory)],
+) -> Vec<AnswerGroup<'a>> {
+    let placed = grader.group_verdicts(samples.iter().map(|(verdict, _)| *verdict));
     let mut groups: Vec<AnswerGroup<'a>> = Vec::new();
-    for &(key, trajectory) in samples {
-        match groups.iter_mut().find(|group| group.key == key) {
+    for (&(verdict, trajectory), place) in samples.iter().zip(placed) {
+        let (Some(place), Some(key)) = (place, verdict.key.as_deref()) else {
+            continue;
+        };
+        match groups.get_mut(place) {
             Some(group) => group.samples.push(trajectory),
+            // Groups are numbered by first appearance.
             None => groups.push(AnswerGroup {
                 key,
                 samples: vec![trajectory],
@@ -83,19 +93,38 @@ mod tests {
         (0..n as u32).map(trajectory).collect()
     }
 
+    fn wrong(answer: &str) -> Verdict {
+        Grader::default().grade(&format!("The answer is ${answer}$."), "no such answer")
+    }
+
     /// Keys chosen among samples that answer with one letter each.
     fn chosen(answers: &str, settings: &SelectionSettings) -> String {
         let trajectories = trajectories(answers.len());
-        let samples: Vec<(&str, &Trajectory)> = trajectories
-            .iter()
-            .enumerate()
-            .map(|(i, trajectory)| (&answers[i..=i], trajectory))
-            .collect();
-        let groups = group(&samples);
+        let verdicts: Vec<Verdict> = answers.chars().map(|c| wrong(&c.to_string())).collect();
+        let samples: Vec<(&Verdict, &Trajectory)> = verdicts.iter().zip(&trajectories).collect();
+        let groups = group(&Grader::default(), &samples);
         most_frequent_until(&groups, settings)
             .iter()
             .map(|group| group.key)
             .collect()
+    }
+
+    /// Three spellings with two keys between them, of one value: together they outnumber an answer that is spelt one way.
+    #[test]
+    fn equal_answers_count_as_one_whatever_their_keys() {
+        let answers = ["7", "1/2", "0.5 cm", "7", "\\frac{2}{4}", "3"];
+        let verdicts = answers.map(wrong);
+        assert_ne!(verdicts[1].key, verdicts[2].key);
+        let trajectories = trajectories(answers.len());
+        let samples: Vec<(&Verdict, &Trajectory)> = verdicts.iter().zip(&trajectories).collect();
+        let found: Vec<(&str, Vec<u32>)> = group(&Grader::default(), &samples)
+            .into_iter()
+            .map(|group| (group.key, group.samples.iter().map(|s| s.sample).collect()))
+            .collect();
+        assert_eq!(
+            found,
+            [("1/2", vec![1, 2, 4]), ("7", vec![0, 3]), ("3", vec![5])]
+        );
     }
 
     fn released_code() -> SelectionSettings {

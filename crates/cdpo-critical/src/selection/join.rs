@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cdpo_data::{Graded, Problem, Trajectory};
-use cdpo_grade::Outcome;
+use cdpo_grade::{Outcome, Verdict};
 
 use super::counts::SkipReason;
 use crate::error::{Error, Result};
 
-/// One question's samples by outcome, each with its canonical answer key, in sample order.
+/// One question's samples by outcome, each with its verdict, in sample order.
 #[derive(Debug, Default)]
 pub(super) struct Samples<'a> {
-    pub(super) correct: Vec<(&'a str, &'a Trajectory)>,
-    pub(super) wrong: Vec<(&'a str, &'a Trajectory)>,
+    pub(super) correct: Vec<(&'a Verdict, &'a Trajectory)>,
+    pub(super) wrong: Vec<(&'a Verdict, &'a Trajectory)>,
     pub(super) unparsed: usize,
 }
 
@@ -101,15 +101,14 @@ pub(super) fn join<'a>(
                     continue;
                 }
             };
-            let key = graded.verdict.key.as_deref();
-            list.push((
-                key.ok_or_else(|| Error::NoKey {
+            if graded.verdict.key.is_none() {
+                return Err(Error::NoKey {
                     problem_id: problem.id.clone(),
                     sample,
                     outcome,
-                })?,
-                trajectory,
-            ));
+                });
+            }
+            list.push((&graded.verdict, trajectory));
         }
         joined.push((problem, samples));
     }

@@ -5,6 +5,7 @@ use num_traits::{Signed, Zero};
 use crate::eval::double::Double;
 use crate::eval::scalar::constant;
 use crate::eval::zero::is_zero;
+use crate::form::atom::Atom;
 use crate::form::sum::Sum;
 use crate::form::unit::Measure;
 use crate::form::value::Quantity;
@@ -30,7 +31,7 @@ pub(super) fn same_sum(a: &Sum, b: &Sum) -> bool {
 /// Whether two quantities are equal.
 pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
     if let (Some(m), Some(n)) = (a.measure, b.measure)
-        && m != n
+        && !m.agrees(n)
     {
         return false;
     }
@@ -38,6 +39,9 @@ pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
         return false;
     }
     if same_value(a, b, options) {
+        return true;
+    }
+    if of_letter(a, b) || of_letter(b, a) {
         return true;
     }
     let percent = |q: &Quantity| q.measure.is_some_and(Measure::is_percent);
@@ -49,6 +53,15 @@ pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
         };
         same_value(&scaled(a), b, options) || same_value(a, &scaled(b), options)
     }
+}
+
+/// Whether `b` is `a` with its unit read as a variable: `5m` beside `5\text{ m}`.
+fn of_letter(a: &Quantity, b: &Quantity) -> bool {
+    let (Some((letter, power)), None) = (a.measure.and_then(Measure::letter), b.measure) else {
+        return false;
+    };
+    let letters = Sum::power_of_atom(Atom::Symbol(letter.into()), integer(i64::from(power)));
+    a.sum.mul(&letters).is_ok_and(|spelt| spelt == b.sum)
 }
 
 fn same_value(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {

@@ -81,14 +81,16 @@ pub(super) fn answer_is<'a>(
     is_formula: &dyn Fn(&str) -> bool,
 ) -> Option<Extracted<'a>> {
     let text = &response[body.clone()];
-    ["nswer", "éponse", "答案"].iter().find_map(|word| {
-        text.rmatch_indices(word)
-            .take(MAX_MARKS)
-            .find_map(|(at, _)| {
-                let tail = announcement(&text[at + word.len()..])?;
-                sentence(response, body.end - tail.len()..body.end, is_formula)
-            })
-    })
+    ["nswer", "NSWER", "éponse", "答案"]
+        .iter()
+        .find_map(|word| {
+            text.rmatch_indices(word)
+                .take(MAX_MARKS)
+                .find_map(|(at, _)| {
+                    let tail = announcement(&text[at + word.len()..])?;
+                    sentence(response, body.end - tail.len()..body.end, is_formula)
+                })
+        })
 }
 
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -132,6 +134,16 @@ const HEDGES: [&str; 7] = [
     "just ",
 ];
 
+/// What takes the rest of a sentence away from its answer.
+const ASIDES: [&str; 6] = [
+    ", not ",
+    " (not ",
+    " because ",
+    ", because ",
+    " since ",
+    ", since ",
+];
+
 /// The answer at the head of a sentence: its first formula, else the words themselves if they read as an answer, else
 /// their first number.
 fn sentence<'a>(
@@ -141,6 +153,17 @@ fn sentence<'a>(
 ) -> Option<Extracted<'a>> {
     let text = &response[range.start..super::clip(response, range.clone(), MAX_SENTENCE)];
     let end = range.start + prose::sentence_len(text);
+    let end = ASIDES
+        .iter()
+        .filter_map(|aside| response[range.start..end].find(aside))
+        .filter(|at| {
+            response[range.start..range.start + at]
+                .matches('$')
+                .count()
+                .is_multiple_of(2)
+        })
+        .min()
+        .map_or(end, |at| range.start + at);
     // "Final answer: the volume is 120": the answer stands behind the last verb.
     let mut start = match prose::last_verb(&response[range.start..end]) {
         Some(at) if prose::words(&response[range.start..range.start + at]) > 0 => range.start + at,
@@ -162,11 +185,12 @@ fn sentence<'a>(
             ..found
         });
     }
-    let region = response[start..end].trim_end_matches(['.', '*', '"', ' ', '\n']);
+    let region = response[start..end].trim_end_matches(['.', '*', '"', ' ', '\n', '?']);
     let digits = region.contains(|c: char| c.is_ascii_digit());
     let bare = digits && !region.contains(['\\', '^']) && region.contains(char::is_alphabetic);
     if (prose::is_prose(region) || (bare && !is_formula(region)))
         && let Some(found) = prose::first_number(response, start..start + region.len())
+        && !prose::is_qualified(region, found.span.start - start..found.span.end - start)
     {
         return Some(Extracted {
             rule: Rule::AnswerIs,

@@ -44,11 +44,23 @@ fn first_from(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
                 letter(text[..at].chars().next_back()) || letter(text[at + 1..].chars().next());
             let before = text[..at].trim_end_matches([' ', '(', '*', '"']);
             let denied = DENIALS.iter().any(|word| before.ends_with(word));
-            // "I" is a pronoun before a word.
-            let pronoun = text[at..].starts_with("I ");
+            // "I" is a pronoun before a word, and "A" an article before a noun.
+            let pronoun = text[at..].starts_with("I ") || is_article(&text[at..]);
             let span = range.start + at..range.start + at + 1;
             (!glued && !denied && !pronoun)
                 .then(|| Extracted::slice(response, span, Rule::Choice))
                 .flatten()
         })
+}
+
+/// Whether a text begins with "A" and a word that may be a noun.
+fn is_article(text: &str) -> bool {
+    let verbs = [
+        "is", "because", "as", "since", "and", "or", "not", "for", "it", "with", "would", "will",
+    ];
+    text.strip_prefix("A ").is_some_and(|rest| {
+        let word = rest.split(|c: char| !c.is_alphabetic()).next();
+        rest.starts_with(|c: char| c.is_lowercase())
+            && word.is_none_or(|word| !verbs.contains(&word))
+    })
 }

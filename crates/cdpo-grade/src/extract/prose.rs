@@ -93,10 +93,64 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
             if end < body.end && bytes[end] == b'%' {
                 end += 1;
             }
+            end += magnitude_len(&response[end..body.end]);
             return Some(start..end);
         }
         None
     })
+}
+
+/// Words before a number that say another thing than the number.
+const QUALIFIERS: [&str; 17] = [
+    "not", "isn't", "between", "less", "greater", "more", "fewer", "twice", "double", "half",
+    "negative", "minus", "none", "log", "ln", "sqrt", "root",
+];
+
+/// Words between two numbers of which the second says nothing of the first.
+const APART: [&str; 16] = [
+    "of", "in", "out", "for", "with", "per", "at", "on", "from", "after", "when", "which", "as",
+    "by", "so", "if",
+];
+
+/// Whether the words around a number make another one of it: "twice 5", "5 squared", "8 hours and 30 minutes".
+pub(super) fn is_qualified(sentence: &str, number: Range<usize>) -> bool {
+    let (before, after) = (
+        sentence[..number.start].to_lowercase(),
+        &sentence[number.end..],
+    );
+    let signs = |c: char| matches!(c, '<' | '>' | '≤' | '≥' | '±' | '√' | '^');
+    let mut words = before.split(|c: char| c.is_whitespace() || c == ',');
+    if before.contains(signs) || words.any(|word| QUALIFIERS.contains(&word)) {
+        return true;
+    }
+    if crate::syntax::unit::alters(after.trim()) {
+        return true;
+    }
+    // Another number behind a few words that do not part the two.
+    let Some(next) = after.find(|c: char| c.is_ascii_digit()) else {
+        return false;
+    };
+    let between = &after[..next];
+    let words: Vec<&str> = between.split_whitespace().collect();
+    !words.is_empty()
+        && words.len() <= 3
+        && between.starts_with(' ')
+        && !between.contains(|c: char| !(c.is_alphanumeric() || c == ' ' || c == '/' || c == '.'))
+        && !words.iter().any(|word| APART.contains(word))
+}
+
+/// The length of the word that makes millions of a number, with the blank before it.
+fn magnitude_len(rest: &str) -> usize {
+    let Some(word) = rest.strip_prefix(' ') else {
+        return 0;
+    };
+    ["hundred", "thousand", "million", "billion", "trillion"]
+        .into_iter()
+        .find(|name| {
+            word.strip_prefix(name)
+                .is_some_and(|after| !after.starts_with(char::is_alphanumeric))
+        })
+        .map_or(0, |name| name.len() + 1)
 }
 
 /// Where the text after the last " is ", " are " or " = " outside formulas begins.
@@ -163,7 +217,12 @@ pub(super) fn is_prose(text: &str) -> bool {
     words(text) >= 2
 }
 
-/// The number of words: runs of three letters or more that are no commands and no names of environments.
+/// Words of two letters that no formula has.
+const SHORT: [&str; 12] = [
+    "is", "it", "so", "we", "he", "of", "to", "be", "as", "my", "an", "if",
+];
+
+/// The number of words: runs of three letters or more that are no commands and no names of environments, and some of two.
 pub(super) fn words(text: &str) -> usize {
     let mut words = 0;
     let mut rest = text;
@@ -178,7 +237,7 @@ pub(super) fn words(text: &str) -> usize {
         if command && matches!(word, "begin" | "end") {
             // The name of the environment.
             rest = rest.trim_start_matches(|c: char| c == '{' || c.is_alphabetic());
-        } else if !command && len >= 3 {
+        } else if !command && (len >= 3 || SHORT.contains(&word.to_ascii_lowercase().as_str())) {
             words += 1;
         }
     }

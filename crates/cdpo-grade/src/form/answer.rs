@@ -142,7 +142,7 @@ pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
             Value::Based(digits, base) => Value::Based(format!("-{digits}"), base),
             other => other,
         },
-        Expr::Text(text) => Value::Text(super::text::normal(text)),
+        Expr::Text(text) => super::text::value(text),
         Expr::Constant(Constant::Reals) => Value::Region(Region::all()),
         Expr::Constant(Constant::Empty) => Value::Set(Vec::new()),
         Expr::Fence(open, items, close) => {
@@ -157,12 +157,14 @@ pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
             Value::Tuple(*open, items, *close)
         }
         Expr::Set(_) | Expr::List(_) => value(expr)?,
-        Expr::Union(a, b) => Value::Region(region(a, flip)?.union(&region(b, flip)?)),
-        Expr::Intersection(a, b) => Value::Region(
-            region(a, flip)?
-                .intersection(&region(b, flip)?)
-                .ok_or(Fault::OfOtherKind)?,
-        ),
+        Expr::Union(a, b) => {
+            let (a, b) = regions(a, b, flip)?;
+            Value::Region(a.union(&b))
+        }
+        Expr::Intersection(a, b) => {
+            let (a, b) = regions(a, b, flip)?;
+            Value::Region(a.intersection(&b).ok_or(Fault::OfOtherKind)?)
+        }
         Expr::Without(a, b) => {
             let outside = region(b, flip)?.complement().ok_or(Fault::OfOtherKind)?;
             Value::Region(
@@ -237,6 +239,15 @@ pub(crate) fn as_region(value: &Value) -> Option<Region> {
 
 fn region(expr: &Expr, flip: bool) -> Result<Region, Fault> {
     as_region(&value_with(expr, flip)?).ok_or(Fault::OfOtherKind)
+}
+
+/// Two regions, of one variable if both name one.
+fn regions(a: &Expr, b: &Expr, flip: bool) -> Result<(Region, Region), Fault> {
+    let (a, b) = (region(a, flip)?, region(b, flip)?);
+    match (&a.variable, &b.variable) {
+        (Some(x), Some(y)) if x != y => Err(Fault::OfOtherKind),
+        _ => Ok((a, b)),
+    }
 }
 
 fn relation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Value, Fault> {

@@ -1,7 +1,22 @@
 //! Answers compared as text.
 
+use super::region::Region;
+use super::value::Value;
+
+/// What words say: all real numbers, or themselves.
+pub(crate) fn value(words: &str) -> Value {
+    let text = normal(words);
+    let noun = text.strip_prefix("the set of ").unwrap_or(&text);
+    match noun {
+        "all real numbers" | "all reals" | "all real" | "all real values" | "real numbers" => {
+            Value::Region(Region::all())
+        }
+        _ => Value::Text(text),
+    }
+}
+
 /// Words in lower case with single blanks and without the brackets, quotes and full stops around them.
-pub(crate) fn normal(words: &str) -> String {
+fn normal(words: &str) -> String {
     let outer = |c: char| {
         c.is_whitespace()
             || matches!(

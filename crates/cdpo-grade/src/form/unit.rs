@@ -57,7 +57,56 @@ const UNITS: &[(&str, &[&str])] = &[
     ("week", &["week", "weeks"]),
     ("month", &["month", "months"]),
     ("year", &["year", "years"]),
-    ("mph", &["mph"]),
+    (
+        "celsius",
+        &["celsius", "degree celsius", "degrees celsius", "°c"],
+    ),
+    (
+        "fahrenheit",
+        &[
+            "fahrenheit",
+            "degree fahrenheit",
+            "degrees fahrenheit",
+            "°f",
+        ],
+    ),
+    (
+        "mph",
+        &[
+            "mph",
+            "mi/h",
+            "mi/hr",
+            "mile per hour",
+            "miles per hour",
+            "miles/hour",
+        ],
+    ),
+    (
+        "km/h",
+        &[
+            "km/h",
+            "km/hr",
+            "kph",
+            "kmh",
+            "kilometer per hour",
+            "kilometers per hour",
+            "kilometres per hour",
+        ],
+    ),
+    (
+        "m/s",
+        &[
+            "m/s",
+            "m/sec",
+            "meter per second",
+            "meters per second",
+            "metres per second",
+        ],
+    ),
+    (
+        "ft/s",
+        &["ft/s", "ft/sec", "foot per second", "feet per second"],
+    ),
     ("liter", &["l", "liter", "liters", "litre", "litres"]),
     ("ml", &["ml", "milliliter", "milliliters"]),
     ("gallon", &["gallon", "gallons"]),
@@ -70,6 +119,27 @@ impl Measure {
         unit: "degree",
         power: 1,
     };
+
+    /// Whether two quantities of these measures can be equal: of one measure, or of degrees and degrees of some kind.
+    pub(crate) fn agrees(self, other: Measure) -> bool {
+        let of_degrees = |m: Measure| matches!(m.unit, "celsius" | "fahrenheit");
+        self == other
+            || (self == Self::DEGREE && of_degrees(other))
+            || (other == Self::DEGREE && of_degrees(self))
+    }
+
+    /// The letter that a unit is written with, and its power: a bare `5m` may be a quantity or a product.
+    pub(crate) fn letter(self) -> Option<(&'static str, u8)> {
+        let letter = match self.unit {
+            "m" => "m",
+            "g" => "g",
+            "second" => "s",
+            "hour" => "h",
+            "liter" => "L",
+            _ => return None,
+        };
+        Some((letter, self.power))
+    }
 
     pub(crate) fn is_percent(self) -> bool {
         self.unit == "%"

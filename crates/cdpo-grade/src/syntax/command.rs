@@ -59,6 +59,15 @@ pub(super) fn is_layout(name: &str) -> bool {
             | "pmb"
             | "textsf"
             | "nonumber"
+            | "underline"
+    )
+}
+
+/// Commands that set a colour or leave room, as their argument says; a text reads the same without both.
+pub(super) fn takes_setting(name: &str) -> bool {
+    matches!(
+        name,
+        "color" | "textcolor" | "hspace" | "vspace" | "phantom" | "hphantom" | "vphantom"
     )
 }
 
@@ -191,7 +200,6 @@ const KNOWN: &[&str] = &[
     "times",
     "to",
     "triangle",
-    "underline",
     "varepsilon",
     "varnothing",
     "varphi",

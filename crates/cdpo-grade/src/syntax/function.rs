@@ -77,7 +77,7 @@ pub(super) fn command(input: &mut Input<'_>) -> Parsed<Expr> {
         }
         "lfloor" | "lceil" | "lvert" | "vert" | "langle" => fence::command_fence(input, name),
         "begin" => environment(input),
-        "overline" | "bar" | "hat" | "widehat" | "vec" | "overrightarrow" | "underline" => {
+        "overline" | "bar" | "hat" | "widehat" | "vec" | "overrightarrow" => {
             let inner = accented(input)?;
             symbol::dressed(input, format!("\\{name}{{{inner}}}"))
         }
@@ -241,15 +241,17 @@ fn text(input: &mut Input<'_>, name: &str) -> Parsed<Expr> {
         input.input = before;
         return fail();
     }
+    // "5 students": a quantity as text.
+    let quantity = content.starts_with(|c: char| c.is_ascii_digit());
     let mathematical = content
         .split(|c: char| !c.is_alphabetic())
         .all(|run| run.chars().count() <= 1)
         || content.contains(['\\', '=', '+', '_', '^']);
-    if mathematical {
+    if mathematical || quantity {
         let reading: Reading = input.state.reading;
         if let Ok(cleaned) = surface::clean(content) {
             let mut inner = super::input::start(&cleaned, reading);
-            inner.state.fences = 1;
+            inner.state.fences = usize::from(!quantity);
             let parsed = deeper(input, |_| super::list::answer(&mut inner));
             if let Ok(expr) = parsed {
                 return match expr {

@@ -34,7 +34,9 @@ enum Separator {
 pub(super) fn list(input: &mut Input<'_>) -> Parsed<Expr> {
     let mut groups = vec![vec![item(input)?]];
     let mut count = 1;
-    while let Some(separator) = separator(input) {
+    let mut alternatives = true;
+    while let Some((separator, or)) = separator(input) {
+        alternatives &= or;
         let Some(next) = attempt(input, item) else {
             if input.state.refusal.is_some() || !at_end(input) {
                 return fail();
@@ -53,6 +55,14 @@ pub(super) fn list(input: &mut Input<'_>) -> Parsed<Expr> {
     }
     if count == 1 {
         return Ok(groups.remove(0).remove(0));
+    }
+    // x > 1 or x < 2: the one region or the other.
+    if alternatives && groups.iter().all(|group| group.iter().all(compares)) {
+        let mut regions = groups.into_iter().flatten();
+        let first = regions.next().map_or_else(fail, Ok)?;
+        return Ok(regions.fold(first, |all, next| {
+            Expr::Union(Box::new(all), Box::new(next))
+        }));
     }
     // Two levels only where each group assigns the same number of names: p = 1, q = 2; p = 3, q = 4.
     let len = groups[0].len();
@@ -75,6 +85,20 @@ fn assigns(item: &Expr) -> bool {
     matches!(item, Expr::Relation(_, chain) if chain[0].0 == Relation::Equal)
 }
 
+fn compares(item: &Expr) -> bool {
+    let compares = |relation: &Relation| {
+        matches!(
+            relation,
+            Relation::Less
+                | Relation::AtMost
+                | Relation::Greater
+                | Relation::AtLeast
+                | Relation::Unequal
+        )
+    };
+    matches!(item, Expr::Relation(_, chain) if chain.iter().all(|(relation, _)| compares(relation)))
+}
+
 fn at_end(input: &Input<'_>) -> bool {
     matches!(peek(input), None | Some('}' | ')' | ']'))
 }
@@ -84,18 +108,23 @@ pub(super) fn item(input: &mut Input<'_>) -> Parsed<Expr> {
     deeper(input, relation)
 }
 
-fn separator(input: &mut Input<'_>) -> Option<Separator> {
+/// What parts two items, and whether it says "or".
+fn separator(input: &mut Input<'_>) -> Option<(Separator, bool)> {
     let mut found = None;
+    let mut alternative = false;
     loop {
         let next = if take(input, ",") || take(input, "\\\\") {
             Separator::Comma
-        } else if take(input, ";")
-            || take_any(input, &["lor", "vee", "land", "wedge"]).is_some()
-            || conjunction(input)
-        {
+        } else if take(input, ";") || take_any(input, &["land", "wedge"]).is_some() {
+            Separator::Strong
+        } else if take_any(input, &["lor", "vee"]).is_some() {
+            alternative = true;
+            Separator::Strong
+        } else if let Some(or) = conjunction(input) {
+            alternative |= or;
             Separator::Strong
         } else {
-            return found;
+            return found.map(|found| (found, alternative));
         };
         // ", and" separates the items of one list.
         found = Some(if found == Some(Separator::Comma) {
@@ -106,8 +135,8 @@ fn separator(input: &mut Input<'_>) -> Option<Separator> {
     }
 }
 
-/// Takes "and" or "or", bare or as text.
-fn conjunction(input: &mut Input<'_>) -> bool {
+/// Takes "and" or "or", bare or as text, and says whether it was "or".
+fn conjunction(input: &mut Input<'_>) -> Option<bool> {
     attempt(input, |input| {
         if let Some("text" | "mathrm" | "mbox" | "textbf" | "textit" | "textnormal" | "textrm") =
             peek_command(input)
@@ -115,21 +144,17 @@ fn conjunction(input: &mut Input<'_>) -> bool {
             let name = peek_command(input).unwrap_or_default();
             super::input::take_command(input, name);
             let content = super::group::braced(input)?;
-            return if unit::conjunction(content).is_some() {
-                Ok(())
-            } else {
-                fail()
-            };
+            return unit::conjunction(content)
+                .map_or_else(fail, |word| Ok(word.to_lowercase().ends_with("or")));
         }
         blanks(input);
         if !is_conjunction(input) {
             return fail();
         }
-        let len = if input.input.starts_with("and") { 3 } else { 2 };
-        input.input = &input.input[len..];
-        Ok(())
+        let or = input.input.starts_with("or");
+        input.input = &input.input[if or { 2 } else { 3 }..];
+        Ok(or)
     })
-    .is_some()
 }
 
 /// Whether "and" or "or" comes next: as a word, or glued to what is plainly no word.

@@ -40,7 +40,12 @@ pub(super) fn number(input: &mut Input<'_>) -> Parsed<Expr> {
         attempt(input, digits)
             .unwrap_or("")
             .clone_into(&mut fraction);
-        repeating = attempt(input, overlined);
+        repeating = attempt(input, overlined).or_else(|| attempt(input, bracketed));
+        if repeating.is_none() && attempt(input, dots).is_some() {
+            repeating = period(&fraction).map(str::to_owned);
+            let lead = fraction.len() - repeating.as_ref().map_or(0, String::len);
+            fraction.truncate(lead);
+        }
         has_point = !fraction.is_empty() || repeating.is_some();
         if !has_point && (whole.is_empty() || rest.starts_with(',')) {
             input.input = rest;
@@ -135,6 +140,51 @@ fn overlined(input: &mut Input<'_>) -> Parsed<String> {
     } else {
         Ok(period.to_owned())
     }
+}
+
+/// The period of a repeating decimal: `(3)`, as in 0.1(6).
+fn bracketed(input: &mut Input<'_>) -> Parsed<String> {
+    let Some(rest) = input.input.strip_prefix('(') else {
+        return fail();
+    };
+    input.input = rest;
+    let period = digits(input)?;
+    let Some(rest) = input.input.strip_prefix(')') else {
+        return fail();
+    };
+    input.input = rest;
+    if period.len() as u64 > MAX_BITS / 8 {
+        fail()
+    } else {
+        Ok(period.to_owned())
+    }
+}
+
+/// Dots behind a decimal that goes on.
+fn dots(input: &mut Input<'_>) -> Parsed<()> {
+    if let Some(rest) = input.input.strip_prefix("...") {
+        input.input = rest;
+        return Ok(());
+    }
+    match peek_command(input) {
+        Some(name @ ("ldots" | "dots" | "cdots" | "dotsc")) => {
+            take_command(input, name);
+            Ok(())
+        }
+        _ => fail(),
+    }
+}
+
+/// The digits that repeat at the end of a decimal that goes on: one digit three times, or all of them twice.
+fn period(fraction: &str) -> Option<&str> {
+    let last = fraction.chars().next_back()?;
+    if fraction.len() - fraction.trim_end_matches(last).len() >= 3 {
+        return Some(&fraction[fraction.len() - 1..]);
+    }
+    (2..=fraction.len() / 2)
+        .filter(|len| fraction.len().is_multiple_of(*len))
+        .map(|len| &fraction[..len])
+        .find(|period| fraction.replace(*period, "").is_empty())
 }
 
 /// The exponent of `1.5e-7`.

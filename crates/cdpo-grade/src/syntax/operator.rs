@@ -70,12 +70,16 @@ fn term(input: &mut Input<'_>) -> Parsed<Expr> {
             };
             continue;
         }
-        // A fraction in brackets is a factor, not part of a mixed number.
-        let bare = matches!(peek(input), Some(c) if c == '\\' || c.is_ascii_digit());
-        match attempt(input, |input| implicit(input, &product)) {
-            Some(next) if bare && numeral::is_mixed(&product, &next) => {
-                product = Expr::Mixed(Box::new(product), Box::new(next));
+        if let Some(fraction) = attempt(input, |input| fraction_part(input, &product)) {
+            if is_raised(input) {
+                // Of the whole number, or of its fraction alone.
+                return fail();
             }
+            let mixed = Expr::Mixed(Box::new(product), Box::new(fraction));
+            product = postfix(input, mixed)?;
+            continue;
+        }
+        match attempt(input, |input| implicit(input, &product)) {
             Some(next) => {
                 link(input)?;
                 product = Expr::Mul(Box::new(product), Box::new(next));
@@ -125,31 +129,65 @@ pub(super) fn signed_factor(input: &mut Input<'_>) -> Parsed<Expr> {
     factor(input)
 }
 
+/// The fraction of a mixed number, right behind its whole number and not in brackets: `\frac{1}{2}` or `1/2`.
+fn fraction_part(input: &mut Input<'_>, whole: &Expr) -> Parsed<Expr> {
+    let fraction = match peek(input) {
+        Some('\\')
+            if matches!(
+                peek_command(input),
+                Some("frac" | "dfrac" | "tfrac" | "cfrac")
+            ) =>
+        {
+            deeper(input, base)?
+        }
+        Some(c) if c.is_ascii_digit() && matches!(whole, Expr::Number(..)) => {
+            blanks(input);
+            let top = numeral::number(input)?;
+            expect(input, "/")?;
+            blanks(input);
+            Expr::Div(Box::new(top), Box::new(numeral::number(input)?))
+        }
+        _ => return fail(),
+    };
+    if numeral::is_mixed(whole, &fraction) {
+        Ok(fraction)
+    } else {
+        fail()
+    }
+}
+
+/// Whether a power or a factorial comes next.
+fn is_raised(input: &Input<'_>) -> bool {
+    let mut ahead = input.clone();
+    match peek(input) {
+        Some('!') => !input.input.trim_start().starts_with("!="),
+        Some('^') => take(&mut ahead, "^") && !unit::degree_sign(&mut ahead),
+        _ => false,
+    }
+}
+
 /// A factor that follows another without an operator.
 fn implicit(input: &mut Input<'_>, before: &Expr) -> Parsed<Expr> {
     // Lists and sets multiply nothing.
     if matches!(before, Expr::Fence(..) | Expr::Set(_) | Expr::Text(_)) {
         return fail();
     }
-    if matches!(before, Expr::Number(..)) && unit::is_bare_unit(input.input.trim_start()) {
+    if matches!(before, Expr::Number(..) | Expr::Mixed(..))
+        && unit::is_bare_unit(input.input.trim_start())
+    {
+        return fail();
+    }
+    if is_numeric(before) && unit::is_unit_in_text(input) {
         return fail();
     }
     match peek(input) {
-        Some(c) if c.is_ascii_digit() || c == '.' => {
+        Some(c)
+            if (c.is_ascii_digit() || c == '.')
+                && !matches!(before, Expr::Number(..) | Expr::Mixed(..)) =>
+        {
             blanks(input);
             let next = numeral::number(input)?;
-            if !matches!(before, Expr::Number(..)) {
-                return postfix(input, next);
-            }
-            // A mixed number in plain text: `1 1/2`.
-            expect(input, "/")?;
-            blanks(input);
-            let fraction = Expr::Div(Box::new(next), Box::new(numeral::number(input)?));
-            if numeral::is_mixed(before, &fraction) {
-                Ok(fraction)
-            } else {
-                fail()
-            }
+            postfix(input, next)
         }
         Some('(' | '{' | '\\' | '[') => {
             let next = factor(input)?;
@@ -185,6 +223,8 @@ fn postfix(input: &mut Input<'_>, mut value: Expr) -> Parsed<Expr> {
                     value = Expr::Power(Box::new(value), Box::new(exponent));
                 }
             }
+            // n!! is no factorial of a factorial.
+            Some('!') if input.input.trim_start().starts_with("!!") => return fail(),
             Some('!') if !input.input.trim_start().starts_with("!=") => {
                 take(input, "!");
                 value = Expr::Call(Function::Factorial, vec![value]);
@@ -270,6 +310,19 @@ fn word(input: &mut Input<'_>) -> Parsed<Expr> {
         return fail();
     }
     symbol::symbol(input)
+}
+
+/// Whether an expression holds numbers alone.
+fn is_numeric(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(..) => true,
+        Expr::Constant(constant) => *constant == Constant::Pi,
+        Expr::Neg(a) => is_numeric(a),
+        Expr::Mul(a, b) | Expr::Div(a, b) | Expr::Power(a, b) | Expr::Mixed(a, b) => {
+            is_numeric(a) && is_numeric(b)
+        }
+        _ => false,
+    }
 }
 
 pub(super) fn half() -> Expr {

@@ -6,6 +6,7 @@ use super::input::{
 };
 use super::operator::expression;
 use super::{Expr, Relation, unit};
+use crate::rational::integer;
 
 /// A chain of relations.
 pub(super) fn relation(input: &mut Input<'_>) -> Parsed<Expr> {
@@ -98,9 +99,33 @@ fn quantity(input: &mut Input<'_>) -> Parsed<Expr> {
         }
     }
     while let Some(unit) = attempt(input, unit::unit) {
-        value = Expr::Unit(Box::new(value), unit);
+        value = with_unit(value, &unit);
     }
     Ok(value)
+}
+
+/// A value with its unit; "5 million dollars" are 5000000 of them.
+fn with_unit(value: Expr, unit: &str) -> Expr {
+    let (first, rest) = unit.split_once(' ').unwrap_or((unit, ""));
+    let Some(magnitude) = unit::magnitude(&first.to_lowercase()) else {
+        return Expr::Unit(Box::new(value), unit.to_owned());
+    };
+    let times = |value: Box<Expr>| {
+        Box::new(Expr::Mul(
+            value,
+            Box::new(Expr::Number(integer(magnitude), None)),
+        ))
+    };
+    let value = match value {
+        // $5 million.
+        Expr::Unit(value, currency) => Expr::Unit(times(value), currency),
+        value => *times(Box::new(value)),
+    };
+    if rest.is_empty() {
+        value
+    } else {
+        with_unit(value, rest)
+    }
 }
 
 fn take_ratio_sign(input: &mut Input<'_>) -> bool {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::command;
+use super::{command, unicode};
 use crate::refusal::{MAX_DEPTH, MAX_LEN, Refusal};
 
 /// The text that the grammar reads.
@@ -38,9 +38,18 @@ pub(crate) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
 /// The text without the punctuation of the sentence around it.
 fn trimmed(text: &str) -> &str {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '*' | '='));
-    text.trim_end_matches(|c: char| {
-        c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '*' | '\\')
-    })
+    let end = text
+        .trim_end_matches(|c: char| {
+            c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '*' | '\\')
+        })
+        .len();
+    // Dots that say that a decimal or a list goes on.
+    match text[end..].rfind("...") {
+        Some(dots) if text[end..].contains(',') || text[..end].contains('.') => {
+            &text[..end + dots + 3]
+        }
+        _ => &text[..end],
+    }
 }
 
 fn check_braces(text: &str) -> Result<(), Refusal> {
@@ -91,10 +100,7 @@ fn rewrite(text: &str) -> String {
             }
             '"' | '“' | '”' | '\u{200b}' | '\u{feff}' => {}
             c if c.is_ascii() => out.push(c),
-            c => match sign(c) {
-                Some(sign) => out.push_str(sign),
-                None => out.push(c),
-            },
+            _ => at += unicode::plain(&text[at - c.len_utf8()..], &mut out) - c.len_utf8(),
         }
     }
     out
@@ -115,9 +121,10 @@ fn backslash(rest: &str, in_environment: bool, out: &mut String) -> usize {
         let name = &rest[..len];
         let known = command::known_len(name);
         let name = &name[..known];
-        if matches!(name, "phantom" | "hphantom" | "vphantom") {
-            // What takes room only.
-            return known + hidden_len(&rest[known..]);
+        if command::takes_setting(name) {
+            let star = usize::from(rest[known..].starts_with('*'));
+            out.push(' ');
+            return known + star + hidden_len(&rest[known + star..]);
         }
         if !command::is_layout(name) {
             out.push('\\');
@@ -207,60 +214,6 @@ fn row_spacing(after: &str) -> usize {
         }
         _ => 0,
     }
-}
-
-/// What stands for a Unicode sign.
-fn sign(c: char) -> Option<&'static str> {
-    Some(match c {
-        '−' | '–' | '﹣' | '－' => "-",
-        '＋' => "+",
-        '×' | '✕' => "\\times ",
-        '·' | '⋅' | '∙' => "\\cdot ",
-        '÷' => "\\div ",
-        '√' => "\\sqrt ",
-        'π' => "\\pi ",
-        '∞' => "\\infty ",
-        '≤' | '⩽' | '≦' => "\\le ",
-        '≥' | '⩾' | '≧' => "\\ge ",
-        '≠' => "\\ne ",
-        '≈' => "\\approx ",
-        '±' => "\\pm ",
-        '∓' => "\\mp ",
-        '∪' => "\\cup ",
-        '∩' => "\\cap ",
-        '∈' => "\\in ",
-        '∅' => "\\emptyset ",
-        'ℝ' => "\\mathbb{R}",
-        '°' | '˚' => "^\\circ ",
-        '²' => "^2",
-        '³' => "^3",
-        '½' => "\\frac{1}{2}",
-        '¼' => "\\frac{1}{4}",
-        '¾' => "\\frac{3}{4}",
-        '⅓' => "\\frac{1}{3}",
-        '⅔' => "\\frac{2}{3}",
-        '′' | '’' => "'",
-        '，' | '、' => ",",
-        '；' => ";",
-        '：' => ":",
-        '（' => "(",
-        '）' => ")",
-        '＝' => "=",
-        '％' => "%",
-        '。' => ".",
-        'α' => "\\alpha ",
-        'β' => "\\beta ",
-        'θ' => "\\theta ",
-        'λ' => "\\lambda ",
-        '⟨' => "\\langle ",
-        '⟩' => "\\rangle ",
-        '⌊' => "\\lfloor ",
-        '⌋' => "\\rfloor ",
-        '⌈' => "\\lceil ",
-        '⌉' => "\\rceil ",
-        c if c.is_whitespace() => " ",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ fn is_short_unit(run: &str) -> bool {
             | "hrs"
             | "mph"
             | "kph"
+            | "m/s"
             | "mL"
             | "ml"
             | "sq"
@@ -67,6 +68,8 @@ fn is_short_unit(run: &str) -> bool {
             | "cents"
             | "a.m"
             | "p.m"
+            | "A.M"
+            | "P.M"
     )
 }
 
@@ -75,28 +78,110 @@ pub(super) fn is_bare_unit(text: &str) -> bool {
     let len = text
         .find(|c: char| !c.is_ascii_alphabetic())
         .unwrap_or(text.len());
-    matches!(
-        &text[..len],
-        "cm" | "mm"
-            | "km"
-            | "ft"
-            | "kg"
-            | "lb"
-            | "lbs"
-            | "oz"
-            | "yd"
-            | "hr"
-            | "hrs"
-            | "mph"
-            | "mL"
-            | "ml"
-            | "am"
-            | "pm"
-    )
+    let rest = &text[len..];
+    // Two letters that may be variables are a unit at the end only.
+    let last = rest.is_empty() || rest.starts_with(['.', ',', '^', ')']);
+    (matches!(&text[..len], "in" | "mi") && last)
+        || ["a.m", "p.m", "A.M", "P.M", "m/s"]
+            .iter()
+            .any(|unit| text.starts_with(unit))
+        || matches!(
+            &text[..len],
+            "cm" | "mm"
+                | "km"
+                | "ft"
+                | "kg"
+                | "lb"
+                | "lbs"
+                | "oz"
+                | "yd"
+                | "hr"
+                | "hrs"
+                | "mph"
+                | "mL"
+                | "ml"
+                | "am"
+                | "pm"
+                | "AM"
+                | "PM"
+        )
+}
+
+/// Letters that name a unit where they stand as text behind a number.
+const LETTERS: [&str; 6] = ["m", "g", "s", "h", "l", "L"];
+
+/// Whether a text command with a unit in it comes next: `\text{ m}`, `\mathrm{m/s}`.
+pub(super) fn is_unit_in_text(input: &Input<'_>) -> bool {
+    let Some(name @ ("text" | "mathrm" | "mbox" | "textrm")) = peek_command(input) else {
+        return false;
+    };
+    let mut ahead = input.clone();
+    take_command(&mut ahead, name);
+    braced(&mut ahead).is_ok_and(|content| {
+        content.split(['/', ' ']).all(|part| {
+            let part = part.trim_end_matches(|c: char| c == '^' || c.is_ascii_digit());
+            part.is_empty() || LETTERS.contains(&part) || is_short_unit(part)
+        }) && content.contains(char::is_alphabetic)
+    })
+}
+
+/// A power of ten that words before a unit may name.
+pub(super) fn magnitude(word: &str) -> Option<i64> {
+    Some(match word.strip_suffix('s').unwrap_or(word) {
+        "hundred" => 100,
+        "thousand" => 1000,
+        "million" => 1_000_000,
+        "billion" => 1_000_000_000,
+        "trillion" => 1_000_000_000_000,
+        _ => return None,
+    })
+}
+
+/// Names of fractions, without the s.
+const ORDINALS: [&str; 9] = [
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "tenth",
+    "hundredth",
+    "thousandth",
+];
+
+/// Whether words change the number before them and so are no unit: "5 squared", "5 halves", "5 and a half", "5 or more".
+pub(crate) fn alters(words: &str) -> bool {
+    let lower = words.to_lowercase();
+    let first = lower.split(' ').next().unwrap_or_default();
+    let opens = matches!(
+        first,
+        "squared"
+            | "cubed"
+            | "factorial"
+            | "half"
+            | "halves"
+            | "pi"
+            | "and"
+            | "or"
+            | "plus"
+            | "minus"
+            | "over"
+            | "divided"
+            | "multiplied"
+            | "modulo"
+            | "mod"
+    );
+    opens || ORDINALS.contains(&lower.strip_suffix('s').unwrap_or(&lower))
 }
 
 /// Words up to the end of the item: `\text{ cm}^2`, `square feet`, `apples per day`.
 pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
+    let words = words(input)?;
+    if alters(&words) { fail() } else { Ok(words) }
+}
+
+fn words(input: &mut Input<'_>) -> Parsed<String> {
     let mut unit = String::new();
     loop {
         match peek(input) {
@@ -150,9 +235,15 @@ pub(super) fn unit(input: &mut Input<'_>) -> Parsed<String> {
                     .find(|c: char| !(c.is_alphabetic() || c == '.'))
                     .unwrap_or(rest.len());
                 let run = rest[..len].trim_end_matches('.');
+                if unit.is_empty() && rest.starts_with("m/s") {
+                    input.input = &rest[3..];
+                    push(&mut unit, "m/s");
+                    continue;
+                }
                 let long = run.chars().count() >= 3
                     || !c.is_ascii()
-                    || (!unit.is_empty() && run.len() >= 2);
+                    || (!unit.is_empty() && run.len() >= 2)
+                    || (unit.ends_with('/') && LETTERS.contains(&run));
                 if super::list::is_conjunction(input) || !(long || is_short_unit(run)) {
                     return fail();
                 }

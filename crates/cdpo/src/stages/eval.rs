@@ -5,11 +5,11 @@ use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, jsonl};
 use cdpo_grade::Grader;
 use cdpo_model::Adapter;
-use cdpo_report::{Evaluation, MethodTable};
+use cdpo_report::{ConventionTable, Evaluation, MethodTable};
 use cdpo_train::Method;
 use serde_json::Value;
 
-use super::{Finished, TEST, TRAJECTORIES, finetune, generate, select};
+use super::{Finished, TEST, TRAJECTORIES, conventions, finetune, generate, select};
 use crate::base::Trained;
 use crate::pipeline::{Pipeline, Step};
 
@@ -61,9 +61,14 @@ fn answer(
     let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
     let params = generate::evaluation_params(p);
     let batch = p.recipe.eval.max_batch;
-    generate::generate(p, dir, &problems, 1, batch, &params, |base| {
+    let counts = generate::generate(p, dir, &problems, 1, batch, &params, |base| {
         base.decoder(trained)
-    })
+    })?;
+    // Said, not kept: another grader grades the same responses anew.
+    let (answers, _) = jsonl::read(dir.path(TRAJECTORIES), OnBadRow::Fail)?;
+    let grader = Grader::new(p.recipe.grade.clone());
+    select::outcomes("answers", &select::grade_all(&grader, &problems, &answers)?);
+    Ok(counts)
 }
 
 /// A table of one row: a finished evaluation's accuracy, by the recipe's grading.
@@ -73,5 +78,7 @@ pub(crate) fn accuracy(p: &Pipeline, step: Step, name: &str) -> anyhow::Result<S
     let grader = Grader::new(p.recipe.grade.clone());
     let graded = select::grade_all(&grader, &problems, &answers)?;
     let table = MethodTable::build(&[Evaluation::from_graded(name, &graded)?], &[])?;
-    Ok(table.markdown())
+    let mut beside = ConventionTable::default();
+    conventions::add(&mut beside, &p.recipe, name, &problems, &answers)?;
+    Ok(table.markdown() + &conventions::appended(&beside))
 }

@@ -1,12 +1,12 @@
 //! Grading the samples and selecting what to train on.
 
-use cdpo_critical::Prompts;
+use cdpo_critical::{Prompts, Verdicts};
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{Graded, OnBadRow, Problem, Trajectory, jsonl};
 use cdpo_grade::{Grader, Outcome};
 use cdpo_model::Key;
 use rayon::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Finished, GRADED, NEGATIVES, PAIRS, POSITIVES, TRAIN, TRAJECTORIES};
 use crate::pipeline::{Pipeline, Step};
@@ -45,6 +45,11 @@ pub(super) fn grade(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         dir.path(GRADED),
         grade_all(&grader, &problems, &trajectories)?,
     )?;
+    Ok(Finished::new(&[GRADED], outcomes("graded", &graded)))
+}
+
+/// The verdicts by outcome, which are also said under a name.
+pub(super) fn outcomes(name: &str, graded: &[Graded]) -> Value {
     let count = |outcome| {
         graded
             .iter()
@@ -54,12 +59,9 @@ pub(super) fn grade(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let [correct, wrong, unparsed] =
         [Outcome::Correct, Outcome::Wrong, Outcome::Unparsed].map(count);
     talk::say(format_args!(
-        "graded: {correct} right, {wrong} wrong, {unparsed} without an answer"
+        "{name}: {correct} correct, {wrong} wrong, {unparsed} unparsed"
     ));
-    Ok(Finished::new(
-        &[GRADED],
-        json!({ "correct": correct, "wrong": wrong, "unparsed": unparsed }),
-    ))
+    json!({ "correct": correct, "wrong": wrong, "unparsed": unparsed })
 }
 
 pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
@@ -74,7 +76,10 @@ pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let selection = cdpo_critical::select(
         &problems,
         &trajectories,
-        &graded,
+        Verdicts {
+            graded: &graded,
+            grader: &Grader::new(p.recipe.grade.clone()),
+        },
         &mut prompts,
         p.base.eos,
         &p.recipe.select,

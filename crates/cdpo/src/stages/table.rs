@@ -5,12 +5,14 @@ use cdpo_data::{OnBadRow, Problem, jsonl};
 use cdpo_grade::Grader;
 use cdpo_report::bootstrap::CounterDraws;
 use cdpo_report::seeds::RESAMPLES;
-use cdpo_report::{CostTable, Evaluation, MethodTable, SampleCurve, StageCost, sample_curve};
+use cdpo_report::{
+    ConventionTable, CostTable, Evaluation, MethodTable, SampleCurve, StageCost, sample_curve,
+};
 use cdpo_train::Method;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Finished, TEST, TRAJECTORIES, select};
+use super::{Finished, TEST, TRAJECTORIES, conventions, select};
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::Recipe;
 use crate::talk;
@@ -36,11 +38,15 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let grader = Grader::new(p.recipe.grade.clone());
     let mut outputs = vec!["table.md".to_owned(), "table.json".to_owned()];
     let mut evaluations = Vec::new();
+    let mut outcomes = serde_json::Map::new();
+    let mut conventions = ConventionTable::default();
     for method in rows(&p.recipe) {
         let (answers, _) = jsonl::read(p.path(Step::Eval(method), TRAJECTORIES), OnBadRow::Fail)?;
         let graded = select::grade_all(&grader, &problems, &answers)?;
         let name = method.map_or("base", Method::name);
         evaluations.push(Evaluation::from_graded(name, &graded)?);
+        outcomes.insert(name.to_owned(), select::outcomes(name, &graded));
+        conventions::add(&mut conventions, &p.recipe, name, &problems, &answers)?;
         let file = format!("graded-{name}.jsonl");
         jsonl::write_atomic(dir.path(&file), &graded)?;
         outputs.push(file);
@@ -48,7 +54,7 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     let table = MethodTable::build(&evaluations, &baselines(&p.recipe))?;
     let path = dir.path("table.md");
     jsonl::write_file_atomic(&path, |out| {
-        out.write_all(table.markdown().as_bytes())
+        out.write_all((table.markdown() + &conventions::appended(&conventions)).as_bytes())
             .map_err(|source| cdpo_data::Error::io(&path, "write", source))
     })?;
     jsonl::write_json(dir.path("table.json"), &table)?;
@@ -59,7 +65,12 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
     }
     Ok(Finished {
         outputs,
-        counts: json!({ "questions": problems.len(), "methods": evaluations.len() }),
+        counts: json!({
+            "questions": problems.len(),
+            "methods": evaluations.len(),
+            "outcomes": outcomes,
+            "conventions": conventions.rows,
+        }),
     })
 }
 
@@ -74,7 +85,7 @@ fn curves(p: &Pipeline, grader: &Grader, problems: &[Problem]) -> anyhow::Result
         let (answers, _) = jsonl::read(path, OnBadRow::Fail)?;
         let graded = select::grade_all(grader, problems, &answers)?;
         let mut draws = CounterDraws::new(0);
-        let curve = sample_curve(&graded, &ks, RESAMPLES, &mut || draws.draw())?;
+        let curve = sample_curve(grader, &graded, &ks, RESAMPLES, &mut || draws.draw())?;
         let method = method.map_or("base", Method::name).to_owned();
         curves.push(MethodCurve { method, curve });
     }

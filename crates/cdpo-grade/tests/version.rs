@@ -1,0 +1,74 @@
+//! The version follows the verdicts: a change of any of these, or of their number, asks for another.
+
+use cdpo_grade::{Grader, VERSION};
+
+const PAIRS: &[(&str, &str)] = &[
+    (r"The answer is 5.", r"#### 5"),
+    (r"#### 1,234", r"1234"),
+    (r"So it is 7", r"7"),
+    (r"The answer is 7. He has 3.", r"3"),
+    (r"\boxed{\frac{2}{4}}", r"0.5"),
+    (r"\boxed{1 \pm \sqrt2}", r"1-\sqrt2, 1+\sqrt2"),
+    (r"$x = 5$", r"5"),
+    (r"\boxed{x=5}", r"y=5"),
+    (r"\boxed{50\%}", r"0.5"),
+    (r"\boxed{12\frac{1}{2}\%}", r"12.5"),
+    (r"\boxed{0.3333}", r"\frac13"),
+    (r"\boxed{0.333}", r"\frac13"),
+    (r"\boxed{(1,2)}", r"(1,2)"),
+    (r"\boxed{[1,2]}", r"(1,2)"),
+    (r"\boxed{1<x\le2}", r"(1,2]"),
+    (r"\boxed{x^2-1}", r"(x-1)(x+1)"),
+    (r"\boxed{\sqrt{3+2\sqrt2}}", r"1+\sqrt2"),
+    (r"\boxed{\sin 75^\circ}", r"\frac{\sqrt6+\sqrt2}{4}"),
+    (r"\boxed{\begin{pmatrix}1\\2\end{pmatrix}}", r"(1,2)"),
+    (r"\boxed{12_3}", r"12_4"),
+    (r"\boxed{2:3}", r"4:6"),
+    (r"\boxed{\text{Evelyn}}", r"evelyn"),
+    (r"The answer is (C).", r"C"),
+    (r"D. it can't be A", r"D"),
+    (r"\boxed{5 \text{ cm}}", r"5"),
+    (r"\boxed{5 \text{ million}}", r"5"),
+    (r"\boxed{5} and \boxed{6}", r"6, 5"),
+    (r"The answer is twice 5.", r"5"),
+    (r"\boxed{2003^{2002^{2001}}}", r"1"),
+    (r"\boxed{1", r"1"),
+    (r"", r"1"),
+    (
+        r"Final Answer: The final answer is $8$. I hope it is correct.",
+        r"8",
+    ),
+    (r"\boxed{y=2x+3}", r"2x-y+3=0"),
+    (r"\boxed{\log_2 8}", r"3"),
+    (r"\boxed{5!}", r"120"),
+    (r"\boxed{0.(3)}", r"1/3"),
+    (r"\boxed{x>1 \text{ or } x<2}", r"1<x<2"),
+    (r"\boxed{5\text{ m}}", r"5m"),
+    (r"\boxed{\emptyset}", r"\{\}"),
+    (r"\boxed{1e3}", r"1000"),
+];
+
+/// FNV-1a over outcome, answer, key and rule of each verdict.
+fn digest() -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for (response, gold) in PAIRS {
+        let verdict =
+            serde_json::to_value(Grader::default().grade(response, gold)).expect("a verdict");
+        for field in ["outcome", "answer", "key", "rule"] {
+            let text = verdict[field].as_str().unwrap_or_default();
+            for byte in text.bytes().chain([b'|']) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        }
+    }
+    hash
+}
+
+#[test]
+fn verdicts_and_version_change_together() {
+    assert_eq!(
+        (VERSION, digest()),
+        (2, 0x2c56_5b94_4041_f92b),
+        "verdicts differ from those of this version: raise cdpo_grade::VERSION and set both numbers here"
+    );
+}
