@@ -18,7 +18,7 @@ use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
-use crate::{demo, experiment, pretrain, responses, seeds, stages, talk};
+use crate::{demo, experiment, pretrain, responses, rollout, seeds, stages, talk};
 
 /// The recipe of the quickstart.
 const QUICKSTART: &str = include_str!("../../../recipes/quickstart.toml");
@@ -51,6 +51,7 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Score(args) => upto(args, Step::Score, stages::PAIRS),
         Command::Train(args) => train(args),
         Command::Eval(args) => eval(args),
+        Command::Rollout(args) => rollout::rollout(args),
         Command::Merge(args) => merge(args),
         Command::Pretrain(args) => {
             println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
@@ -87,7 +88,11 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
 }
 
 /// Runs a recipe as far as each of `goals`; `None` after a dry run, which prints its plan.
-fn run(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Result<Option<Pipeline>> {
+pub(crate) fn run(
+    recipe: Recipe,
+    goals: &[(Step, &str)],
+    dry_run: bool,
+) -> anyhow::Result<Option<Pipeline>> {
     run_beside(recipe, goals, dry_run, &[])
 }
 
@@ -98,10 +103,7 @@ pub(crate) fn run_beside(
     dry_run: bool,
     siblings: &[PathBuf],
 ) -> anyhow::Result<Option<Pipeline>> {
-    // A second pool is refused: an experiment's runs have the first one's.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(recipe.run.threads)
-        .build_global();
+    threads(&recipe);
     let last: Vec<Step> = goals.iter().map(|(step, _)| *step).collect();
     if dry_run {
         let seeds = recipe.seeds();
@@ -145,6 +147,14 @@ pub(crate) fn run_beside(
         talk::say(format_args!("\n{}", costs.plain()));
     }
     Ok(Some(pipeline))
+}
+
+/// Starts the threads that the recipe wants.
+pub(crate) fn threads(recipe: &Recipe) {
+    // A second pool is refused: an experiment's runs have the first one's.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(recipe.run.threads)
+        .build_global();
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod builtin;
 mod command;
 mod demo;
 mod experiment;
+mod given;
 mod interrupt;
 mod lock;
 mod outcome;
@@ -16,6 +17,7 @@ mod prompt;
 mod recipe;
 mod responses;
 mod seeds;
+mod rollout;
 mod stages;
 mod talk;
 

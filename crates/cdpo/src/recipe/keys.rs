@@ -64,6 +64,24 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("train", &["few_shot"]),
     ("train", TRAIN),
     ("train.lora", LORA),
+    (
+        "rollout",
+        &[
+            "n",
+            "limit",
+            "per_question",
+            "keys",
+            "sharing",
+            "scores",
+            "last_position",
+            "max_tokens",
+            "max_batch",
+            "round",
+            "replacements",
+            "replacement_temperature",
+            "replacement_top_p",
+        ],
+    ),
     ("eval", &["limit", "max_new_tokens", "samples", "max_batch"]),
 ];
 
