@@ -226,6 +226,9 @@ pub(crate) struct RolloutArgs {
     /// Most wrong responses of one question [1].
     #[arg(long)]
     pub(crate) per_question: Option<usize>,
+    /// Take only responses of at most this many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) longest: Option<usize>,
     /// Most tokens drawn for one response; what they do not settle is reported as unsettled.
     #[arg(long)]
     pub(crate) max_tokens: Option<u64>,

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::args::RolloutArgs;
 use crate::command;
 use crate::lock::Lock;
+use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Recipe};
 use crate::stages::{self, Finished};
@@ -27,8 +28,6 @@ pub(crate) use weights::{settings as weight_settings, weigh};
 pub(crate) const ROLLOUTS: &str = "rollouts.jsonl";
 /// The records of a stage of replacements.
 pub(crate) const REPLACEMENTS: &str = "replacements.jsonl";
-/// Pass@k with and without the critical token.
-pub(crate) const PASS_AT_K: &str = "pass_at_k.json";
 
 /// Wrong responses, each with its question.
 pub(crate) type Picks = Vec<(Problem, Trajectory)>;
@@ -41,6 +40,12 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let name = stage_name(&recipe, args);
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let given = args.trajectories.as_deref();
+    if given.is_none() && recipe.data.pairs.is_some() {
+        return Err(Usage(
+            "the recipe's pairs are given (data.pairs), so there are no samples to roll out; name a file with --trajectories".into(),
+        )
+        .into());
+    }
     let mut pipeline = match given {
         // Given responses need no stage of the run.
         Some(_) => {
@@ -95,7 +100,6 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         })?;
         let dir = run_dir.join(&name);
         println!("{}", dir.join(REPLACEMENTS).display());
-        print!("{}", replace::table(&dir.join(PASS_AT_K))?);
     }
     Ok(())
 }
@@ -106,6 +110,7 @@ fn apply(recipe: &mut Recipe, args: &RolloutArgs) {
     section.n = args.n.unwrap_or(section.n);
     section.limit = args.limit.unwrap_or(section.limit);
     section.per_question = args.per_question.unwrap_or(section.per_question);
+    section.longest = args.longest.or(section.longest);
     section.max_tokens = args.max_tokens.or(section.max_tokens);
     section.keys = args.keys.map_or(section.keys, Into::into);
     section.last_position = args.last_position.map_or(section.last_position, Into::into);

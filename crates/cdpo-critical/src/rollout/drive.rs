@@ -146,10 +146,10 @@ pub fn roll_out(
     sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
     settings.validate()?;
-    let mut known: HashMap<(&str, u32, u32), &RolloutRound> = rounds
+    let mut known: HashMap<(String, u32, u32), &RolloutRound> = rounds
         .iter()
         .map(|round| {
-            let name = (round.problem_id.as_str(), round.sample, round.round);
+            let name = (round.problem_id.clone(), round.sample, round.round);
             (name, round)
         })
         .collect();
@@ -284,7 +284,7 @@ fn go_on(
     branches: &mut Branches<'_>,
     wrongs: &[Wrong],
     settings: &RolloutSettings,
-    known: &mut HashMap<(&str, u32, u32), &RolloutRound>,
+    known: &mut HashMap<(String, u32, u32), &RolloutRound>,
     right: &dyn Fn(usize, &str) -> bool,
     sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
     one: &mut Live,
@@ -302,7 +302,7 @@ fn go_on(
             Plan::Over(finding) => return Ok(Stage::Over(finding)),
             Plan::Draw(groups) => groups,
         };
-        let name = (wrong.problem_id.as_str(), wrong.sample, one.rounds);
+        let name = (wrong.problem_id.clone(), wrong.sample, one.rounds);
         if let Some(round) = known.remove(&name) {
             repeat(one, &groups, round)?;
             continue;

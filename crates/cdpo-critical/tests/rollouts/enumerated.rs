@@ -6,9 +6,11 @@ use cdpo_model::{AdapterStack, Model, TokenForest};
 use cdpo_sample::{Branches, LocalSampler, SampleParams};
 use std::ops::ControlFlow;
 
-use crate::setup::{EOS, LETTERS, VOCABULARY, model, run, tokenizer, wrongs};
+use crate::setup::{LETTERS, model, run, tokenizer, wrongs};
 
 const LONGEST: usize = 6;
+const EOS: u32 = 4;
+const VOCABULARY: usize = 5;
 
 fn params() -> SampleParams {
     SampleParams {
@@ -63,7 +65,7 @@ fn enumerate(model: &Model, prompt: &[u32], ids: &[u32]) -> f64 {
 
 /// Short responses of a few prompts, without exemplars.
 fn short(sampler: &mut LocalSampler<'_>) -> Vec<Wrong> {
-    let mut wrongs = wrongs(sampler, &params(), 4, &right);
+    let mut wrongs = wrongs(sampler, &params(), 12, &right);
     for wrong in &mut wrongs {
         wrong.prefix_ids.truncate(2);
     }
@@ -80,7 +82,7 @@ fn bound(n: u32) -> f64 {
 
 #[test]
 fn scores_are_the_probability_of_success_under_either_keys() {
-    let (model, tokenizer) = (model(), tokenizer());
+    let (model, tokenizer) = (model(4), tokenizer(4));
     let mut sampler = LocalSampler::new(&model, &tokenizer);
     let wrongs = short(&mut sampler);
     let n = 4000;
@@ -127,7 +129,7 @@ fn scores_are_the_probability_of_success_under_either_keys() {
 
 #[test]
 fn replacements_follow_the_masked_distribution_and_go_on_as_the_model_does() {
-    let (model, tokenizer) = (model(), tokenizer());
+    let (model, tokenizer) = (model(4), tokenizer(4));
     let mut sampler = LocalSampler::new(&model, &tokenizer);
     let wrongs = short(&mut sampler);
     let criticals: Vec<Critical> = wrongs
@@ -145,7 +147,7 @@ fn replacements_follow_the_masked_distribution_and_go_on_as_the_model_does() {
     };
     let mut branches = Branches::new(&sampler, params()).unwrap();
     let mut all = Vec::new();
-    replace(
+    let flow = replace(
         &mut branches,
         &criticals,
         &settings,
@@ -157,6 +159,7 @@ fn replacements_follow_the_masked_distribution_and_go_on_as_the_model_does() {
         &mut |_| ControlFlow::Continue(()),
     )
     .unwrap();
+    assert!(flow.is_continue());
     assert_eq!(all.len(), criticals.len());
     let mut ends = 0;
     for one in all {

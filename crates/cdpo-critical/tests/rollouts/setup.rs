@@ -9,9 +9,7 @@ use cdpo_model::{Device, Key, Model, ModelConfig, Tokenizer};
 use cdpo_sample::{Branches, LocalSampler, Request, SampleParams, Sampler as _};
 use std::ops::ControlFlow;
 
-pub(crate) const LETTERS: &str = "abcd";
-pub(crate) const EOS: u32 = 4;
-pub(crate) const VOCABULARY: usize = 5;
+pub(crate) const LETTERS: &str = "abcdefghijkl";
 
 /// Weights keyed by name and element, of a size that makes the distributions neither flat nor certain.
 struct Random;
@@ -41,12 +39,14 @@ impl TensorSource for Random {
     }
 }
 
-pub(crate) fn model() -> Model {
+/// A model over the first so many letters; the end token is the id behind them.
+pub(crate) fn model(letters: usize) -> Model {
+    let vocabulary = letters + 1;
     let config = format!(
-        r#"{{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": {VOCABULARY}, "hidden_size": 32,
+        r#"{{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": {vocabulary}, "hidden_size": 32,
         "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
         "hidden_act": "silu", "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "tie_word_embeddings": false, "eos_token_id": {EOS}}}"#
+        "tie_word_embeddings": false, "eos_token_id": {letters}}}"#
     );
     let config = ModelConfig::from_hf_json(&config, "test").unwrap();
     let mut model = Model::load(&config, &Random, &Device::Cpu).unwrap();
@@ -55,8 +55,8 @@ pub(crate) fn model() -> Model {
 }
 
 /// One token a letter, and an end token.
-pub(crate) fn tokenizer() -> Tokenizer {
-    let vocabulary: BTreeMap<String, usize> = LETTERS
+pub(crate) fn tokenizer(letters: usize) -> Tokenizer {
+    let vocabulary: BTreeMap<String, usize> = LETTERS[..letters]
         .chars()
         .enumerate()
         .map(|(id, letter)| (letter.to_string(), id))
@@ -64,7 +64,7 @@ pub(crate) fn tokenizer() -> Tokenizer {
     let bytes = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
     let json = serde_json::json!({
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
-        "added_tokens": [{"id": EOS, "content": "</s>", "special": true, "single_word": false, "lstrip": false, "rstrip": false,
+        "added_tokens": [{"id": letters, "content": "</s>", "special": true, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false}],
         "pre_tokenizer": bytes, "decoder": bytes,
         "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
@@ -161,7 +161,7 @@ pub(crate) fn run_upto(
     };
     let mut branches = Branches::new(sampler, params.clone()).unwrap();
     let mut new = 0;
-    roll_out(
+    let flow = roll_out(
         &mut branches,
         wrongs,
         settings,
@@ -185,5 +185,6 @@ pub(crate) fn run_upto(
         },
     )
     .unwrap();
+    assert_eq!(flow.is_break(), new == most);
     told
 }

@@ -70,6 +70,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "n",
             "limit",
             "per_question",
+            "longest",
             "keys",
             "sharing",
             "scores",

@@ -14,6 +14,8 @@ pub(crate) struct RolloutSection {
     pub(crate) limit: usize,
     /// Most wrong responses of one question.
     pub(crate) per_question: usize,
+    /// Takes only responses of at most this many tokens.
+    pub(crate) longest: Option<usize>,
     /// Which random numbers the rollouts draw with.
     pub(crate) keys: RolloutKeys,
     /// What they share; never changes an outcome.
@@ -43,6 +45,7 @@ impl Default for RolloutSection {
             n: rollout.n,
             limit: 20,
             per_question: 1,
+            longest: None,
             keys: rollout.keys,
             sharing: rollout.sharing,
             scores: rollout.scores,

@@ -32,9 +32,10 @@ const KEEP_TIME: Duration = Duration::from_secs(20);
 pub(super) fn settings(p: &Pipeline) -> Value {
     let section = &p.recipe.rollout;
     json!({
-        "rollout": section.settings(p.recipe.run.seed),
+        "rollout": section.settings(stages::training_params(p).seed),
         "limit": section.limit,
         "per_question": section.per_question,
+        "longest": section.longest,
         "drawing": drawing(p),
     })
 }
@@ -78,7 +79,7 @@ pub(super) fn judge<'a>(
 
 /// The stage's work.
 pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir, picks: &Picks) -> anyhow::Result<Finished> {
-    let settings = p.recipe.rollout.settings(p.recipe.run.seed);
+    let settings = p.recipe.rollout.settings(stages::training_params(p).seed);
     let records = records(p, dir, picks, &settings)?;
     Ok(Finished::new(&[ROLLOUTS], counts(&records)))
 }

@@ -33,8 +33,7 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
         let Some(&problem) = problems.get(id) else {
             continue;
         };
-        // A response without a token has no position.
-        if trajectory.ids.is_empty() || !wrong.contains_key(&(id, trajectory.sample)) {
+        if !fits(trajectory, section.longest) || !wrong.contains_key(&(id, trajectory.sample)) {
             continue;
         }
         let taken = taken.entry(id).or_default();
@@ -45,7 +44,8 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
     }
     if picks.is_empty() {
         anyhow::bail!(
-            "the run has no wrong response with an answer; take more questions (data.train_limit) or samples (sample.n)"
+            "the run has no wrong response with an answer (and within rollout.longest); take more questions (data.train_limit) or \
+             samples (sample.n)"
         );
     }
     talk::say(format_args!(
@@ -56,6 +56,12 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
         section.per_question
     ));
     Ok((picks, own_inputs(p)))
+}
+
+/// Whether a response has a position, and not too many.
+fn fits(trajectory: &Trajectory, longest: Option<usize>) -> bool {
+    let tokens = trajectory.ids.len();
+    tokens > 0 && longest.is_none_or(|longest| tokens <= longest)
 }
 
 /// The responses of a file that are not right.
@@ -70,7 +76,7 @@ pub(super) fn given(
         .into_iter()
         .filter(|(problem, trajectory)| {
             let verdict = grader.grade(&trajectory.text, &problem.answer);
-            verdict.outcome != Outcome::Correct && !trajectory.ids.is_empty()
+            verdict.outcome != Outcome::Correct && fits(trajectory, p.recipe.rollout.longest)
         })
         .collect();
     let wrong = picks.len();

@@ -9,24 +9,19 @@ use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{OnBadRow, Problem, ReplacementRecord, RolloutRecord};
 use cdpo_grade::Grader;
-use cdpo_report::bootstrap::CounterDraws;
-use cdpo_report::replacement_curve::ReplacementCurve;
 use cdpo_sample::Branches;
 use serde_json::{Value, json};
 
-use super::{PASS_AT_K, Picks, REPLACEMENTS, draw, drawing};
+use super::{Picks, REPLACEMENTS, draw, drawing};
 use crate::interrupt;
 use crate::outcome::Interrupted;
 use crate::pipeline::Pipeline;
 use crate::stages::{self, Finished};
 use crate::talk::{self, Progress};
 
-/// Bootstrap draws over the responses.
-const RESAMPLES: usize = 2000;
-
 /// What the stage is set by.
 pub(super) fn settings(p: &Pipeline) -> Value {
-    json!({ "replace": p.recipe.rollout.replacing(p.recipe.run.seed), "drawing": drawing(p) })
+    json!({ "replace": p.recipe.rollout.replacing(stages::training_params(p).seed), "drawing": drawing(p) })
 }
 
 /// The stage's work, on the critical tokens of the records at `rollouts`.
@@ -62,7 +57,7 @@ pub(super) fn run(
     if total == 0 {
         anyhow::bail!("no response has a critical token, so there is nothing to replace");
     }
-    let settings = p.recipe.rollout.replacing(p.recipe.run.seed);
+    let settings = p.recipe.rollout.replacing(stages::training_params(p).seed);
     if !todo.is_empty() {
         let model = p.base.decoder(None)?;
         let mut branches = Branches::new(&draw::sampler(p, &model), stages::training_params(p))?;
@@ -105,9 +100,6 @@ pub(super) fn run(
     }
     drop(out);
     let have = jsonl::write_sorted(&path, have)?;
-    let mut draws = CounterDraws::new(p.recipe.run.seed);
-    let curve = ReplacementCurve::of(&have, RESAMPLES, &mut || draws.draw())?;
-    jsonl::write_json(dir.path(PASS_AT_K), &curve)?;
     let sum = |of: fn(&ReplacementRecord) -> u64| have.iter().map(of).sum::<u64>();
     let counts = json!({
         "responses": have.len(),
@@ -121,12 +113,5 @@ pub(super) fn run(
         counts["right"],
         counts["replacements"]
     ));
-    Ok(Finished::new(&[REPLACEMENTS, PASS_AT_K], counts))
-}
-
-/// Pass@k with and without the critical token, beside the paper's.
-pub(super) fn table(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path)?;
-    let curve: ReplacementCurve = serde_json::from_str(&text)?;
-    Ok(curve.markdown())
+    Ok(Finished::new(&[REPLACEMENTS], counts))
 }

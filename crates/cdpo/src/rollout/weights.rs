@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Picks, ROLLOUTS, draw, drawing};
 use crate::pipeline::{Pipeline, Step};
-use crate::stages::{Finished, PAIRS, TRAIN, TRAJECTORIES};
+use crate::stages::{self, Finished, PAIRS, TRAIN, TRAJECTORIES};
 
 /// Full scores of every position, whatever the recipe wants elsewhere: a weight needs a score.
 fn full(p: &Pipeline) -> RolloutSettings {
@@ -17,7 +17,7 @@ fn full(p: &Pipeline) -> RolloutSettings {
         scores: Scores::Full,
         last_position: LastPosition::Include,
         max_tokens: None,
-        ..p.recipe.rollout.settings(p.recipe.run.seed)
+        ..p.recipe.rollout.settings(stages::training_params(p).seed)
     }
 }
 
