@@ -28,6 +28,8 @@ pub(crate) use weights::{settings as weight_settings, weigh};
 pub(crate) const ROLLOUTS: &str = "rollouts.jsonl";
 /// The records of a stage of replacements.
 pub(crate) const REPLACEMENTS: &str = "replacements.jsonl";
+/// Pass@k with and without the critical token.
+pub(crate) const PASS_AT_K: &str = "pass_at_k.json";
 
 /// Wrong responses, each with its question.
 pub(crate) type Picks = Vec<(Problem, Trajectory)>;
@@ -46,18 +48,15 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         )
         .into());
     }
-    let mut pipeline = match given {
+    let mut pipeline = if given.is_some() {
         // Given responses need no stage of the run.
-        Some(_) => {
-            command::threads(&recipe);
-            Pipeline::new(recipe)?
-        }
-        None => {
-            let goals = [(Step::Grade, stages::GRADED)];
-            match command::run(recipe, &goals, args.run.dry_run)? {
-                Some(pipeline) => pipeline,
-                None => return Ok(()),
-            }
+        command::threads(&recipe);
+        Pipeline::new(recipe)?
+    } else {
+        let goals = [(Step::Grade, stages::GRADED)];
+        match command::run(recipe, &goals, args.run.dry_run)? {
+            Some(pipeline) => pipeline,
+            None => return Ok(()),
         }
     };
     let (picks, mut inputs) = match given {
@@ -100,6 +99,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         })?;
         let dir = run_dir.join(&name);
         println!("{}", dir.join(REPLACEMENTS).display());
+        print!("{}", replace::table(&dir.join(PASS_AT_K))?);
     }
     Ok(())
 }

@@ -97,21 +97,19 @@ fn given_responses_are_rolled_out_if_they_are_wrong() {
         serde_json::json!({"question": "1+1?", "response": response, "gold": "2"}).to_string()
             + "\n"
     };
-    std::fs::write(&file, row(" 2.") + &row(" 3.") + &row("")).unwrap();
+    std::fs::write(&file, row("2.") + &row("3.")).unwrap();
     let more = args(&["--trajectories", "mine.jsonl", "--n", "16"]);
     place.cdpo(&more).succeeded();
     let found = records(&place, "rollouts-given");
-    assert_eq!(found.len(), 1, "one is right and one has no token");
+    assert_eq!(found.len(), 1, "one of them is right");
     assert_eq!(found[0].problem_id, "mine/1");
     assert_ne!(found[0].kind, CriticalKind::Unsettled);
-    std::fs::write(&file, row(" 2.")).unwrap();
+    std::fs::write(&file, row("2.")).unwrap();
     place
         .cdpo(&more)
         .failed(2, &["none of the 1 responses is wrong"]);
     std::fs::write(&file, "{\"question\": 1}\n").unwrap();
-    place
-        .cdpo(&more)
-        .failed(1, &["mine.jsonl:1", "`question`, `response` and `gold`"]);
+    place.cdpo(&more).failed(1, &["mine.jsonl:1"]);
     place
         .cdpo(&args(&[
             "--set",

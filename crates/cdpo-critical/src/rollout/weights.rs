@@ -5,6 +5,7 @@
 //! that every rollout recovers from weighs 0. The terminator is no position of the definition; behind it the response is wrong for
 //! good, so its score is 0 and its weight 1.
 
+use cdpo_data::rollout::PositionScore;
 use cdpo_data::{Pair, RolloutRecord};
 
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ pub fn weigh(pair: &Pair, record: &RolloutRecord) -> Result<Pair> {
     }
     let mut scores: Vec<f32> = Vec::with_capacity(pair.rejected_ids.len());
     for t in 0..content {
-        let score = record.positions.get(t).and_then(|at| at.score());
+        let score = record.positions.get(t).and_then(PositionScore::score);
         let Some(score) = score else {
             return Err(fault(format!(
                 "the rollouts of position {} are not all known; weights need full scores of every position",
@@ -50,7 +51,7 @@ pub fn weigh(pair: &Pair, record: &RolloutRecord) -> Result<Pair> {
 
 #[cfg(test)]
 mod tests {
-    use cdpo_data::rollout::{PositionScore, RolloutCost};
+    use cdpo_data::rollout::RolloutCost;
     use cdpo_data::{CriticalKind, Finish, Record as _, RolloutKeys};
 
     use super::*;

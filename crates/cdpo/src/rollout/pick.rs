@@ -1,6 +1,6 @@
 //! Which wrong responses are rolled out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use cdpo_data::{Graded, OnBadRow, Problem, Trajectory, jsonl};
@@ -19,10 +19,10 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
     let (trajectories, _): (Vec<Trajectory>, _) =
         jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
     let (graded, _): (Vec<Graded>, _) = jsonl::read(p.path(Step::Grade, GRADED), OnBadRow::Fail)?;
-    let wrong: HashMap<(&str, u32), ()> = graded
+    let wrong: HashSet<(&str, u32)> = graded
         .iter()
         .filter(|g| g.verdict.outcome == Outcome::Wrong)
-        .map(|g| ((g.problem_id.as_str(), g.sample), ()))
+        .map(|g| (g.problem_id.as_str(), g.sample))
         .collect();
     let problems: HashMap<&str, &Problem> = problems.iter().map(|p| (p.id.as_str(), p)).collect();
     let section = &p.recipe.rollout;
@@ -33,7 +33,7 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
         let Some(&problem) = problems.get(id) else {
             continue;
         };
-        if !fits(trajectory, section.longest) || !wrong.contains_key(&(id, trajectory.sample)) {
+        if !fits(trajectory, section.longest) || !wrong.contains(&(id, trajectory.sample)) {
             continue;
         }
         let taken = taken.entry(id).or_default();

@@ -9,15 +9,20 @@ use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{OnBadRow, Problem, ReplacementRecord, RolloutRecord};
 use cdpo_grade::Grader;
+use cdpo_report::bootstrap::CounterDraws;
+use cdpo_report::replacement_curve::ReplacementCurve;
 use cdpo_sample::Branches;
 use serde_json::{Value, json};
 
-use super::{Picks, REPLACEMENTS, draw, drawing};
+use super::{PASS_AT_K, Picks, REPLACEMENTS, draw, drawing};
 use crate::interrupt;
 use crate::outcome::Interrupted;
 use crate::pipeline::Pipeline;
 use crate::stages::{self, Finished};
 use crate::talk::{self, Progress};
+
+/// Bootstrap draws over the responses.
+const RESAMPLES: usize = 2000;
 
 /// What the stage is set by.
 pub(super) fn settings(p: &Pipeline) -> Value {
@@ -100,6 +105,9 @@ pub(super) fn run(
     }
     drop(out);
     let have = jsonl::write_sorted(&path, have)?;
+    let mut draws = CounterDraws::new(stages::training_params(p).seed);
+    let curve = ReplacementCurve::of(&have, RESAMPLES, &mut || draws.draw())?;
+    jsonl::write_json(dir.path(PASS_AT_K), &curve)?;
     let sum = |of: fn(&ReplacementRecord) -> u64| have.iter().map(of).sum::<u64>();
     let counts = json!({
         "responses": have.len(),
@@ -113,5 +121,12 @@ pub(super) fn run(
         counts["right"],
         counts["replacements"]
     ));
-    Ok(Finished::new(&[REPLACEMENTS], counts))
+    Ok(Finished::new(&[REPLACEMENTS, PASS_AT_K], counts))
+}
+
+/// Pass@k with and without the critical token, beside the paper's.
+pub(super) fn table(path: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    let curve: ReplacementCurve = serde_json::from_str(&text)?;
+    Ok(curve.markdown())
 }
