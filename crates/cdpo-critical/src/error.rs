@@ -123,6 +123,45 @@ pub enum Error {
         /// Its value.
         value: f32,
     },
+    /// The sampling engine failed while rollouts were drawn.
+    #[error(transparent)]
+    Sampling(#[from] cdpo_sample::Error),
+    /// The model gave logits along a response that are not finite.
+    #[error(
+        "question {problem_id:?}, sample {sample}: the model's logits along the response are not finite; check the weights"
+    )]
+    Logits {
+        /// The question.
+        problem_id: String,
+        /// The sample's number.
+        sample: u32,
+    },
+    /// Rounds kept from an earlier call are not those that this one would draw.
+    #[error(
+        "question {problem_id:?}, sample {sample}: round {round} of the rollouts kept from before is not the one these settings draw:          they belong to other settings or another model; remove them to begin anew"
+    )]
+    OtherRounds {
+        /// The question.
+        problem_id: String,
+        /// The sample's number.
+        sample: u32,
+        /// The round, from 0.
+        round: u32,
+    },
+    /// A position outside its response.
+    #[error(
+        "question {problem_id:?}, sample {sample}: position {position} is outside the response of {tokens} tokens; positions count from 1"
+    )]
+    Position {
+        /// The question.
+        problem_id: String,
+        /// The sample's number.
+        sample: u32,
+        /// The position.
+        position: usize,
+        /// Content tokens of the response.
+        tokens: usize,
+    },
     /// The caller could not take a result (a full disk, say).
     #[error(transparent)]
     Data(#[from] cdpo_data::Error),

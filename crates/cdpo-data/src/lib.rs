@@ -34,6 +34,6 @@ pub use graded::Graded;
 pub use pair::Pair;
 pub use problem::Problem;
 pub use record::{BadRow, OnBadRow, Record, Skipped};
-pub use rollout::{CriticalKind, ReplacementRecord, RolloutKeys, RolloutRecord};
+pub use rollout::{CriticalKind, Replacement, ReplacementRecord, RolloutKeys, RolloutRecord};
 pub use sft::SftExample;
 pub use trajectory::{Finish, Trajectory};

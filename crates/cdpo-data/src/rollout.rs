@@ -74,8 +74,7 @@ impl PositionScore {
 pub struct RolloutCost {
     /// Tokens drawn, end tokens included; what several rollouts drew as one counts once.
     pub generated: u64,
-    /// Tokens of prompt and response computed to begin with (a prefix shared by many responses is not among them), and
-    /// tokens computed anew for want of cache.
+    /// Tokens of prompt and response computed to begin with; a prefix that responses share is not among them.
     pub prefilled: u64,
     /// Tokens that every rollout of every position draws if each is drawn by itself.
     pub exhaustive: u64,
@@ -183,6 +182,44 @@ impl Record for RolloutRecord {
             (&self.problem_id, self.sample),
             (&other.problem_id, other.sample),
         )
+    }
+}
+
+/// One rollout of a round: the place where it leaves the response, its number, whether it is right, and the tokens of the whole
+/// response that it ends with, an end token included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundUnit(pub u32, pub u32, pub bool, pub u32);
+
+/// Rollouts of one response that were drawn together: kept while the stage runs, so that a kill costs one round and not the response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutRound {
+    /// The question's id.
+    pub problem_id: String,
+    /// The response's number among the question's samples.
+    pub sample: u32,
+    /// Which of the response's rounds this is, from 0.
+    pub round: u32,
+    /// Tokens drawn in it.
+    pub generated: u64,
+    /// The rollouts, by place and number.
+    pub units: Vec<RoundUnit>,
+}
+
+impl Record for RolloutRound {
+    fn check(&self) -> Result<(), String> {
+        check_text("problem_id", &self.problem_id)?;
+        if self.units.is_empty() {
+            return Err("units is empty: a round draws at least one rollout".into());
+        }
+        Ok(())
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        order::by_id_and_sample(
+            (&self.problem_id, self.sample),
+            (&other.problem_id, other.sample),
+        )
+        .then(self.round.cmp(&other.round))
     }
 }
 
@@ -308,7 +345,8 @@ mod tests {
 
     #[test]
     fn counts_that_do_not_fit_are_refused() {
-        let broken: [(&str, fn(&mut RolloutRecord)); 6] = [
+        type Change = fn(&mut RolloutRecord);
+        let broken: [(&str, Change); 6] = [
             ("do not fit", |r| r.positions[1].failures = 65),
             ("do not fit", |r| r.positions[0].partial = false),
             ("shares in order", |r| r.positions[0].low = 0.95),

@@ -107,9 +107,23 @@ impl KvCache {
     /// # Errors
     /// If a page is needed and none is free.
     pub fn fork(&mut self, path: &KvPath) -> Result<KvPath> {
-        let mut pages = path.pages.clone();
-        if !path.len.is_multiple_of(PAGE) {
-            let last = path.len / PAGE;
+        self.fork_at(path, path.len)
+    }
+
+    /// A second path with the first `len` tokens of `path`, sharing pages as [`KvCache::fork`] does.
+    ///
+    /// # Errors
+    /// If the path is shorter, or a page is needed and none is free.
+    pub fn fork_at(&mut self, path: &KvPath, len: usize) -> Result<KvPath> {
+        if len > path.len {
+            return Err(Error::Invalid(format!(
+                "a branch after {len} tokens cannot leave a path of {}",
+                path.len
+            )));
+        }
+        let mut pages = path.pages[..len.div_ceil(PAGE)].to_vec();
+        if !len.is_multiple_of(PAGE) {
+            let last = len / PAGE;
             let copy = self.allocate()?;
             match &mut self.store {
                 Store::Host(store) => store.copy(pages[last], copy),
@@ -117,13 +131,10 @@ impl KvCache {
             }
             pages[last] = copy;
         }
-        for &page in &pages[..path.len / PAGE] {
+        for &page in &pages[..len / PAGE] {
             self.references[page as usize] += 1;
         }
-        Ok(KvPath {
-            pages,
-            len: path.len,
-        })
+        Ok(KvPath { pages, len })
     }
 
     /// Gives a path's pages back; those that no other path holds become free.

@@ -32,8 +32,12 @@ pub(crate) trait Decoder {
     fn root(&mut self) -> Self::Path;
     /// Tokens on a path.
     fn length(path: &Self::Path) -> usize;
+    /// A second path with the first `length` tokens; takes [`fork_pages`] pages.
+    fn fork_at(&mut self, path: &Self::Path, length: usize) -> Result<Self::Path>;
     /// A second path with the same tokens; takes [`fork_pages`] pages.
-    fn fork(&mut self, path: &Self::Path) -> Result<Self::Path>;
+    fn fork(&mut self, path: &Self::Path) -> Result<Self::Path> {
+        self.fork_at(path, Self::length(path))
+    }
     /// Gives a path's pages back.
     fn release(&mut self, path: Self::Path);
     /// Appends tokens to every step's path, [`extend_pages`] pages each, and hands the logits (`[rows, vocabulary]`) that
@@ -42,6 +46,14 @@ pub(crate) trait Decoder {
         &mut self,
         steps: &mut [Step<'_, Self::Path>],
         rows: &[usize],
+        read: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()>;
+    /// Appends tokens to one path and hands the logits (`[rows, vocabulary]`) that follow each of them to `read`, in order, some
+    /// rows at a time.
+    fn step_each(
+        &mut self,
+        path: &mut Self::Path,
+        ids: &[u32],
         read: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()>;
 }

@@ -7,6 +7,7 @@
 //! position)` only: never on the batch, the order of requests, the cache's size or the number of threads. So a run that
 //! was cut short is resumed by asking for what is missing.
 
+pub mod branch;
 mod decoder;
 pub mod draw;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod sampler;
 mod schedule;
 pub mod stop;
 
+pub use branch::{Branch, Branches, Ended, Rollout, Spent, Trunk, TrunkId};
 pub use error::{Error, Result};
 pub use local::LocalSampler;
 pub use params::SampleParams;

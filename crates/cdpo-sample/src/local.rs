@@ -15,6 +15,9 @@ use crate::schedule::{Prefix, Scheduler, Settings};
 /// Sequences decoded together, unless told otherwise.
 const MAX_BATCH: usize = 64;
 
+/// Logits handed out at once where every appended token's are wanted: 64 MiB of them.
+const LOGITS: usize = 16 << 20;
+
 /// Memory for keys and values, unless told otherwise: 2 GiB. Pages are allocated as they are used.
 const CACHE_BYTES: usize = 2 << 30;
 
@@ -101,6 +104,16 @@ impl<'a> LocalSampler<'a> {
         &self.eos
     }
 
+    /// Sequences decoded together at most.
+    pub fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// The model and its tokenizer.
+    pub(crate) fn parts(&self) -> (&'a Model, &'a Tokenizer) {
+        (self.model, self.tokenizer)
+    }
+
     /// Tokens whose keys and values are held at most.
     pub fn max_cache_tokens(&self) -> usize {
         self.max_cache_tokens
@@ -153,10 +166,10 @@ impl Sampler for LocalSampler<'_> {
 }
 
 /// A model, its tokenizer and its cache as a [`Decoder`].
-struct Local<'a> {
-    model: &'a Model,
-    tokenizer: &'a Tokenizer,
-    cache: KvCache,
+pub(crate) struct Local<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) cache: KvCache,
 }
 
 impl Decoder for Local<'_> {
@@ -194,8 +207,8 @@ impl Decoder for Local<'_> {
         path.len()
     }
 
-    fn fork(&mut self, path: &KvPath) -> Result<KvPath> {
-        Ok(self.cache.fork(path)?)
+    fn fork_at(&mut self, path: &KvPath, length: usize) -> Result<KvPath> {
+        Ok(self.cache.fork_at(path, length)?)
     }
 
     fn release(&mut self, path: KvPath) {
@@ -228,6 +241,21 @@ impl Decoder for Local<'_> {
             hidden.index_select(&rows, 0)?
         };
         read_host(&self.model.logits(&hidden)?, read)
+    }
+
+    fn step_each(
+        &mut self,
+        path: &mut KvPath,
+        ids: &[u32],
+        read: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()> {
+        let hidden = self.model.extend_each(&mut self.cache, path, ids)?;
+        let rows = (LOGITS / self.vocabulary()).max(1);
+        for first in (0..ids.len()).step_by(rows) {
+            let hidden = hidden.narrow(0, first, rows.min(ids.len() - first))?;
+            read_host(&self.model.logits(&hidden)?, read)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@
 
 mod check;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod room;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
 use crate::{
-    analyze, demo, experiment, judge, pretrain, report, responses, seeds, show, stages, talk,
+    analyze, demo, experiment, judge, pretrain, report, responses, rollout, seeds, show, stages, talk,
 };
 
 /// The recipe of the quickstart.
@@ -62,6 +62,7 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         }
         Command::Analyze(args) => analyze::analyze(args),
         Command::Judge(args) => judge::judge(args),
+        Command::Rollout(args) => rollout::rollout(args),
         Command::Merge(args) => merge(args),
         Command::Pretrain(args) => {
             println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
@@ -102,7 +103,11 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
 }
 
 /// Runs a recipe as far as each of `goals`; `None` after a dry run, which prints its plan.
-fn run(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Result<Option<Pipeline>> {
+pub(crate) fn run(
+    recipe: Recipe,
+    goals: &[(Step, &str)],
+    dry_run: bool,
+) -> anyhow::Result<Option<Pipeline>> {
     run_beside(recipe, goals, dry_run, &[])
 }
 
@@ -113,10 +118,7 @@ pub(crate) fn run_beside(
     dry_run: bool,
     siblings: &[PathBuf],
 ) -> anyhow::Result<Option<Pipeline>> {
-    // A second pool is refused: an experiment's runs have the first one's.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(recipe.run.threads)
-        .build_global();
+    threads(&recipe);
     let last: Vec<Step> = goals.iter().map(|(step, _)| *step).collect();
     if dry_run {
         let seeds = recipe.seeds();
@@ -160,6 +162,14 @@ pub(crate) fn run_beside(
         talk::say(format_args!("\n{}", costs.plain()));
     }
     Ok(Some(pipeline))
+}
+
+/// Starts the threads that the recipe wants.
+pub(crate) fn threads(recipe: &Recipe) {
+    // A second pool is refused: an experiment's runs have the first one's.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(recipe.run.threads)
+        .build_global();
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {

@@ -26,6 +26,8 @@ pub(crate) enum Step {
     Positive,
     Negative,
     Score,
+    /// Weights of the pairs from rollouts.
+    RolloutScore,
     Train(Method),
     Eval(Option<Method>),
     /// Samples of the held-out questions, for Pass@k and maj@k.
@@ -47,6 +49,7 @@ impl Step {
             Self::Positive,
             Self::Negative,
             Self::Score,
+            Self::RolloutScore,
         ];
         steps.extend(recipe.trainings().into_iter().map(Self::Train));
         steps.push(Self::Eval(None));
@@ -82,6 +85,7 @@ impl Step {
             Self::Positive => "positive".into(),
             Self::Negative => "negative".into(),
             Self::Score => "scored".into(),
+            Self::RolloutScore => "rollout-scored".into(),
             Self::Train(method) => method.name().into(),
             Self::Eval(None) => "eval-base".into(),
             Self::Eval(Some(method)) => format!("eval-{}", method.name()),

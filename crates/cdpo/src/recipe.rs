@@ -3,6 +3,7 @@
 mod check;
 mod keys;
 mod parse;
+mod rollout;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
@@ -19,6 +20,7 @@ use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use parse::{apply, from_text, read};
+pub(crate) use rollout::RolloutSection;
 
 /// Everything a run is set by.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +35,7 @@ pub(crate) struct Recipe {
     pub(crate) select: SelectionSettings,
     pub(crate) ce: CeSection,
     pub(crate) train: TrainSection,
+    pub(crate) rollout: RolloutSection,
     pub(crate) eval: EvalSection,
     /// An adapter to evaluate that no stage made; no part of the recipe's file.
     #[serde(skip)]

@@ -23,8 +23,10 @@ use serde_json::{Value, json};
 use crate::builtin;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::Recipe;
+use crate::rollout;
 
 pub(crate) use eval::accuracy;
+pub(crate) use generate::training_params;
 pub(crate) use length::check as check_lengths;
 pub(crate) use table::{baselines, costs, rows};
 
@@ -47,7 +49,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    fn new(outputs: &[&str], counts: Value) -> Self {
+    pub(crate) fn new(outputs: &[&str], counts: Value) -> Self {
         Self {
             outputs: outputs.iter().map(|o| (*o).to_owned()).collect(),
             counts,
@@ -73,6 +75,7 @@ pub(crate) fn needs(recipe: &Recipe, step: Step) -> Vec<Step> {
                 .chain(start)
                 .collect()
         }
+        Step::RolloutScore => vec![Step::Problems, Step::Sample, Step::Select],
         Step::Eval(Some(method)) | Step::EvalSamples(Some(method)) => {
             vec![Step::Problems, Step::Train(method)]
         }
@@ -161,6 +164,12 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
             let settings = &recipe.ce;
             json!({ "ce_beta": settings.ce_beta, "max_tokens": settings.max_tokens, "prefix": prefix })
         }
+        Step::RolloutScore => {
+            from("questions", Step::Problems, TRAIN);
+            from("samples", Step::Sample, TRAJECTORIES);
+            from("pairs", Step::Select, PAIRS);
+            rollout::weight_settings(p)
+        }
         Step::Train(method) => {
             let (source, file) = examples_of(recipe, method);
             from("examples", source, file);
@@ -231,7 +240,12 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     }
     if matches!(
         step,
-        Step::Sample | Step::Eval(_) | Step::EvalSamples(_) | Step::EvalGiven | Step::Select
+        Step::Sample
+            | Step::Eval(_)
+            | Step::EvalSamples(_)
+            | Step::EvalGiven
+            | Step::Select
+            | Step::RolloutScore
     ) {
         inputs.insert("tokenizer".into(), p.base.checkpoint.tokenizer.content_id());
     }
@@ -262,6 +276,7 @@ pub(crate) fn run(p: &mut Pipeline, step: Step, dir: &mut StageDir) -> anyhow::R
         Step::Select => select::select(p, dir),
         Step::Positive | Step::Negative => finetune::contrastive(p, step, dir),
         Step::Score => score::run(p, dir),
+        Step::RolloutScore => rollout::weigh(p, dir),
         Step::Train(method) => finetune::preference(p, method, dir),
         Step::Eval(method) => eval::run(p, method, dir),
         Step::EvalSamples(method) => eval::samples(p, method, dir),

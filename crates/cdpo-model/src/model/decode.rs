@@ -51,6 +51,32 @@ impl Model {
     /// # Errors
     /// If a step has no token, the cache is too full, or a path would pass the model's context; no path has grown then.
     pub fn extend(&self, cache: &mut KvCache, steps: &mut [Extend<'_>]) -> Result<Tensor> {
+        let (x, last) = self.append(cache, steps)?;
+        let rows = Tensor::from_vec(last, steps.len(), &self.device)?;
+        self.decoded(&x.index_select(&rows, 0)?)
+    }
+
+    /// Appends tokens to one path; returns the normed final hidden state of each of them, `[ids, hidden]`: the same bits as
+    /// appending them one by one.
+    ///
+    /// # Errors
+    /// As [`Model::extend`].
+    pub fn extend_each(
+        &self,
+        cache: &mut KvCache,
+        path: &mut KvPath,
+        ids: &[u32],
+    ) -> Result<Tensor> {
+        let (x, _) = self.append(cache, &mut [Extend { path, ids }])?;
+        self.decoded(&x)
+    }
+
+    fn decoded(&self, x: &Tensor) -> Result<Tensor> {
+        rms_norm::forward(x, &self.norm.values, self.config.rms_norm_eps)
+    }
+
+    /// The last block's output for all appended tokens, and the row of each step's last one.
+    fn append(&self, cache: &mut KvCache, steps: &mut [Extend<'_>]) -> Result<(Tensor, Vec<u32>)> {
         self.grow(cache, steps)?;
         // Paths that share pages stand together, so that their rows fold a page in one product.
         let mut order: Vec<usize> = (0..steps.len()).collect();
@@ -76,12 +102,7 @@ impl Model {
             let attended = cache.attend(block.layer, &rows, &q, &k, &v, call.heads)?;
             x = block.output(&call, &x, &attended)?;
         }
-        let rows = Tensor::from_vec(last, steps.len(), &self.device)?;
-        rms_norm::forward(
-            &x.index_select(&rows, 0)?,
-            &self.norm.values,
-            self.config.rms_norm_eps,
-        )
+        Ok((x, last))
     }
 
     /// Checks all steps, then lengthens all paths.

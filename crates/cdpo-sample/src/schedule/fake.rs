@@ -6,32 +6,32 @@ use cdpo_model::Key;
 use crate::decoder::{Decoder, Step};
 use crate::error::{Error, Result};
 
-pub(super) const VOCABULARY: usize = 41;
-pub(super) const EOS: u32 = 0;
+pub(crate) const VOCABULARY: usize = 41;
+pub(crate) const EOS: u32 = 0;
 const PAGE: usize = 4;
 
-pub(super) struct Fake {
+pub(crate) struct Fake {
     references: Vec<u32>,
     total: usize,
     context: usize,
     /// Logit of the end token, by which tests set how long responses are.
-    pub(super) end_logit: f32,
+    pub(crate) end_logit: f32,
     /// Steps taken, tokens extended, and the most sequences in one step that wanted logits.
-    pub(super) steps: usize,
-    pub(super) tokens: usize,
-    pub(super) widest: usize,
-    pub(super) most_pages: usize,
+    pub(crate) steps: usize,
+    pub(crate) tokens: usize,
+    pub(crate) widest: usize,
+    pub(crate) most_pages: usize,
     /// Poisons the logits of sequences of this length.
-    pub(super) poison: Option<usize>,
+    pub(crate) poison: Option<usize>,
 }
 
-pub(super) struct Path {
+pub(crate) struct Path {
     ids: Vec<u32>,
     pages: Vec<usize>,
 }
 
 impl Fake {
-    pub(super) fn new(total: usize, context: usize) -> Self {
+    pub(crate) fn new(total: usize, context: usize) -> Self {
         Self {
             references: vec![0; total],
             total,
@@ -117,9 +117,9 @@ impl Decoder for Fake {
         path.ids.len()
     }
 
-    fn fork(&mut self, path: &Path) -> Result<Path> {
-        let mut pages = path.pages.clone();
-        let whole = path.ids.len() / PAGE;
+    fn fork_at(&mut self, path: &Path, length: usize) -> Result<Path> {
+        let mut pages = path.pages[..length.div_ceil(PAGE)].to_vec();
+        let whole = length / PAGE;
         for &page in &pages[..whole] {
             self.references[page] += 1;
         }
@@ -127,7 +127,7 @@ impl Decoder for Fake {
             pages[whole] = self.take()?;
         }
         Ok(Path {
-            ids: path.ids.clone(),
+            ids: path.ids[..length].to_vec(),
             pages,
         })
     }
@@ -166,5 +166,21 @@ impl Decoder for Fake {
             .flat_map(|&row| self.logits(&steps[row].path.ids))
             .collect();
         read(&logits)
+    }
+
+    fn step_each(
+        &mut self,
+        path: &mut Path,
+        ids: &[u32],
+        read: &mut dyn FnMut(&[f32]) -> Result<()>,
+    ) -> Result<()> {
+        for id in ids {
+            let step = Step {
+                path: &mut *path,
+                ids: std::slice::from_ref(id),
+            };
+            self.step(&mut [step], &[0], read)?;
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use crate::builtin;
 
 /// Adds every fault of a recipe whose sections could be read.
 pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
+    recipe.rollout.check(faults);
     let mut fault = |text: String| faults.push(text);
     match (&recipe.model.path, &recipe.model.hub) {
         (None, None) => fault(

@@ -119,6 +119,7 @@ fn sections(mut table: Table, faults: &mut Vec<String>) -> Recipe {
         select: section(take("select"), "select", faults),
         ce: ce(table_of(take("ce")), run.seed, faults),
         train: train(table_of(take("train")), &methods, run.seed, faults),
+        rollout: section(take("rollout"), "rollout", faults),
         eval: section(take("eval"), "eval", faults),
         methods,
         run,

@@ -21,7 +21,7 @@ use crate::{base, interrupt};
 const KEEP_TIME: Duration = Duration::from_secs(20);
 
 /// How training questions are sampled.
-pub(super) fn training_params(p: &Pipeline) -> SampleParams {
+pub(crate) fn training_params(p: &Pipeline) -> SampleParams {
     let sample = &p.recipe.sample;
     SampleParams {
         temperature: sample.temperature,

@@ -1,0 +1,110 @@
+//! How rollouts are drawn: settings in; the same, checked.
+
+use cdpo_data::RolloutKeys;
+use serde::{Deserialize, Serialize};
+
+use super::definition::LastPosition;
+use crate::error::{Error, Result};
+
+/// What rollouts share. None of it changes an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sharing {
+    /// Nothing: every rollout of every position is drawn by itself, as the definition says.
+    None,
+    /// A rollout that draws the response's own next token is the rollout of the same number that starts behind it.
+    Path,
+    /// That, and rollouts that have drawn the same tokens are one sequence until they differ.
+    #[default]
+    Tree,
+}
+
+/// Which scores are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scores {
+    /// Those that the critical token depends on.
+    #[default]
+    Needed,
+    /// All rollouts of all positions.
+    Full,
+}
+
+/// Settings of [`super::roll_out`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutSettings {
+    /// Rollouts of each position; the paper's 64.
+    pub n: u32,
+    /// Which random numbers they draw with.
+    pub keys: RolloutKeys,
+    /// What they share.
+    pub sharing: Sharing,
+    /// Which scores are wanted.
+    pub scores: Scores,
+    /// Whether the last content token is a position.
+    pub last_position: LastPosition,
+    /// Tokens that one response's rollouts may take; looked at between rounds. What is not settled by then is reported as such.
+    pub max_tokens: Option<u64>,
+    /// Sequences of one response that are drawn in a round; more of them keep a batch fuller and waste more.
+    pub round: usize,
+    /// Seed of every draw.
+    pub seed: u64,
+}
+
+impl Default for RolloutSettings {
+    fn default() -> Self {
+        Self {
+            n: 64,
+            keys: RolloutKeys::Common,
+            sharing: Sharing::Tree,
+            scores: Scores::Needed,
+            last_position: LastPosition::Include,
+            max_tokens: None,
+            round: 16,
+            seed: 0,
+        }
+    }
+}
+
+impl RolloutSettings {
+    /// The definition itself: every rollout of every position, drawn by itself.
+    #[must_use]
+    pub fn exhaustive(self) -> Self {
+        Self {
+            sharing: Sharing::None,
+            scores: Scores::Full,
+            ..self
+        }
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`].
+    pub fn validate(&self) -> Result<()> {
+        let fault = |name, value: String, expected| Error::Setting {
+            name,
+            value,
+            expected,
+        };
+        if !(1..=1 << 20).contains(&self.n) {
+            return Err(fault(
+                "n",
+                self.n.to_string(),
+                "from 1 to 1048576 rollouts of each position",
+            ));
+        }
+        if self.max_tokens == Some(0) {
+            return Err(fault(
+                "max_tokens",
+                "0".into(),
+                "at least 1 token; leave it out for no limit",
+            ));
+        }
+        if self.round == 0 {
+            return Err(fault("round", "0".into(), "at least 1 sequence"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! The default against the definition, and against itself in other batches, on other threads, after a kill.
+
+use cdpo_critical::rollout::{Finding, LastPosition, RolloutSettings, Scores, Sharing, find};
+use cdpo_data::RolloutKeys;
+use cdpo_model::Key;
+use cdpo_sample::{Finish, LocalSampler, SampleParams};
+
+use crate::setup::{model, run, run_upto, tokenizer, with_threads, wrongs};
+
+fn params() -> SampleParams {
+    SampleParams {
+        temperature: 0.8,
+        top_p: 0.95,
+        max_new_tokens: 24,
+        stop: vec!["da".into(), "l".into()],
+        seed: 3,
+        ..SampleParams::default()
+    }
+}
+
+fn settings(n: u32) -> RolloutSettings {
+    RolloutSettings {
+        n,
+        round: 4,
+        seed: 11,
+        ..RolloutSettings::default()
+    }
+}
+
+/// Right until a certain beginning has gone wrong for good: most responses have a critical token in the middle.
+fn by_letters(text: &str) -> bool {
+    text.bytes().filter(|&letter| letter <= b'd').count() < 2
+}
+
+/// Right at random: scores jump up and down, so that the search has to fall back.
+fn by_chance(text: &str) -> bool {
+    Key::new(5).with_str(text).below(6) == 0
+}
+
+#[test]
+fn the_default_finds_the_definitions_token_and_knows_only_what_the_definition_knows() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer).with_max_batch(24);
+    let mut kinds = [0; 3];
+    let mut ends = [0; 3];
+    for (right, n) in [
+        (by_letters as fn(&str) -> bool, 64),
+        (by_chance, 8),
+        (by_chance, 16),
+    ] {
+        let wrongs = wrongs(&mut sampler, &params(), 8, &right);
+        assert!(wrongs.len() > 15, "{} wrong responses", wrongs.len());
+        for wrong in &wrongs {
+            ends[match wrong.finish {
+                Finish::Eos => 0,
+                Finish::Stop => 1,
+                Finish::Length => 2,
+            }] += 1;
+        }
+        let base = settings(n);
+        let want = run(
+            &sampler,
+            &params(),
+            &wrongs,
+            &base.clone().exhaustive(),
+            &right,
+        );
+        assert_eq!(want.done.len(), wrongs.len());
+        for scores in [Scores::Needed, Scores::Full] {
+            for sharing in [Sharing::None, Sharing::Path, Sharing::Tree] {
+                let settings = RolloutSettings {
+                    scores,
+                    sharing,
+                    ..base.clone()
+                };
+                let got = run(&sampler, &params(), &wrongs, &settings, &right);
+                for (index, want) in &want.done {
+                    let got = &got.done[index];
+                    let told = format!("{settings:?}, response {index}");
+                    assert_eq!(got.finding, want.finding, "{told}");
+                    for (t, (got, want)) in got.counts.iter().zip(&want.counts).enumerate() {
+                        let know = got.0 <= want.0 && got.1 <= want.1;
+                        assert!(know, "{told}, position {}: {got:?} of {want:?}", t + 1);
+                    }
+                    if scores == Scores::Full {
+                        assert_eq!(got.counts, want.counts, "{told}");
+                        assert_eq!(got.cost.exhaustive, want.cost.generated, "{told}");
+                        assert!(got.cost.exhaustive_counted);
+                    }
+                    assert!(got.cost.generated <= want.cost.generated, "{told}");
+                    assert_eq!(got.token_logps, want.token_logps);
+                }
+            }
+        }
+        for want in want.done.values() {
+            let successes: Vec<u32> = want.counts.iter().map(|count| count.0).collect();
+            assert_eq!(want.finding, Some(find(&successes, n)));
+            kinds[match want.finding.unwrap() {
+                Finding::Both { .. } => 0,
+                Finding::OnlyFirst { .. } => 1,
+                Finding::None => 2,
+            }] += 1;
+        }
+    }
+    assert!(kinds.iter().all(|&count| count > 0), "findings {kinds:?}");
+    assert!(ends.iter().all(|&count| count > 0), "ends {ends:?}");
+}
+
+#[test]
+fn sharing_and_searching_each_save_tokens() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer);
+    let wrongs = wrongs(&mut sampler, &params(), 8, &by_letters);
+    let tokens = |scores, sharing| {
+        let settings = RolloutSettings {
+            scores,
+            sharing,
+            ..settings(64)
+        };
+        let told = run(&sampler, &params(), &wrongs, &settings, &by_letters);
+        told.done
+            .values()
+            .map(|one| one.cost.generated)
+            .sum::<u64>()
+    };
+    let all = tokens(Scores::Full, Sharing::None);
+    let path = tokens(Scores::Full, Sharing::Path);
+    let tree = tokens(Scores::Full, Sharing::Tree);
+    let search = tokens(Scores::Needed, Sharing::None);
+    let both = tokens(Scores::Needed, Sharing::Tree);
+    assert!(path < all && tree < path, "{all}, {path}, {tree}");
+    assert!(
+        search < all && both < search && both < tree,
+        "{search}, {both}"
+    );
+}
+
+#[test]
+fn a_response_has_the_same_rollouts_whatever_the_batch_the_company_the_cache_and_the_threads() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer);
+    let wrongs = wrongs(&mut sampler, &params(), 6, &by_letters);
+    let want = with_threads(1, || {
+        run(&sampler, &params(), &wrongs, &settings(32), &by_letters)
+    });
+    for threads in [1, 2] {
+        for (batch, cache) in [(1, 4000), (7, 4000), (64, 320)] {
+            let sampler = LocalSampler::new(&model, &tokenizer)
+                .with_max_batch(batch)
+                .with_max_cache_tokens(cache);
+            let got = with_threads(threads, || {
+                run(&sampler, &params(), &wrongs, &settings(32), &by_letters)
+            });
+            assert_eq!(
+                got.done, want.done,
+                "batch {batch}, cache {cache}, {threads} threads"
+            );
+        }
+    }
+    for (index, wrong) in wrongs.iter().enumerate() {
+        let alone = [wrong.clone()];
+        let got = run(&sampler, &params(), &alone, &settings(32), &by_letters);
+        let got = &got.done[&0];
+        let want = &want.done[&index];
+        assert_eq!((&got.counts, got.cost), (&want.counts, want.cost));
+    }
+}
+
+#[test]
+fn a_killed_call_goes_on_from_its_rounds_and_ends_as_if_it_had_not_been() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer).with_max_batch(8);
+    let wrongs = wrongs(&mut sampler, &params(), 5, &by_letters);
+    let want = run(&sampler, &params(), &wrongs, &settings(32), &by_letters);
+    for most in [1, 5, want.rounds.len() - 1] {
+        let first = run_upto(
+            &sampler,
+            &params(),
+            &wrongs,
+            &settings(32),
+            &by_letters,
+            &[],
+            most,
+        );
+        assert_eq!(first.rounds.len(), most);
+        let rest = run_upto(
+            &sampler,
+            &params(),
+            &wrongs,
+            &settings(32),
+            &by_letters,
+            &first.rounds,
+            usize::MAX,
+        );
+        assert_eq!(rest.done, want.done, "after {most} rounds");
+        assert_eq!(
+            rest.rounds.len(),
+            want.rounds.len(),
+            "a round was drawn twice"
+        );
+    }
+}
+
+#[test]
+fn what_the_budget_does_not_settle_is_reported_as_such() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer);
+    let wrongs = wrongs(&mut sampler, &params(), 6, &by_letters);
+    let run = |max_tokens| {
+        let settings = RolloutSettings {
+            max_tokens,
+            ..settings(64)
+        };
+        run(&sampler, &params(), &wrongs, &settings, &by_letters).done
+    };
+    let (free, tight) = (run(None), run(Some(60)));
+    let unsettled = tight.values().filter(|one| one.finding.is_none()).count();
+    assert!(unsettled > 0, "the budget was not tight");
+    for (index, tight) in &tight {
+        match tight.finding {
+            Some(finding) => assert_eq!(Some(finding), free[index].finding),
+            None => assert!(free[index].cost.generated > 60),
+        }
+    }
+}
+
+#[test]
+fn without_the_last_position_the_others_are_as_they_were() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer);
+    let wrongs = wrongs(&mut sampler, &params(), 4, &by_letters);
+    let full = |last_position| {
+        let settings = RolloutSettings {
+            last_position,
+            scores: Scores::Full,
+            ..settings(16)
+        };
+        run(&sampler, &params(), &wrongs, &settings, &by_letters).done
+    };
+    let (with, without) = (full(LastPosition::Include), full(LastPosition::Exclude));
+    for (index, with) in &with {
+        let positions = with.counts.len();
+        assert_eq!(positions, wrongs[*index].ids.len());
+        assert_eq!(
+            without[index].counts,
+            with.counts[..positions.saturating_sub(1)]
+        );
+    }
+}
+
+#[test]
+fn independent_keys_give_other_rollouts() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer);
+    let wrongs = wrongs(&mut sampler, &params(), 4, &by_letters);
+    let full = |keys, sharing| {
+        let settings = RolloutSettings {
+            keys,
+            sharing,
+            scores: Scores::Full,
+            ..settings(32)
+        };
+        run(&sampler, &params(), &wrongs, &settings, &by_letters).done
+    };
+    let common = full(RolloutKeys::Common, Sharing::Tree);
+    let independent = full(RolloutKeys::Independent, Sharing::Tree);
+    let apart = full(RolloutKeys::Independent, Sharing::None);
+    let counts = |done: &std::collections::BTreeMap<usize, cdpo_critical::rollout::RolledOut>| {
+        done.values()
+            .map(|one| one.counts.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(counts(&common), counts(&independent));
+    assert_eq!(counts(&independent), counts(&apart));
+}

@@ -1,0 +1,247 @@
+//! Branches on a fake model: each rollout is what a naive loop draws, whatever the batch, the company and the cache.
+
+use std::collections::BTreeMap;
+
+use cdpo_model::Key;
+
+use super::engine::Engine;
+use super::{Branch, Rollout, Trunk, TrunkId};
+use crate::decoder::{Decoder, Step};
+use crate::draw::draw;
+use crate::params::SampleParams;
+use crate::sampler::Finish;
+use crate::schedule::fake::{EOS, Fake, VOCABULARY};
+use crate::stop::{Response, StopRule};
+
+fn params() -> SampleParams {
+    SampleParams {
+        temperature: 0.6,
+        top_p: 0.9,
+        max_new_tokens: 30,
+        stop: vec!["\nQ".into()],
+        seed: 0,
+        ..SampleParams::default()
+    }
+}
+
+fn ids(key: u64, n: usize) -> Vec<u32> {
+    (0..n as u64)
+        .map(|i| 7 + Key::new(key).with(i).below(VOCABULARY - 7) as u32)
+        .collect()
+}
+
+/// Trunks on two prefixes; the last is as long as a response may be.
+fn trunks() -> Vec<Trunk> {
+    (0..4u64)
+        .map(|t| Trunk {
+            name: format!("t{t}"),
+            prefix_ids: ids(50 + t % 2, [0, 9][(t % 2) as usize]),
+            prompt_ids: ids(60 + t, 3 + t as usize),
+            response_ids: ids(70 + t, [11, 1, 8, 30][t as usize]),
+        })
+        .collect()
+}
+
+fn key(trunk: usize, j: u64) -> Key {
+    Key::new(4).with(trunk as u64).with(j)
+}
+
+/// (tag, text, finish, tokens) of a rollout.
+type Outcome = (String, Finish, usize);
+
+/// One rollout by hand: the whole sequence anew for each token.
+fn by_hand(trunk: &Trunk, keep: usize, first: Option<u32>, key: Key) -> Outcome {
+    let params = params();
+    let rule = StopRule::new(&params.stop);
+    let mut fake = Fake::new(4000, 200);
+    let mut response = Response::default();
+    for &id in &trunk.response_ids[..keep] {
+        assert!(!response.push(id, &fake.piece(id).unwrap(), &rule));
+    }
+    let mut next = first;
+    if first.is_none() && keep >= params.max_new_tokens {
+        return (response.finish().0, Finish::Length, keep);
+    }
+    loop {
+        let id = next.take().unwrap_or_else(|| {
+            let all = [&trunk.prefix_ids[..], &trunk.prompt_ids, response.ids()].concat();
+            let mut path = fake.root();
+            let mut row = Vec::new();
+            let step = Step {
+                path: &mut path,
+                ids: &all,
+            };
+            fake.step(&mut [step], &[0], &mut |logits| {
+                row = logits.to_vec();
+                Ok(())
+            })
+            .unwrap();
+            fake.release(path);
+            let unit = key.with(response.ids().len() as u64).unit();
+            draw(&row, &params, &[unit]).unwrap()[0].id
+        });
+        let tokens = response.ids().len() + 1;
+        if id == EOS {
+            return (response.finish().0, Finish::Eos, tokens);
+        }
+        if response.push(id, &fake.piece(id).unwrap(), &rule) {
+            return (response.finish().0, Finish::Stop, tokens);
+        }
+        if tokens >= params.max_new_tokens {
+            return (response.finish().0, Finish::Length, tokens);
+        }
+    }
+}
+
+/// Every place to leave each trunk, with and without a token, 5 rollouts each.
+fn branches(trunks: &[Trunk]) -> Vec<(usize, usize, Option<u32>)> {
+    let mut all = Vec::new();
+    for (t, trunk) in trunks.iter().enumerate() {
+        for keep in 0..=trunk.response_ids.len() {
+            all.push((t, keep, None));
+            if keep < params().max_new_tokens {
+                all.push((t, keep, Some([EOS, 9, 1][keep % 3])));
+            }
+        }
+    }
+    all
+}
+
+fn grow(cache: usize, max_batch: usize, split: bool) -> (BTreeMap<u64, Outcome>, u64, u64) {
+    let fake = Fake::new(cache, 200);
+    let mut engine = Engine::new(fake, params(), vec![EOS], max_batch).unwrap();
+    let trunks = trunks();
+    let mut outcomes = BTreeMap::new();
+    let all = branches(&trunks);
+    // Two trunks at a time, as a small cache wants.
+    for pair in [[0usize, 1], [2, 3]] {
+        let mut open: BTreeMap<usize, TrunkId> = BTreeMap::new();
+        for t in pair {
+            assert!(engine.fits(&trunks[t]), "trunk {t}");
+            let (id, rows) = engine.open(&trunks[t], |p, _| p).unwrap();
+            assert_eq!(
+                rows,
+                (0..=trunks[t].response_ids.len()).collect::<Vec<_>>(),
+                "one row for each token and one behind them"
+            );
+            open.insert(t, id);
+        }
+        for (index, &(t, keep, first)) in all.iter().enumerate() {
+            let Some(&trunk) = open.get(&t) else { continue };
+            let rollouts = (0..5u64).map(|j| Rollout {
+                tag: index as u64 * 5 + j,
+                key: key(t, j),
+            });
+            let submit = |engine: &mut Engine<Fake>, rollouts: Vec<Rollout>| {
+                engine
+                    .submit(Branch {
+                        trunk,
+                        keep,
+                        first,
+                        rollouts,
+                    })
+                    .unwrap();
+            };
+            if split {
+                rollouts.for_each(|one| submit(&mut engine, vec![one]));
+            } else {
+                submit(&mut engine, rollouts.collect());
+            }
+        }
+        while engine.sequences() > 0 {
+            engine.step().unwrap();
+        }
+        for ended in engine.ended() {
+            for &tag in &ended.tags {
+                let outcome = (ended.text.to_string(), ended.finish, ended.tokens);
+                assert!(
+                    outcomes.insert(tag, outcome).is_none(),
+                    "a rollout was handed out twice"
+                );
+            }
+        }
+        for (_, id) in open {
+            engine.close(id);
+        }
+    }
+    let spent = engine.spent();
+    let (free, total) = engine.pages_left();
+    assert_eq!(free, total, "pages were lost");
+    (outcomes, spent.generated, spent.recomputed)
+}
+
+#[test]
+fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the_cache() {
+    let trunks = trunks();
+    let want: BTreeMap<u64, Outcome> = branches(&trunks)
+        .into_iter()
+        .enumerate()
+        .flat_map(|(index, (t, keep, first))| {
+            let trunk = &trunks[t];
+            (0..5u64).map(move |j| (index as u64 * 5 + j, by_hand(trunk, keep, first, key(t, j))))
+        })
+        .collect();
+    for finish in [Finish::Eos, Finish::Stop, Finish::Length] {
+        assert!(
+            want.values().any(|outcome| outcome.1 == finish),
+            "no rollout ends by {finish:?}"
+        );
+    }
+    let (got, together, _) = grow(4000, 64, false);
+    assert_eq!(got, want);
+    let (got, apart, recomputed) = grow(4000, 64, true);
+    assert_eq!(got, want, "each rollout a sequence of its own");
+    assert!(
+        together < apart,
+        "{together} tokens together, {apart} apart"
+    );
+    assert_eq!(recomputed, 0);
+    for max_batch in [1, 3] {
+        assert_eq!(grow(4000, max_batch, false).0, want, "batch {max_batch}");
+    }
+    let (got, _, recomputed) = grow(60, 64, false);
+    assert_eq!(got, want, "in a small cache");
+    assert!(recomputed > 0, "the cache was not small");
+}
+
+#[test]
+fn logits_along_a_trunk_are_those_of_decoding() {
+    let trunk = &trunks()[0];
+    let mut engine = Engine::new(Fake::new(4000, 200), params(), vec![EOS], 8).unwrap();
+    let (_, rows) = engine.open(trunk, |_, row| row.to_vec()).unwrap();
+    let mut fake = Fake::new(4000, 200);
+    for (p, row) in rows.iter().enumerate() {
+        let all = [
+            &trunk.prefix_ids[..],
+            &trunk.prompt_ids,
+            &trunk.response_ids[..p],
+        ]
+        .concat();
+        let mut path = fake.root();
+        let step = Step {
+            path: &mut path,
+            ids: &all,
+        };
+        fake.step(&mut [step], &[0], &mut |logits| {
+            assert_eq!(row, logits, "position {p}");
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_trunk_that_no_sampler_could_have_drawn_is_refused() {
+    let mut engine = Engine::new(Fake::new(4000, 200), params(), vec![EOS], 8).unwrap();
+    let mut told = |response: Vec<u32>| {
+        let trunk = Trunk {
+            response_ids: response,
+            ..trunks()[0].clone()
+        };
+        engine.open(&trunk, |_, _| ()).unwrap_err().to_string()
+    };
+    assert!(told(vec![9, EOS, 9]).contains("token 2 is the end token"));
+    assert!(told(vec![9, 1, 2, 9]).contains("stop string ends at response token 3"));
+    assert!(told(ids(1, 31)).contains("has 31 tokens"));
+    assert!(told(vec![9, VOCABULARY as u32]).contains("outside the model's vocabulary"));
+}

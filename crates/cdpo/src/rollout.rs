@@ -1,0 +1,211 @@
+//! `cdpo rollout`: the critical tokens of a run's wrong responses, or of given ones, as stages in the run's folder.
+
+mod draw;
+mod pick;
+mod replace;
+mod weights;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cdpo_critical::rollout::{LastPosition, Scores, Sharing};
+use cdpo_data::artifact::{Manifest, Stage, StageDir, StageState};
+use cdpo_data::{Problem, RolloutKeys, Trajectory};
+use serde_json::{Value, json};
+
+use crate::args::RolloutArgs;
+use crate::command;
+use crate::lock::Lock;
+use crate::outcome::Usage;
+use crate::pipeline::{Pipeline, Step};
+use crate::recipe::{self, Recipe};
+use crate::stages::{self, Finished};
+use crate::talk;
+
+pub(crate) use weights::{settings as weight_settings, weigh};
+
+/// The records of a stage of rollouts.
+pub(crate) const ROLLOUTS: &str = "rollouts.jsonl";
+/// The records of a stage of replacements.
+pub(crate) const REPLACEMENTS: &str = "replacements.jsonl";
+/// Pass@k with and without the critical token.
+pub(crate) const PASS_AT_K: &str = "pass_at_k.json";
+
+/// Wrong responses, each with its question.
+pub(crate) type Picks = Vec<(Problem, Trajectory)>;
+
+/// Finds critical tokens, and replaces them if asked to; prints where the records are.
+#[allow(clippy::print_stdout)]
+pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
+    let mut recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
+    apply(&mut recipe, args);
+    let name = stage_name(&recipe, args);
+    let run_dir = recipe.run.dir.join(&recipe.run.name);
+    let given = args.trajectories.as_deref();
+    if given.is_none() && recipe.data.pairs.is_some() {
+        return Err(Usage(
+            "the recipe's pairs are given (data.pairs), so there are no samples to roll out; name a file with --trajectories".into(),
+        )
+        .into());
+    }
+    let mut pipeline = if given.is_some() {
+        // Given responses need no stage of the run.
+        command::threads(&recipe);
+        Pipeline::new(recipe)?
+    } else {
+        let goals = [(Step::Grade, stages::GRADED)];
+        match command::run(recipe, &goals, args.run.dry_run)? {
+            Some(pipeline) => pipeline,
+            None => return Ok(()),
+        }
+    };
+    let (picks, mut inputs) = match given {
+        Some(path) => pick::given(&pipeline, path)?,
+        None => pick::wrong(&pipeline)?,
+    };
+    if args.run.dry_run {
+        println!("{name:<12} {} responses", picks.len());
+        return Ok(());
+    }
+    let _lock = Lock::take(&run_dir)?;
+    inputs.insert("model".into(), pipeline.base.checkpoint.content_id.clone());
+    inputs.insert(
+        "tokenizer".into(),
+        pipeline.base.checkpoint.tokenizer.content_id(),
+    );
+    let settings = draw::settings(&pipeline);
+    let stage = Stage {
+        name: name.clone(),
+        version: 1,
+        inputs: inputs.clone(),
+        settings,
+    };
+    let manifest = carry(&mut pipeline, &stage, |p, dir| draw::run(p, dir, &picks))?;
+    draw::say(&manifest.counts);
+    let path = run_dir.join(&name).join(ROLLOUTS);
+    println!("{}", path.display());
+    if args.replace {
+        let hash = manifest.outputs.get(ROLLOUTS).cloned().unwrap_or_default();
+        inputs.insert("rollouts".into(), hash);
+        let name = name.replacen("rollouts", "replacements", 1);
+        let stage = Stage {
+            name: name.clone(),
+            version: 1,
+            inputs,
+            settings: replace::settings(&pipeline),
+        };
+        carry(&mut pipeline, &stage, |p, dir| {
+            replace::run(p, dir, &picks, &path)
+        })?;
+        let dir = run_dir.join(&name);
+        println!("{}", dir.join(REPLACEMENTS).display());
+        print!("{}", replace::table(&dir.join(PASS_AT_K))?);
+    }
+    Ok(())
+}
+
+/// What the command line says beside the recipe.
+fn apply(recipe: &mut Recipe, args: &RolloutArgs) {
+    let section = &mut recipe.rollout;
+    section.n = args.n.unwrap_or(section.n);
+    section.limit = args.limit.unwrap_or(section.limit);
+    section.per_question = args.per_question.unwrap_or(section.per_question);
+    section.longest = args.longest.or(section.longest);
+    section.max_tokens = args.max_tokens.or(section.max_tokens);
+    section.keys = args.keys.map_or(section.keys, Into::into);
+    section.last_position = args.last_position.map_or(section.last_position, Into::into);
+    section.sharing = args.sharing.map_or(section.sharing, Into::into);
+    if args.full_scores {
+        section.scores = Scores::Full;
+    }
+    if args.exhaustive {
+        section.scores = Scores::Full;
+        section.sharing = Sharing::None;
+    }
+}
+
+/// The stage's folder: variants that one compares with each other lie side by side.
+fn stage_name(recipe: &Recipe, args: &RolloutArgs) -> String {
+    let section = &recipe.rollout;
+    let mut name = "rollouts".to_owned();
+    if args.trajectories.is_some() {
+        name += "-given";
+    }
+    match (section.scores, section.sharing) {
+        (Scores::Full, Sharing::None) => name += "-exhaustive",
+        (Scores::Full, Sharing::Path) => name += "-full-path",
+        (Scores::Full, Sharing::Tree) => name += "-full",
+        (Scores::Needed, Sharing::None) => name += "-unshared",
+        (Scores::Needed, Sharing::Path) => name += "-path",
+        (Scores::Needed, Sharing::Tree) => {}
+    }
+    if section.keys == RolloutKeys::Independent {
+        name += "-independent";
+    }
+    if section.last_position == LastPosition::Exclude {
+        name += "-without-last";
+    }
+    name
+}
+
+/// Does a stage's work in its folder unless it is done.
+fn carry(
+    p: &mut Pipeline,
+    stage: &Stage,
+    work: impl FnOnce(&mut Pipeline, &mut StageDir) -> anyhow::Result<Finished>,
+) -> anyhow::Result<Manifest> {
+    let run_dir: PathBuf = p.run_dir.clone();
+    let name = &stage.name;
+    let mut dir = match StageDir::open(&run_dir, stage)? {
+        StageState::Done(manifest) => {
+            talk::say(format_args!("{name}: done before"));
+            return Ok(manifest);
+        }
+        StageState::Resume(dir) => {
+            talk::say(format_args!("{name}: going on"));
+            dir
+        }
+        StageState::Fresh(dir, reason) => {
+            talk::say(format_args!("{name}: {reason}"));
+            dir
+        }
+    };
+    let finished = work(p, &mut dir).inspect_err(|_| {
+        // The time spent counts although the stage did not end; the first error is the one to tell.
+        let _ = dir.keep_time();
+    })?;
+    let outputs: Vec<&str> = finished.outputs.iter().map(String::as_str).collect();
+    let manifest = dir.finish(&outputs, finished.counts)?;
+    talk::say(format_args!(
+        "{name}: finished in {}",
+        talk::clock(manifest.clock.seconds)
+    ));
+    Ok(manifest)
+}
+
+/// What every stage of rollouts is set by.
+fn drawing(p: &Pipeline) -> Value {
+    json!({
+        "params": stages::training_params(p),
+        "prompt": p.prompt.settings(&p.base),
+        "grade": p.recipe.grade,
+        "grader": cdpo_grade::VERSION,
+    })
+}
+
+/// The hash of a file that is no stage's output.
+fn hash(path: &Path) -> anyhow::Result<String> {
+    Ok(cdpo_data::artifact::hash_file(path)?)
+}
+
+/// The inputs that a run's own responses come from.
+fn own_inputs(p: &Pipeline) -> BTreeMap<String, String> {
+    [
+        ("questions", Step::Problems, stages::TRAIN),
+        ("samples", Step::Sample, stages::TRAJECTORIES),
+        ("graded", Step::Grade, stages::GRADED),
+    ]
+    .into_iter()
+    .filter_map(|(name, step, file)| Some((name.to_owned(), p.output(step, file)?)))
+    .collect()
+}

@@ -1,0 +1,97 @@
+//! Which wrong responses are rolled out.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use cdpo_data::{Graded, OnBadRow, Problem, Trajectory, jsonl};
+use cdpo_grade::{Grader, Outcome};
+
+use super::{Picks, hash, own_inputs};
+use crate::outcome::Usage;
+use crate::pipeline::{Pipeline, Step};
+use crate::stages::{GRADED, TRAIN, TRAJECTORIES};
+use crate::talk;
+
+/// The run's wrong responses, in the order of the questions and samples, as many as the recipe wants; and what they were read from.
+pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, String>)> {
+    let (problems, _): (Vec<Problem>, _) =
+        jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
+    let (trajectories, _): (Vec<Trajectory>, _) =
+        jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
+    let (graded, _): (Vec<Graded>, _) = jsonl::read(p.path(Step::Grade, GRADED), OnBadRow::Fail)?;
+    let wrong: HashSet<(&str, u32)> = graded
+        .iter()
+        .filter(|g| g.verdict.outcome == Outcome::Wrong)
+        .map(|g| (g.problem_id.as_str(), g.sample))
+        .collect();
+    let problems: HashMap<&str, &Problem> = problems.iter().map(|p| (p.id.as_str(), p)).collect();
+    let section = &p.recipe.rollout;
+    let mut taken: HashMap<&str, usize> = HashMap::new();
+    let mut picks = Picks::new();
+    for trajectory in &trajectories {
+        let id = trajectory.problem_id.as_str();
+        let Some(&problem) = problems.get(id) else {
+            continue;
+        };
+        if !fits(trajectory, section.longest) || !wrong.contains(&(id, trajectory.sample)) {
+            continue;
+        }
+        let taken = taken.entry(id).or_default();
+        if *taken < section.per_question && picks.len() < section.limit {
+            *taken += 1;
+            picks.push((problem.clone(), trajectory.clone()));
+        }
+    }
+    if picks.is_empty() {
+        anyhow::bail!(
+            "the run has no wrong response with an answer (and within rollout.longest); take more questions (data.train_limit) or \
+             samples (sample.n)"
+        );
+    }
+    talk::say(format_args!(
+        "rolling out {} of {} wrong responses (rollout.limit = {}, rollout.per_question = {})",
+        picks.len(),
+        wrong.len(),
+        section.limit,
+        section.per_question
+    ));
+    Ok((picks, own_inputs(p)))
+}
+
+/// Whether a response has a position, and not too many.
+fn fits(trajectory: &Trajectory, longest: Option<usize>) -> bool {
+    let tokens = trajectory.ids.len();
+    tokens > 0 && longest.is_none_or(|longest| tokens <= longest)
+}
+
+/// The responses of a file that are not right.
+pub(super) fn given(
+    p: &Pipeline,
+    path: &Path,
+) -> anyhow::Result<(Picks, BTreeMap<String, String>)> {
+    let all = crate::given::read(path, &p.base)?;
+    let grader = Grader::new(p.recipe.grade.clone());
+    let count = all.len();
+    let mut picks: Picks = all
+        .into_iter()
+        .filter(|(problem, trajectory)| {
+            let verdict = grader.grade(&trajectory.text, &problem.answer);
+            verdict.outcome != Outcome::Correct && fits(trajectory, p.recipe.rollout.longest)
+        })
+        .collect();
+    let wrong = picks.len();
+    picks.truncate(p.recipe.rollout.limit);
+    if picks.is_empty() {
+        return Err(Usage(format!(
+            "{}: none of the {count} responses is wrong, so there is no critical token to find",
+            path.display()
+        ))
+        .into());
+    }
+    talk::say(format_args!(
+        "rolling out {} of {count} given responses, {wrong} of which are not right (rollout.limit = {})",
+        picks.len(),
+        p.recipe.rollout.limit
+    ));
+    Ok((picks, BTreeMap::from([("given".into(), hash(path)?)])))
+}

@@ -1,0 +1,121 @@
+//! `cdpo rollout` on the demonstration: the default against the definition, kills, given responses, replacements.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod binary;
+
+use std::time::Duration;
+
+use binary::{Place, timeless_files};
+use cdpo_data::{CriticalKind, OnBadRow, ReplacementRecord, RolloutRecord, jsonl};
+
+const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/tiny.toml");
+
+/// A place with model and questions, and `cdpo rollout` on them.
+fn place() -> Place {
+    let place = Place::new();
+    place.cdpo(&["demo", "--dry-run"]).succeeded();
+    place
+}
+
+fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["rollout", RECIPE, "--limit", "6"], more].concat()
+}
+
+fn records(place: &Place, stage: &str) -> Vec<RolloutRecord> {
+    let path = place.run_dir().join(stage).join("rollouts.jsonl");
+    jsonl::read(path, OnBadRow::Fail).unwrap().0
+}
+
+#[test]
+fn the_default_finds_what_exhaustive_finds_and_replaces_it() {
+    let place = place();
+    let told = place.cdpo(&args(&["--replace"])).succeeded();
+    assert!(
+        told.stderr.contains("critical tokens of 6 responses"),
+        "{told:?}"
+    );
+    place.cdpo(&args(&["--exhaustive"])).succeeded();
+    let (found, defined) = (
+        records(&place, "rollouts"),
+        records(&place, "rollouts-exhaustive"),
+    );
+    assert_eq!(found.len(), 6);
+    for (found, defined) in found.iter().zip(&defined) {
+        assert_eq!(found.ids, defined.ids);
+        assert_eq!(
+            (found.kind, found.position),
+            (defined.kind, defined.position)
+        );
+        assert!(found.cost.generated < defined.cost.generated);
+        assert_eq!(defined.cost.exhaustive, defined.cost.generated);
+        assert!(defined.positions.iter().all(|at| !at.partial));
+    }
+    let path = place.run_dir().join("replacements/replacements.jsonl");
+    let replaced: Vec<ReplacementRecord> = jsonl::read(path, OnBadRow::Fail).unwrap().0;
+    let critical = found.iter().filter(|r| r.position.is_some()).count();
+    assert_eq!(replaced.len(), critical);
+    assert!(critical > 0);
+    assert!(
+        replaced
+            .iter()
+            .all(|r| r.without.len() == 64 && r.with_right == 0)
+    );
+    let again = place.cdpo(&args(&["--replace"])).succeeded();
+    assert!(again.stderr.contains("rollouts: done before"), "{again:?}");
+    assert!(again.stderr.contains("replacements: done before"));
+}
+
+#[test]
+fn a_killed_run_goes_on_and_leaves_the_files_of_one_that_was_not() {
+    let more = args(&["--n", "3000", "--full-scores"]);
+    let whole = place();
+    whole.cdpo(&more).succeeded();
+    let killed = place();
+    let mut child = killed.spawn(&more);
+    let rounds = killed.run_dir().join("rollouts-full/rounds.jsonl");
+    // Until something is kept; if it ends before, it was too quick to be killed, and nothing is lost either.
+    while child.try_wait().unwrap().is_none()
+        && std::fs::metadata(&rounds).map_or(0, |file| file.len()) == 0
+    {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    let told = killed.cdpo(&more).succeeded();
+    assert!(!told.stderr.contains("panicked"));
+    assert_eq!(
+        timeless_files(&killed.run_dir()),
+        timeless_files(&whole.run_dir())
+    );
+}
+
+#[test]
+fn given_responses_are_rolled_out_if_they_are_wrong() {
+    let place = place();
+    let file = place.dir.join("mine.jsonl");
+    let row = |response: &str| {
+        serde_json::json!({"question": "1+1?", "response": response, "gold": "2"}).to_string()
+            + "\n"
+    };
+    std::fs::write(&file, row("2.") + &row("3.")).unwrap();
+    let more = args(&["--trajectories", "mine.jsonl", "--n", "16"]);
+    place.cdpo(&more).succeeded();
+    let found = records(&place, "rollouts-given");
+    assert_eq!(found.len(), 1, "one of them is right");
+    assert_eq!(found[0].problem_id, "mine/1");
+    assert_ne!(found[0].kind, CriticalKind::Unsettled);
+    std::fs::write(&file, row("2.")).unwrap();
+    place
+        .cdpo(&more)
+        .failed(2, &["none of the 1 responses is wrong"]);
+    std::fs::write(&file, "{\"question\": 1}\n").unwrap();
+    place.cdpo(&more).failed(1, &["mine.jsonl:1"]);
+    place
+        .cdpo(&args(&[
+            "--set",
+            "rollout.n=0",
+            "--set",
+            "rollout.keys=own",
+        ]))
+        .failed(2, &["rollout"]);
+}
