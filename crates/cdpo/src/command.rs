@@ -19,7 +19,8 @@ use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
 use crate::{
-    analyze, demo, experiment, judge, pretrain, report, responses, rollout, seeds, show, stages, talk,
+    analyze, demo, experiment, judge, pretrain, report, responses, rollout, seeds, show, stages,
+    talk,
 };
 
 /// The recipe of the quickstart.
