@@ -69,10 +69,8 @@ pub(crate) fn judge(args: &JudgeArgs) -> anyhow::Result<()> {
             }
             let mut name = signal.name().into_owned();
             if runs.len() > 1 && signal.contrastive() {
-                name += &format!(
-                    " ({})",
-                    run.file_name().unwrap_or_default().to_string_lossy()
-                );
+                let run = run.file_name().unwrap_or_default().to_string_lossy();
+                name = format!("{name} ({run})");
             }
             let rankings = records.iter().zip(&found).map(|(record, numbers)| {
                 let values = signal.values(numbers).unwrap_or_default();
