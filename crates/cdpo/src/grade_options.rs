@@ -5,6 +5,7 @@ use clap::Args;
 
 /// How answers are found and compared; a recipe has the same keys in `[grade]`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // flags
 pub(crate) struct GradeOptionArgs {
     /// How the answer of a response is found: auto, gsm8k_strict, gsm8k_flexible (the filters of lm-evaluation-harness), math,
     /// plain or choice.

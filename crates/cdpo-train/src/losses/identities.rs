@@ -88,7 +88,9 @@ fn every_method_is_dpo_where_its_own_part_vanishes() {
 fn the_released_codes_loss_of_single_tokens_is_dpo() {
     let mut case = unit_weights(&Case::mixed(1));
     for side in [&mut case.chosen, &mut case.rejected, &mut case.weights] {
-        side.iter_mut().for_each(|v| v.truncate(1));
+        for values in side.iter_mut() {
+            values.truncate(1);
+        }
     }
     case.padded_positions = 1;
     let keep = |_: &mut LossSettings| {};
