@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn steps_lose_the_numbers_that_the_labelling_gave_them_and_join_to_a_response() {
-        let row = r##"{"question": "q ", "gold": 4, "steps": ["Step 1:  2+2 = 5.", "Step 2: #### 5"], "first_error_step": 1, "error_kind": "calculation", "more": 1}"##;
+        let row = r#"{"question": "q ", "gold": 4, "steps": ["Step 1:  2+2 = 5.", "Step 2: #### 5"], "first_error_step": 1, "error_kind": "calculation", "more": 1}"#;
         let (found, _) = read_text(row, OnBadRow::Fail).unwrap();
         let [solution] = &found[..] else {
             panic!("one row")
@@ -283,6 +283,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::single_range_in_vec_init)] // one step's range is meant
     fn a_whole_response_is_one_step_and_stays_as_it_is() {
         let row = r#"{"id": "a", "problem": "q", "answer": "1/2", "response": "\n Step 1: no\nmore ", "steps": null}"#;
         let (found, _) = read_text(row, OnBadRow::Fail).unwrap();
