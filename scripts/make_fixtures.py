@@ -31,6 +31,9 @@ Conventions, as in the formulas of Lin et al. 2025 (arXiv 2411.19943):
   * DPO loss = mean over the step's pairs of -log sigmoid(gamma * (r_chosen - r_rejected)), r = sum_t of
     log pi_theta - log pi_ref; the reference is the base model without adapter; rewards are gamma * r;
   * cDPO = the same with the rejected sum weighted by 1 - s_t;
+  * TDPO1 and TDPO2 (Zeng et al. 2024, arXiv 2404.11999): the same with the sequential forward divergences
+    K = sum_t KL(pi_ref || pi_theta) inside, gamma * (r_chosen - r_rejected - alpha * (K_rejected - K_chosen)), alpha 1
+    and 0.5, the latter without gradient through K_chosen; rewards are gamma * (r + K), as in the authors' code;
   * contrast scores: s_t = softmax((1 + ce_beta) * z_p - ce_beta * z_n)[y_t], p = `lora`, n = `lora-mlp-rs`;
   * training runs: AdamW (lr 1e-3, betas 0.9/0.999, eps 1e-8, weight decay 0.01 on every LoRA matrix), gradient
     norm clipped by torch's clip_grad_norm_ to `max_grad_norm` (each run has its own, so that some clip always and
@@ -239,6 +242,30 @@ def preference_loss(model, pairs, reference, weighted):
     return torch.stack(losses).mean(), rewards
 
 
+def tdpo_loss(model, pairs, base, alpha, through_chosen):
+    """TDPO1 (alpha 1, gradient through both divergences) or TDPO2 (none through the chosen one), against `base`."""
+    details = {key: [] for key in ("rewards_chosen", "rewards_rejected", "logps_chosen", "logps_rejected",
+                                   "kl_chosen", "kl_rejected")}
+    losses = []
+    for pair in pairs:
+        ratio, divergence = {}, {}
+        for side in ("chosen", "rejected"):
+            rows = slice(len(pair["prompt"]) - 1, -1)
+            tokens = (range(len(pair[side])), pair[side])
+            policy = torch.log_softmax(logits_of(model, pair["prompt"] + pair[side])[rows], -1)
+            with torch.no_grad():
+                reference = torch.log_softmax(logits_of(base, pair["prompt"] + pair[side])[rows], -1)
+            ratio[side] = (policy[tokens] - reference[tokens]).sum()
+            divergence[side] = (reference.exp() * (reference - policy)).sum()
+            details[f"rewards_{side}"].append(GAMMA * (ratio[side] + divergence[side]).item())
+            details[f"logps_{side}"].append(policy[tokens].sum().item())
+            details[f"kl_{side}"].append(divergence[side].item())
+        of_chosen = divergence["chosen"] if through_chosen else divergence["chosen"].detach()
+        margin = ratio["chosen"] - ratio["rejected"] - alpha * (divergence["rejected"] - of_chosen)
+        losses.append(-torch.nn.functional.logsigmoid(GAMMA * margin))
+    return torch.stack(losses).mean(), details
+
+
 def lora_parameters(model):
     """Trainable matrices by the name peft saves them under."""
     return {name.replace(".default", ""): weight for name, weight in model.named_parameters() if weight.requires_grad}
@@ -331,7 +358,9 @@ def make_family(folder, name):
         fresh = lambda: load_adapted(folder, folder / "lora", trainable=True)
         losses = {"sft": (sft_loss, 1.0),
                   "dpo": (lambda model, batch: preference_loss(model, batch, reference, weighted=False), 1.0),
-                  "cdpo": (lambda model, batch: preference_loss(model, batch, reference, weighted=True), 1.5)}
+                  "cdpo": (lambda model, batch: preference_loss(model, batch, reference, weighted=True), 1.5),
+                  "tdpo1": (lambda model, batch: tdpo_loss(model, batch, base, 1.0, through_chosen=True), 1.0),
+                  "tdpo2": (lambda model, batch: tdpo_loss(model, batch, base, 0.5, through_chosen=False), 1.0)}
         for key, (loss_of, max_grad_norm) in losses.items():
             model = fresh()
             loss, details = loss_of(model, pairs)

@@ -2,7 +2,7 @@
 """Make the reference values of crates/cdpo-train/tests/fixtures: losses, schedules, optimizer, clipping.
 
     pip install -r scripts/requirements.txt
-    python scripts/make_loss_fixtures.py [--out DIR]
+    python scripts/make_loss_fixtures.py [--out DIR] [--authors DIR]
 
 trl_losses.json: preference losses computed by TRL's own code (`DPOTrainer._compute_loss`, and
 `CPOTrainer.cpo_loss` for SimPO), on random per-token log-probabilities in float64, with the gradient of the loss
@@ -33,6 +33,14 @@ with respect to every one of them. `gamma` is the KL coefficient, which TRL call
 schedules.json: learning-rate factors of transformers' schedules. [{schedule: cosine | linear | constant, warmup_steps,
     total_steps, factors: [factor of step 0, .., total_steps - 1]}]
 
+authors_losses.json: values of the authors' own functions, read out of checkouts of their repositories; made only if
+    --authors DIR names a folder that holds them: `Token-level-Direct-Preference-Optimization` (Vance0124; `tdpo_loss` in
+    trainers.py) and `TIS-DPO` (exlaw; `threshold_and_scale_transform` in preference_datasets.py).
+    tdpo: [{gamma, alpha, second: whether TDPO2, ratios, kls: [[chosen, rejected] of each pair], losses, rewards,
+            d_ratios, d_kls: of each pair's own loss}]
+    tis: {differences: log-prob differences positive - negative of tokens, chosen, rejected: their weights; the sign is
+          turned outside the function, as their loader does it for the chosen side of negative - positive}
+
 adamw.json: 20 steps of torch.optim.AdamW in float64 on a five-vector with given gradients.
     [{lr, betas, eps, weight_decay, start, gradients: [20][5], values: [20][5] after each step}]
 
@@ -40,6 +48,7 @@ clipping.json: torch.nn.utils.clip_grad_norm_ over several tensors. [{max_norm, 
 """
 
 import argparse
+import ast
 import json
 import random
 from collections import defaultdict
@@ -220,6 +229,42 @@ def loss_cases():
                           "script": "scripts/make_loss_fixtures.py"}, "batches": batches, "cases": cases}
 
 
+def authors_function(path, name):
+    """One function out of a file of someone else's code, without running the rest of it."""
+    tree = ast.parse(path.read_text())
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    assert len(found) == 1, f"{path} has {len(found)} functions {name}"
+    scope = {"torch": torch, "F": torch.nn.functional, "Tuple": tuple}
+    exec(compile(ast.Module(found, []), str(path), "exec"), scope)  # noqa: S102
+    return scope[name]
+
+
+def authors_cases(folder):
+    tdpo_loss = authors_function(folder / "Token-level-Direct-Preference-Optimization/trainers.py", "tdpo_loss")
+    generator = random.Random(17)
+    double = lambda values: torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    tdpo = []
+    for spread in (1.0, 30.0):
+        for gamma in (0.1, 1.0):
+            for second, alpha in ((False, 1.0), (True, 0.5), (True, 0.0), (True, 2.0)):
+                ratios = [[generator.gauss(0, spread) for _ in range(2)] for _ in range(3)]
+                kls = [[generator.expovariate(1 / spread) for _ in range(2)] for _ in range(3)]
+                leaves = [double(column) for table in (ratios, kls) for column in zip(*table)]
+                losses, *rewards = tdpo_loss(*leaves, beta=gamma, alpha=alpha, if_tdpo2=second)
+                grads = torch.autograd.grad(losses.sum(), leaves, allow_unused=True)
+                grads = [torch.zeros(3) if grad is None else grad for grad in grads]
+                columns = lambda pair: torch.stack(pair, 1).tolist()
+                tdpo.append({"gamma": gamma, "alpha": alpha, "second": second, "ratios": ratios, "kls": kls,
+                             "losses": losses.tolist(), "rewards": columns(rewards), "d_ratios": columns(grads[:2]),
+                             "d_kls": columns(grads[2:])})
+    scale = authors_function(folder / "TIS-DPO/preference_datasets.py", "threshold_and_scale_transform")
+    differences = [0.0, 0.25, -0.25, 1.5, -1.5, 1.75, -20.0] + [round(generator.gauss(0, 1), 3) for _ in range(9)]
+    # Their stored number is negative - positive; the loader turns its sign for the chosen side.
+    stored = [-difference for difference in differences]
+    tis = {"differences": differences, "chosen": scale([-x for x in stored]), "rejected": scale(stored)}
+    return {"tdpo": tdpo, "tis": tis}
+
+
 def schedule_tables():
     makers = {"cosine": transformers.get_cosine_schedule_with_warmup,
               "linear": transformers.get_linear_schedule_with_warmup,
@@ -278,11 +323,14 @@ def main():
     root = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=root / "crates/cdpo-train/tests/fixtures")
+    parser.add_argument("--authors", type=Path, help="folder with checkouts of the authors' repositories")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     tables = {"trl_losses": loss_cases(), "schedules": schedule_tables(), "adamw": adamw_runs(),
               "clipping": clipping_cases()}
+    if options.authors:
+        tables["authors_losses"] = authors_cases(options.authors)
     for name, table in tables.items():
         write_json(options.out / f"{name}.json", table)
 

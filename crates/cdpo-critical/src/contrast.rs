@@ -14,7 +14,7 @@ mod batches;
 pub mod formula;
 mod summary;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use cdpo_data::Pair;
 use cdpo_model::{AdapterStack, Model, Target, TokenForest};
@@ -149,13 +149,14 @@ pub fn score_pairs_by(
     Ok(summary)
 }
 
-/// One call of the model: a root for each prompt, its rejected response as its child.
+/// One call of the model: a root for each prompt, both its responses as children. Targets are all rejected tokens, then all
+/// chosen ones.
 fn score_batch(
     contrast: &mut dyn FnMut(&TokenForest, &[Target]) -> cdpo_model::Result<Contrast>,
     pairs: &[Pair],
 ) -> Result<Vec<Pair>> {
     let mut forest = TokenForest::new();
-    let mut targets = Vec::new();
+    let (mut targets, mut chosen_targets) = (Vec::new(), Vec::new());
     for pair in pairs {
         if pair.prompt_ids.is_empty() || pair.rejected_ids.is_empty() {
             let empty = if pair.prompt_ids.is_empty() {
@@ -174,7 +175,11 @@ fn score_batch(
         let prompt = forest.push(&pair.prompt_ids, None, 0);
         let rejected = forest.push(&pair.rejected_ids, Some(prompt), 0);
         targets.extend(forest.targets(rejected));
+        let chosen = forest.push(&pair.chosen_ids, Some(prompt), 0);
+        chosen_targets.extend(forest.targets(chosen));
     }
+    let rejected_tokens = targets.len();
+    targets.extend(chosen_targets);
     let scoring = |source| Error::Scoring {
         pairs: names(pairs),
         source,
@@ -193,29 +198,24 @@ fn score_batch(
         );
         return Err(scoring(cdpo_model::Error::Invalid(reason)));
     }
-    let mut first = 0;
+    let [mut first, mut first_chosen] = [0, rejected_tokens];
     let mut scored = Vec::with_capacity(pairs.len());
     for pair in pairs {
         let rows = first..first + pair.rejected_ids.len();
-        first = rows.end;
-        let log_scores = finite(pair, "log s", &scores.log_scores[rows.clone()])?;
+        let chosen = first_chosen..first_chosen + pair.chosen_ids.len();
+        (first, first_chosen) = (rows.end, chosen.end);
+        let log_scores = finite(pair, REJECTED, "log s", &scores.log_scores[rows.clone()])?;
+        let logps = |side, rows: &Range<usize>| -> Result<[Option<Vec<f32>>; 2]> {
+            let [positive, negative] =
+                [&scores.positive_logps, &scores.negative_logps].map(|all| &all[rows.clone()]);
+            let positive = finite(pair, side, "the positive log-probability", positive)?;
+            let negative = finite(pair, side, "the negative log-probability", negative)?;
+            Ok([Some(positive.to_vec()), Some(negative.to_vec())])
+        };
+        let [rejected_logps, chosen_logps] = [logps(REJECTED, &rows)?, logps(CHOSEN, &chosen)?];
         let mut pair = pair.clone();
-        pair.positive_logps = Some(
-            finite(
-                &pair,
-                "the positive log-probability",
-                &scores.positive_logps[rows.clone()],
-            )?
-            .to_vec(),
-        );
-        pair.negative_logps = Some(
-            finite(
-                &pair,
-                "the negative log-probability",
-                &scores.negative_logps[rows.clone()],
-            )?
-            .to_vec(),
-        );
+        [pair.positive_logps, pair.negative_logps] = rejected_logps;
+        [pair.chosen_positive_logps, pair.chosen_negative_logps] = chosen_logps;
         let standings = &scores.positive_standings[rows];
         pair.rejected_ranks = Some(standings.iter().map(|s| s.rank).collect());
         pair.rejected_alternatives =
@@ -247,11 +247,21 @@ fn one_minus_score(log_score: f32) -> f32 {
     -f64::from(log_score).min(0.0).exp_m1() as f32
 }
 
-fn finite<'v>(pair: &Pair, what: &'static str, values: &'v [f32]) -> Result<&'v [f32]> {
+/// How messages call the two responses.
+const REJECTED: &str = "rejected";
+const CHOSEN: &str = "chosen";
+
+fn finite<'v>(
+    pair: &Pair,
+    side: &'static str,
+    what: &'static str,
+    values: &'v [f32],
+) -> Result<&'v [f32]> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(values),
         Some(at) => Err(Error::NotFinite {
             pair: name(pair),
+            side,
             position: at + 1,
             count: values.len(),
             what,
@@ -266,6 +276,7 @@ fn check_prefix(pairs: &[Pair], done: &[Pair]) -> Result<()> {
             && (a.chosen_sample, a.rejected_sample) == (b.chosen_sample, b.rejected_sample)
             && a.prompt_ids == b.prompt_ids
             && a.rejected_ids == b.rejected_ids
+            && a.chosen_ids == b.chosen_ids
     };
     for (index, found) in done.iter().enumerate() {
         let expected = pairs.get(index);

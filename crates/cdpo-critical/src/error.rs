@@ -108,15 +108,17 @@ pub enum Error {
     },
     /// A score is not a number.
     #[error(
-        "{pair}, rejected token {position} of {count}: {what} is {value}: a model's weights or adapter hold values that are not \
+        "{pair}, {side} token {position} of {count}: {what} is {value}: a model's weights or adapter hold values that are not \
          finite; check the contrastive models' training losses"
     )]
     NotFinite {
         /// Question and samples of the pair.
         pair: String,
+        /// Which response: `rejected` or `chosen`.
+        side: &'static str,
         /// Position from 1.
         position: usize,
-        /// Tokens of the rejected response.
+        /// Tokens of that response.
         count: usize,
         /// The quantity.
         what: &'static str,

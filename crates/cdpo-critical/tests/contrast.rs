@@ -136,6 +136,12 @@ fn scores_land_on_their_own_tokens_whatever_the_batch() {
                 [(id + 7, 0.5), (id + 8, 0.25)]
             );
         }
+        for (t, &id) in pair.chosen_ids.iter().enumerate() {
+            let of = |values: &Option<Vec<f32>>| values.as_ref().unwrap()[t];
+            let id = id as f32 + 1.0;
+            assert_eq!(of(&scored.chosen_positive_logps), -0.2 * id);
+            assert_eq!(of(&scored.chosen_negative_logps), -0.25 * id);
+        }
         assert!(
             scored.chosen_weights.is_none(),
             "only the rejected side is weighted"
@@ -145,6 +151,8 @@ fn scores_land_on_their_own_tokens_whatever_the_batch() {
         unscored.rejected_weights = None;
         unscored.positive_logps = None;
         unscored.negative_logps = None;
+        unscored.chosen_positive_logps = None;
+        unscored.chosen_negative_logps = None;
         unscored.rejected_ranks = None;
         unscored.rejected_alternatives = None;
         assert_eq!(unscored, *pair, "nothing else changes");
@@ -158,11 +166,11 @@ fn a_call_holds_as_many_pairs_as_fit_the_budget_and_a_longer_pair_goes_alone() {
         rows.borrow_mut().push(forest.rows());
         stand_in(forest, targets)
     };
-    // Pairs hold 12, 7, 21, 3 and 10 tokens.
-    scored_by(&mut counting, &pairs(), &[], &settings(19)).unwrap();
-    assert_eq!(rows.take(), [19, 21, 13]);
-    scored_by(&mut counting, &pairs(), &[], &settings(18)).unwrap();
-    assert_eq!(rows.take(), [12, 7, 21, 13]);
+    // Pairs hold 15, 10, 24, 6 and 13 tokens.
+    scored_by(&mut counting, &pairs(), &[], &settings(25)).unwrap();
+    assert_eq!(rows.take(), [25, 24, 19]);
+    scored_by(&mut counting, &pairs(), &[], &settings(24)).unwrap();
+    assert_eq!(rows.take(), [15, 10, 24, 19]);
 }
 
 #[test]
@@ -173,11 +181,11 @@ fn a_resumed_run_calls_the_model_with_the_same_forests_and_ends_with_the_same_pa
         calls.borrow_mut().push(forest.ids().to_vec());
         stand_in(forest, targets)
     };
-    let (whole, summary) = scored_by(&mut recording, &pairs, &[], &settings(19)).unwrap();
+    let (whole, summary) = scored_by(&mut recording, &pairs, &[], &settings(25)).unwrap();
     let whole_calls = calls.take();
     for done in 0..=pairs.len() {
         let (rest, resumed) =
-            scored_by(&mut recording, &pairs, &whole[..done], &settings(19)).unwrap();
+            scored_by(&mut recording, &pairs, &whole[..done], &settings(25)).unwrap();
         assert_eq!(rest, whole[done..], "{done} pairs were done");
         assert_eq!(resumed, summary);
         assert!(
@@ -299,7 +307,7 @@ fn the_summary_keeps_terminators_apart_and_measures_the_separation() {
         (summary.pairs, summary.content_tokens, summary.terminators),
         (5, 27, 3)
     );
-    assert_eq!(summary.tokens_read, 53);
+    assert_eq!(summary.tokens_read, 68);
     let (mut apart, mut content, mut terminator) = (0.0, 0.0, 0.0);
     for pair in &scored {
         for (t, &id) in pair.rejected_ids.iter().enumerate() {
@@ -479,10 +487,11 @@ fn random_adapter(config: &ModelConfig, seed: u64) -> Adapter {
     adapter
 }
 
-/// Log s, log P_p and log P_n in f64 from whole rows of logits, each rejected token's prompt and prefix run by itself.
+/// Log s, log P_p and log P_n in f64 from whole rows of logits, each token's prompt and prefix run by itself.
 fn by_definition(
     models: &ContrastModels<'_>,
     pair: &Pair,
+    response: &[u32],
     t: usize,
     ce_beta: f64,
 ) -> (f64, f64, f64) {
@@ -490,7 +499,7 @@ fn by_definition(
     let prefix: Vec<u32> = pair
         .prompt_ids
         .iter()
-        .chain(&pair.rejected_ids[..t])
+        .chain(&response[..t])
         .copied()
         .collect();
     forest.push(&prefix, None, 0);
@@ -507,7 +516,7 @@ fn by_definition(
             .collect()
     };
     let (positive, negative) = (last_row(&models.positive), last_row(&models.negative));
-    let token = pair.rejected_ids[t] as usize;
+    let token = response[t] as usize;
     (
         formula::log_score(&positive, &negative, token, ce_beta),
         formula::log_softmax(&positive, token),
@@ -546,7 +555,8 @@ fn scores_through_the_engine_equal_the_softmax_over_both_models_full_logits() {
         for pair in &scored {
             pair.check().unwrap();
             for t in 0..pair.rejected_ids.len() {
-                let (log_score, positive, negative) = by_definition(&models, pair, t, ce_beta);
+                let (log_score, positive, negative) =
+                    by_definition(&models, pair, &pair.rejected_ids, t, ce_beta);
                 let found = |values: &Option<Vec<f32>>| f64::from(values.as_ref().unwrap()[t]);
                 let close = |name: &str, found: f64, expected: f64| {
                     let off = (found - expected).abs();
@@ -564,6 +574,13 @@ fn scores_through_the_engine_equal_the_softmax_over_both_models_full_logits() {
                 let best = pair.rejected_alternatives.as_ref().unwrap()[t][0].1;
                 let first = pair.rejected_ranks.as_ref().unwrap()[t] == 1;
                 assert_eq!(first, found(&pair.positive_logps).exp() > f64::from(best));
+            }
+            for t in 0..pair.chosen_ids.len() {
+                let (_, positive, negative) =
+                    by_definition(&models, pair, &pair.chosen_ids, t, ce_beta);
+                let found = |values: &Option<Vec<f32>>| f64::from(values.as_ref().unwrap()[t]);
+                assert!((found(&pair.chosen_positive_logps) - positive).abs() < 5e-5);
+                assert!((found(&pair.chosen_negative_logps) - negative).abs() < 5e-5);
             }
         }
     }

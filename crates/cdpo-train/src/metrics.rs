@@ -31,6 +31,16 @@ pub struct PairMetrics {
     pub logps_rejected: f64,
     /// Mean token NLL of the chosen responses, in nats.
     pub nll_loss: f64,
+    /// Sequential forward divergence `K(y)` of the chosen responses, mean over pairs, in nats: TDPO only.
+    #[serde(rename = "kl/chosen", default, skip_serializing_if = "Option::is_none")]
+    pub kl_chosen: Option<f64>,
+    /// The same of the rejected responses.
+    #[serde(
+        rename = "kl/rejected",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub kl_rejected: Option<f64>,
 }
 
 /// One optimizer step.
@@ -68,6 +78,8 @@ impl StepMetrics {
                 ("logps/rejected", p.logps_rejected),
                 ("nll_loss", p.nll_loss),
             ]);
+            let kls = [("kl/chosen", p.kl_chosen), ("kl/rejected", p.kl_rejected)];
+            scalars.extend(kls.into_iter().filter_map(|(name, kl)| Some((name, kl?))));
         }
         scalars.extend([
             ("grad_norm", self.grad_norm),
@@ -99,6 +111,8 @@ impl Sums {
             logps_chosen: 0.0,
             logps_rejected: 0.0,
             nll_loss: 0.0,
+            kl_chosen: None,
+            kl_rejected: None,
         });
         p.reward_chosen += share * terms.chosen_reward;
         p.reward_rejected += share * terms.rejected_reward;
@@ -111,6 +125,14 @@ impl Sums {
         };
         p.logps_chosen += share * sum(input.chosen.policy);
         p.logps_rejected += share * sum(input.rejected.policy);
+        for (mean, side) in [
+            (&mut p.kl_chosen, &input.chosen),
+            (&mut p.kl_rejected, &input.rejected),
+        ] {
+            if !side.kl.is_empty() {
+                *mean = Some(mean.unwrap_or(0.0) + share * side.kl_sum());
+            }
+        }
         p.nll_loss += nll(input.chosen.policy, 1.0, n.tokens).loss;
     }
 

@@ -119,6 +119,15 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
+    if let Policy::Adapter { under: [], .. } = job.policy
+        && settings.method.starts_from_sft()
+    {
+        return Err(Faults(vec![format!(
+            "method {} starts from the fine-tuned model, but there is no adapter under the trained one",
+            settings.method
+        )])
+        .into());
+    }
     let loss = settings.method.loss().on_pairs(&settings.loss);
     let weights = loss.as_ref().map(|l| l.weights());
     let context = job.policy.model().config().max_positions;
@@ -174,12 +183,6 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
     let objective = loss.map_or(Objective::Sft, |loss| {
         Objective::Pairs(loss, settings.sft_term)
     });
-    if objective.needs_kl() {
-        return Err(Error::NoExamples(format!(
-            "method {}: training with divergences is not built yet",
-            settings.method
-        )));
-    }
     let reference = if needs_reference {
         // The policy still has its values from the start.
         let base = report.policy.model();
@@ -219,6 +222,7 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         prefix: job.prefix_ids,
         items: &items,
         reference: &reference,
+        reference_adapters: job.reference,
         objective,
         settings: &settings,
         grads: Arena::zeros(params.layout().clone()),

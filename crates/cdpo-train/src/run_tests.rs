@@ -104,7 +104,11 @@ fn set(method: Method, values: &Value) -> TrainSet {
 fn ten_steps_equal_torch_and_peft() {
     for family in ["llama", "llama-tied", "qwen2"] {
         let (model, values) = (model(family), values(family));
-        for method in [Method::SFT, Method::DPO, Method::CDPO] {
+        let tdpo = [Loss::Tdpo1, Loss::Tdpo2].map(Method::of);
+        for method in [Method::SFT, Method::DPO, Method::CDPO]
+            .into_iter()
+            .chain(tdpo)
+        {
             let expected = &values[method.name()]["run"];
             let settings = TrainSettings {
                 gamma: method
@@ -143,6 +147,7 @@ fn ten_steps_equal_torch_and_peft() {
                 prefix: &[],
                 items: &items,
                 reference: if loss.is_some() { &reference } else { &[] },
+                reference_adapters: &[],
                 objective: loss.map_or(Objective::Sft, |l| Objective::Pairs(l, 0.0)),
                 settings: &settings,
                 grads: Arena::zeros(params.layout().clone()),
@@ -191,6 +196,14 @@ fn ten_steps_equal_torch_and_peft() {
                         (p.logps_rejected, "logps_rejected", 20.0),
                     ] {
                         close(got, mean(name), scale, name);
+                    }
+                    // The engine's divergences are sums of a few hundredths; both sides are held to 1e-5 of 1.
+                    for (got, name) in [(p.kl_chosen, "kl_chosen"), (p.kl_rejected, "kl_rejected")]
+                    {
+                        assert_eq!(got.is_some(), want.get(name).is_some());
+                        if let Some(got) = got {
+                            close(got, mean(name), 1.0, name);
+                        }
                     }
                 }
             }
@@ -623,4 +636,134 @@ fn recomputing_changes_no_bit() {
     });
     assert_eq!(kept, partly);
     assert_eq!(kept, recomputed);
+}
+
+/// The method in the training loop: the reference runs again beside the policy, whatever is recomputed, resumed or under it.
+#[test]
+fn tdpo_trains_and_resumes_bit_for_bit() {
+    let (model, values) = (model("llama"), values("llama"));
+    for loss in [Loss::Tdpo1, Loss::Tdpo2] {
+        let method = Method::of(loss);
+        let (set, settings) = (set(method, &values), small(method));
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let uncut = train(&model, &set, &settings, whole.path(), NEVER, 0.1).unwrap();
+        train(&model, &set, &settings, parts.path(), 3, 0.1).unwrap();
+        let resumed = train(&model, &set, &settings, parts.path(), NEVER, 0.1).unwrap();
+        assert_eq!(uncut.metrics, resumed.metrics);
+        let first = uncut.metrics[0].pairs.as_ref().unwrap();
+        let last = uncut.metrics.last().unwrap().pairs.as_ref().unwrap();
+        assert!(last.kl_rejected.unwrap() > 0.0 && first.kl_rejected.is_some());
+    }
+}
+
+#[test]
+fn tdpo_refuses_to_train_all_parameters() {
+    let settings = TrainSettings {
+        parameters: Some(Parameters::All),
+        ..TrainSettings::of(Method::of(Loss::Tdpo2))
+    };
+    let error = settings.validate().unwrap_err().to_string();
+    assert!(error.contains("needs parameters = \"lora\""), "{error}");
+}
+
+#[test]
+fn a_method_that_starts_from_the_fine_tuned_model_needs_its_adapter() {
+    let (model, values) = (model("llama"), values("llama"));
+    let method: Method = "sft+dpo".parse().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(
+        &model,
+        &set(method, &values),
+        &small(method),
+        dir.path(),
+        NEVER,
+        0.0,
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("sft+dpo starts from the fine-tuned model"),
+        "{error}"
+    );
+}
+
+/// Policy and reference on the same adapter: the first step's loss is log 2 (its margin is 0), as from the base.
+#[test]
+fn after_fine_tuning_a_preference_method_starts_at_its_reference() {
+    let (model, values) = (model("llama"), values("llama"));
+    let tuned = Adapter::load(&folder("llama").join("lora"), model.config(), &Device::Cpu).unwrap();
+    let tuned = [&tuned];
+    for name in ["sft+dpo", "sft+tdpo2", "sft+cdpo"] {
+        let method: Method = name.parse().unwrap();
+        let (set, settings, dir) = (
+            set(method, &values),
+            small(method),
+            tempfile::tempdir().unwrap(),
+        );
+        let job = Job {
+            policy: Policy::Adapter {
+                model: &model,
+                adapter: fresh(&model, 0.0),
+                under: &tuned,
+            },
+            model_id: "llama",
+            reference: &tuned,
+            examples: &set,
+            prefix_ids: &[],
+            settings: &settings,
+            dir: dir.path(),
+            reference_cache: None,
+        };
+        let report = run(job, &mut |_| ControlFlow::Continue(())).unwrap();
+        let first = &report.metrics[0];
+        // Packing two pairs or one moves log-probabilities by rounding.
+        assert!(
+            (first.loss - std::f64::consts::LN_2).abs() < 1e-5,
+            "{name}: {}",
+            first.loss
+        );
+        assert!(report.metrics.last().unwrap().loss < first.loss, "{name}");
+    }
+}
+
+/// Weights that a user's own columns bring, and those that TIS-DPO makes of both models' log-probabilities, reach the loss.
+#[test]
+fn weights_of_the_data_reach_the_loss() {
+    let (model, values) = (model("llama"), values("llama"));
+    let mut pairs = pairs(&values);
+    for (i, pair) in pairs.iter_mut().enumerate() {
+        let spread = |n: usize, scale: f32| -> Option<Vec<f32>> {
+            Some((0..n).map(|t| scale * ((i + 2 * t) % 5) as f32).collect())
+        };
+        let (chosen, rejected) = (pair.chosen_ids.len(), pair.rejected_ids.len());
+        pair.chosen_weights = spread(chosen, 0.25);
+        pair.chosen_positive_logps = spread(chosen, -0.5);
+        pair.chosen_negative_logps = spread(chosen, -1.0);
+        pair.positive_logps = spread(rejected, -1.5);
+        pair.negative_logps = spread(rejected, -0.5);
+    }
+    let trained = |method: Method, pairs: &[Pair]| {
+        let dir = tempfile::tempdir().unwrap();
+        let set = TrainSet::Pairs(pairs.to_vec());
+        train(&model, &set, &small(method), dir.path(), NEVER, 0.0).map(|report| report.metrics)
+    };
+    let [dpo, weighted, tis] = [Loss::Dpo, Loss::WeightedDpo, Loss::TisDpo].map(Method::of);
+    let plain = trained(dpo, &pairs).unwrap();
+    assert_ne!(trained(weighted, &pairs).unwrap(), plain);
+    assert_ne!(trained(tis, &pairs).unwrap(), plain);
+    pairs[1].chosen_negative_logps = None;
+    let error = trained(tis, &pairs).unwrap_err().to_string();
+    assert!(
+        error.contains("q/1 (samples 0 over 1): chosen_negative_logps is missing; score the pairs"),
+        "{error}"
+    );
+    for pair in &mut pairs {
+        pair.chosen_weights = Some(vec![1.0; pair.chosen_ids.len()]);
+        pair.rejected_weights = Some(vec![1.0; pair.rejected_ids.len()]);
+    }
+    let same = |a: &[crate::StepMetrics], b: &[crate::StepMetrics]| {
+        a.iter().zip(b).all(|(a, b)| a.loss == b.loss)
+    };
+    let unit = trained(weighted, &pairs).unwrap();
+    assert!(same(&unit, &trained(dpo, &pairs).unwrap()));
 }

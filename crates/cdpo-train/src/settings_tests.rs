@@ -114,3 +114,74 @@ fn a_warmup_ratio_leaves_the_last_step_out() {
         0
     );
 }
+
+#[test]
+fn a_loss_takes_its_own_settings_and_refuses_the_others() {
+    let read = |text: &str| serde_json::from_str::<TrainSettings>(text).unwrap();
+    for text in [
+        r#"{"method": "ipo", "ipo_tau": 0.2, "ipo_per_token": false, "sft_term": 0.5}"#,
+        r#"{"method": "simpo", "simpo_beta": 2.5, "simpo_margin": 0, "label_smoothing": 0.1}"#,
+        r#"{"method": "dpop", "dpop_lambda": 5, "gamma": 0.3}"#,
+        r#"{"method": "sft+tdpo2", "tdpo_alpha": 0.7}"#,
+        r#"{"method": "tis-dpo", "tis_low": -2, "tis_high": 2, "tis_floor": 0.5, "tis_ceiling": 1.5}"#,
+        r#"{"method": "tis-dpo", "tis_form": "exponential", "tis_mu": 0.5}"#,
+    ] {
+        read(text).validate().unwrap();
+    }
+    for (text, part) in [
+        (
+            r#"{"method": "ipo", "gamma": 1}"#,
+            "gamma has no meaning for method ipo",
+        ),
+        (
+            r#"{"method": "ipo", "label_smoothing": 0.1}"#,
+            "label_smoothing has no",
+        ),
+        (
+            r#"{"method": "simpo", "gamma": 1}"#,
+            "gamma has no meaning for method simpo",
+        ),
+        (
+            r#"{"method": "tdpo1", "tdpo_alpha": 1}"#,
+            "tdpo_alpha has no meaning for method tdpo1",
+        ),
+        (
+            r#"{"method": "cdpo", "dpop_lambda": 1}"#,
+            "dpop_lambda has no",
+        ),
+        (
+            r#"{"method": "dpo", "ipo_per_token": true}"#,
+            "ipo_per_token has no",
+        ),
+        (
+            r#"{"method": "dpo", "tis_form": "linear"}"#,
+            "tis_form has no",
+        ),
+        (
+            r#"{"method": "dpop", "dpop_lambda": -1}"#,
+            "dpop_lambda must be at least 0, not -1",
+        ),
+        (
+            r#"{"method": "tis-dpo", "tis_low": 2}"#,
+            "tis_low (2) must be less than tis_high (1.5)",
+        ),
+        (
+            r#"{"method": "tis-dpo", "tis_mu": 2}"#,
+            "tis_mu has no meaning for tis_form = \"linear\"",
+        ),
+        (
+            r#"{"method": "tis-dpo", "tis_form": "exponential", "tis_floor": 0.5}"#,
+            "tis_floor has no meaning for tis_form = \"exponential\"",
+        ),
+        (
+            r#"{"method": "tis-dpo", "tis_floor": 1.4}"#,
+            "must not be greater than tis_ceiling",
+        ),
+    ] {
+        let error = read(text).validate().unwrap_err().to_string();
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+    let rpo = read(r#"{"method": "rpo"}"#).validate().unwrap();
+    assert_eq!((rpo.sft_term, rpo.learning_rate), (1.0, 2e-5));
+    assert!(serde_json::from_str::<TrainSettings>(r#"{"method": "orpo"}"#).is_err());
+}

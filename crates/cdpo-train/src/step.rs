@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use cdpo_model::{Arena, Key, TrainOptions};
+use cdpo_model::{Adapter, AdapterStack, Arena, Key, TrainOptions};
 
-use crate::batch::{Normalisers, Objective, Values, pack};
+use crate::batch::{Gradient, Normalisers, Objective, Values, pack};
 use crate::checkpoint::State;
 use crate::error::{Error, Result};
 use crate::example::Item;
@@ -21,6 +21,8 @@ pub(crate) struct Trainer<'a> {
     pub(crate) prefix: &'a [u32],
     pub(crate) items: &'a [Item],
     pub(crate) reference: &'a [Vec<Vec<f32>>],
+    /// The reference's adapters, to run it again for an objective that needs divergences.
+    pub(crate) reference_adapters: &'a [&'a Adapter],
     pub(crate) objective: Objective,
     pub(crate) settings: &'a Checked,
     pub(crate) params: Arena,
@@ -59,10 +61,14 @@ impl Trainer<'_> {
             tokens += packed.forest.rows() as u64;
             let adapters = policy.adapters();
             let stack = stack(&adapters);
-            let pass = policy
-                .model()
-                .train_forward(&packed.forest, &stack, &packed.targets, &options)
-                .map_err(|e| self.engine(e, step, micro))?;
+            let (model, forest, targets) = (policy.model(), &packed.forest, &packed.targets);
+            let pass = if self.objective.needs_kl() {
+                let reference = AdapterStack::frozen(self.reference_adapters);
+                model.train_forward_against(forest, &stack, &reference, targets, &options)
+            } else {
+                model.train_forward(forest, &stack, targets, &options)
+            };
+            let pass = pass.map_err(|e| self.engine(e, step, micro))?;
             if pass.logps.iter().any(|x| !x.is_finite()) {
                 return Err(self.not_finite(step, "a token's log-probability", micro));
             }
@@ -79,7 +85,7 @@ impl Trainer<'_> {
                 &packed,
                 &Values {
                     logps: &pass.logps,
-                    kls: &[],
+                    kls: &pass.kls,
                     reference: &reference,
                 },
                 normalisers,
@@ -94,9 +100,9 @@ impl Trainer<'_> {
             {
                 return Err(self.not_finite(step, "the loss", micro));
             }
-            policy
-                .model()
-                .train_backward(pass, &stack, &gradient.logps, &mut self.grads)
+            let Gradient { logps, kls } = gradient;
+            model
+                .train_backward_kl(pass, &stack, &logps, &kls, &mut self.grads)
                 .map_err(|e| self.engine(e, step, micro))?;
         }
         if step == 1 {

@@ -1,4 +1,4 @@
-//! Losses, schedules, optimizer and clipping against TRL's, transformers' and torch's own values
+//! Losses, schedules, optimizer and clipping against TRL's, transformers', torch's and the losses' authors' own values
 //! (`scripts/make_loss_fixtures.py`).
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cdpo_model::Arena;
 use cdpo_model::arena::Layout;
-use cdpo_train::losses::{PairInput, Side, nll};
+use cdpo_train::losses::{PairInput, PairLoss, Side, Tdpo, TdpoForm, TisSide, TisWeights, nll};
 use cdpo_train::optimizer::{AdamW, AdamWSettings, clip};
 use cdpo_train::{Decay, Loss, Method, Schedule, TrainSettings};
 use serde::Deserialize;
@@ -88,8 +88,15 @@ fn losses_and_gradients_equal_trls() {
         (settings.simpo_beta, settings.simpo_margin) = (case.simpo_beta, case.simpo_margin);
         let name = loss;
         let loss = loss.on_pairs(&settings).unwrap();
+        // A logistic loss's slope is at most 1. IPO's is twice the distance to its target, whose square the loss is, and
+        // its logit is the log-ratio itself.
+        let steep = if name == Loss::Ipo {
+            2.0 * (case.value * pairs.len() as f64).sqrt().max(1.0) / case.gamma
+        } else {
+            1.0
+        };
         let close = |got: f64, expected: f64, what: &str| {
-            let tolerance = tolerance(pairs, case.gamma);
+            let tolerance = steep * tolerance(pairs, case.gamma.max(case.simpo_beta));
             let (name, batch) = (&case.loss, &case.batch);
             assert!(
                 (got - expected).abs() <= tolerance,
@@ -149,6 +156,103 @@ fn losses_and_gradients_equal_trls() {
         close(value, case.value, "loss");
     }
     assert!(checked >= 40, "only {checked} cases were found");
+}
+
+#[derive(Deserialize)]
+struct TdpoCase {
+    gamma: f64,
+    alpha: f64,
+    second: bool,
+    ratios: Vec<[f64; 2]>,
+    kls: Vec<[f64; 2]>,
+    losses: Vec<f64>,
+    rewards: Vec<[f64; 2]>,
+    d_ratios: Vec<[f64; 2]>,
+    d_kls: Vec<[f64; 2]>,
+}
+
+#[derive(Deserialize)]
+struct TisCase {
+    differences: Vec<f32>,
+    chosen: Vec<f64>,
+    rejected: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Authors {
+    tdpo: Vec<TdpoCase>,
+    tis: TisCase,
+}
+
+/// One token on each side, whose log-ratio and divergence are the sequence's. They are rounded to f32 here: 2^-25 of sums up to
+/// a few hundred, times gamma.
+#[test]
+fn tdpo_equals_its_authors_function() {
+    let cases = fixture::<Authors>("authors_losses.json").tdpo;
+    assert_eq!(cases.len(), 16);
+    for case in cases {
+        let form = if case.second {
+            TdpoForm::Two { alpha: case.alpha }
+        } else {
+            TdpoForm::One
+        };
+        let loss = Tdpo {
+            gamma: case.gamma,
+            label_smoothing: 0.0,
+            form,
+        };
+        for i in 0..case.losses.len() {
+            let [ratios, kls] = [case.ratios[i], case.kls[i]].map(|both| both.map(|x| [x as f32]));
+            let side = |s: usize| Side {
+                policy: &ratios[s],
+                reference: &[0.0],
+                weights: &[1.0],
+                kl: &kls[s],
+            };
+            let terms = loss.terms(&PairInput {
+                chosen: side(0),
+                rejected: side(1),
+                padded_positions: 1,
+            });
+            let got = [
+                terms.loss,
+                terms.chosen_reward,
+                terms.rejected_reward,
+                terms.chosen_gradient[0],
+                terms.rejected_gradient[0],
+                terms.kl_gradient[0],
+                terms.kl_gradient[1],
+            ];
+            let [rewards, d_ratios, d_kls] = [case.rewards[i], case.d_ratios[i], case.d_kls[i]];
+            let expected = [rewards, d_ratios, d_kls].concat();
+            let expected = std::iter::once(case.losses[i]).chain(expected);
+            for (part, (got, expected)) in got.into_iter().zip(expected).enumerate() {
+                assert!(
+                    (got - expected).abs() < 2e-5 * (1.0 + case.alpha),
+                    "{form:?}, gamma {}, pair {i}, part {part}: {got} is not {expected}",
+                    case.gamma
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tis_weights_equal_their_authors_function() {
+    let case = fixture::<Authors>("authors_losses.json").tis;
+    let zeros = vec![0.0; case.differences.len()];
+    for (side, expected) in [
+        (TisSide::Chosen, &case.chosen),
+        (TisSide::Rejected, &case.rejected),
+    ] {
+        let got = TisWeights::default().weights(&case.differences, &zeros, side);
+        for (got, expected) in got.iter().zip(expected) {
+            assert!(
+                (f64::from(*got) - expected).abs() < 1.5e-7,
+                "{got} is not {expected}"
+            );
+        }
+    }
 }
 
 #[derive(Deserialize)]

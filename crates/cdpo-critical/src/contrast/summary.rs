@@ -16,7 +16,7 @@ pub struct ContrastSummary {
     pub ce_beta: f64,
     /// Pairs scored.
     pub pairs: usize,
-    /// Prompt and rejected tokens that each of the two models read.
+    /// Prompt, chosen and rejected tokens that each of the two models read.
     pub tokens_read: u64,
     /// Content tokens scored.
     pub content_tokens: u64,
@@ -72,7 +72,7 @@ impl ContrastSummary {
         let positive = per_token(pair, "positive_logps", pair.positive_logps.as_deref())?;
         let negative = per_token(pair, "negative_logps", pair.negative_logps.as_deref())?;
         self.pairs += 1;
-        self.tokens_read += (pair.prompt_ids.len() + tokens) as u64;
+        self.tokens_read += (pair.prompt_ids.len() + pair.chosen_ids.len() + tokens) as u64;
         for t in 0..tokens {
             let score = f64::from(scores[t]);
             if pair.rejected_terminated && t + 1 == tokens {

@@ -2,6 +2,7 @@
 //!
 //! Goes in: a forest, an adapter stack, targets; then the loss's derivative by each log-probability. Comes out: the targets'
 //! log-probabilities, and gradients added into an arena by name. Blocks' memory is given back as the walk leaves them.
+//! Asked for, the pass also gives each target's divergence from a reference, and takes the loss's derivative by it.
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,10 @@ pub enum Recompute {
 pub struct Pass {
     /// Log-probability of each target, in nats, in the targets' order.
     pub logps: Vec<f32>,
+    /// `KL(reference || policy)` over the vocabulary at each target's row, in nats; empty unless asked for.
+    pub kls: Vec<f32>,
+    /// `d KL_r / d h_r`, `[R, H]`, if asked for.
+    dkls_dh: Option<Tensor>,
     /// `d logp_r / d h_r`, `[R, H]`, `h` being the normed final hidden state.
     dlogps_dh: Tensor,
     targets: Vec<Target>,
@@ -73,6 +78,33 @@ impl Model {
         targets: &[Target],
         options: &TrainOptions,
     ) -> Result<Pass> {
+        self.forward_pass(forest, stack, None, targets, options)
+    }
+
+    /// As [`Model::train_forward`], with [`Pass::kls`] from the base under the frozen stack `reference`, which runs first
+    /// and without dropout: another forward pass, of which nothing but `[R, H]` is kept.
+    ///
+    /// # Errors
+    /// As [`Model::train_forward`].
+    pub fn train_forward_against(
+        &self,
+        forest: &TokenForest,
+        stack: &AdapterStack<'_>,
+        reference: &AdapterStack<'_>,
+        targets: &[Target],
+        options: &TrainOptions,
+    ) -> Result<Pass> {
+        self.forward_pass(forest, stack, Some(reference), targets, options)
+    }
+
+    fn forward_pass(
+        &self,
+        forest: &TokenForest,
+        stack: &AdapterStack<'_>,
+        reference: Option<&AdapterStack<'_>>,
+        targets: &[Target],
+        options: &TrainOptions,
+    ) -> Result<Pass> {
         self.check(forest, stack, targets)?;
         if targets.is_empty() {
             return Err(Error::Invalid(
@@ -80,6 +112,13 @@ impl Model {
             ));
         }
         let pattern = Pattern::new(forest);
+        let reference = match reference {
+            Some(reference) => {
+                self.check(forest, reference, targets)?;
+                Some(self.hidden(forest, &pattern, reference, targets)?)
+            }
+            None => None,
+        };
         let row_keys = options.dropout.map(|key| row_keys(key, forest));
         let call = self.call(forest.positions(), *stack, row_keys.as_deref());
         let mut x = self.embed(forest.ids())?;
@@ -98,10 +137,22 @@ impl Model {
         }
         let last = self.select(&x, targets)?;
         let normed = rms_norm::forward(&last, &self.norm.values, self.config.rms_norm_eps)?;
-        let (logps, dlogps_dh) = head::token_logps_grad(&normed, &self.head, &ids(targets))?;
+        let target_ids = ids(targets);
+        let (logps, dlogps_dh, kls, dkls_dh) = match reference {
+            None => {
+                let (logps, dlogps) = head::token_logps_grad(&normed, &self.head, &target_ids)?;
+                (logps, dlogps, Vec::new(), None)
+            }
+            Some(reference) => {
+                let both = head::token_logps_kl_grad(&normed, &reference, &self.head, &target_ids)?;
+                (both.logps, both.dlogps, both.kls, Some(both.dkls))
+            }
+        };
         let (targets, forest) = (targets.to_vec(), forest.clone());
         Ok(Pass {
             logps,
+            kls,
+            dkls_dh,
             dlogps_dh,
             targets,
             normed,
@@ -125,8 +176,26 @@ impl Model {
         dlogps: &[f32],
         grads: &mut Arena,
     ) -> Result<()> {
+        self.train_backward_kl(pass, stack, dlogps, &[], grads)
+    }
+
+    /// As [`Model::train_backward`], with the loss's derivative by each divergence too, where the pass has them.
+    ///
+    /// # Errors
+    /// As [`Model::train_backward`]; also if `dkls` does not match the pass's divergences, or if `grads` has a place for the
+    /// head: its gradient of a divergence is not computed, since policy and reference would then need a head each.
+    pub fn train_backward_kl(
+        &self,
+        pass: Pass,
+        stack: &AdapterStack<'_>,
+        dlogps: &[f32],
+        dkls: &[f32],
+        grads: &mut Arena,
+    ) -> Result<()> {
         let Pass {
             logps,
+            kls,
+            dkls_dh,
             dlogps_dh,
             targets,
             normed,
@@ -143,8 +212,23 @@ impl Model {
                 logps.len()
             )));
         }
-        let upstream = Tensor::from_slice(dlogps, (dlogps.len(), 1), &self.device)?;
-        let dnormed = dlogps_dh.broadcast_mul(&upstream)?;
+        if dkls.len() != kls.len() {
+            return Err(Error::Invalid(format!(
+                "{} derivatives for {} divergences",
+                dkls.len(),
+                kls.len()
+            )));
+        }
+        let rows = |values: &[f32]| Tensor::from_slice(values, (values.len(), 1), &self.device);
+        let mut dnormed = dlogps_dh.broadcast_mul(&rows(dlogps)?)?;
+        if let Some(dkls_dh) = dkls_dh {
+            if grads.layout().entry(self.head.name()).is_some() {
+                return Err(Error::Invalid(
+                    "a divergence from a reference can be trained on with adapters only, not with all parameters".into(),
+                ));
+            }
+            dnormed = (dnormed + dkls_dh.broadcast_mul(&rows(dkls)?)?)?;
+        }
         if let Some(dhead) = grads.view_mut(self.head.name()) {
             head_weight::weight_grad(&normed, &self.head, &ids(&targets), dlogps, dhead)?;
         }

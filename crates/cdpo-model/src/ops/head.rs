@@ -13,6 +13,9 @@ use crate::weight::Weight;
 
 mod composed;
 mod cpu;
+mod divergence;
+
+pub use divergence::{Divergence, token_logps_kl_grad};
 mod standing;
 
 pub use standing::Standing;

@@ -6,6 +6,7 @@
 use super::TrainSettings;
 use crate::losses::{TisForm, TisWeights};
 use crate::method::{Loss, Method};
+use crate::policy::Parameters;
 
 /// What losses are built from. A loss reads what is its own and no other field.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,6 +153,12 @@ pub(super) fn check(settings: &TrainSettings, faults: &mut Vec<String>) {
     }
     if tis(method.loss()) {
         check_tis(settings, faults);
+    }
+    let whole_model = settings.parameters == Some(Parameters::All);
+    if whole_model && matches!(method.loss(), Loss::Tdpo1 | Loss::Tdpo2) {
+        faults.push(format!(
+            "method {method} runs its reference beside the policy in every step, which needs parameters = \"lora\""
+        ));
     }
 }
 

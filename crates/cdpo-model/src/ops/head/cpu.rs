@@ -189,7 +189,12 @@ pub(crate) fn weight_grad(
     Ok(())
 }
 
-fn rhs<'a>(w: &'a Weight, dense: Option<&'a [f32]>, vocab: usize, width: usize) -> Result<Rhs<'a>> {
+pub(super) fn rhs<'a>(
+    w: &'a Weight,
+    dense: Option<&'a [f32]>,
+    vocab: usize,
+    width: usize,
+) -> Result<Rhs<'a>> {
     Ok(match w.packed() {
         Some(packed) => Rhs::Packed(packed),
         None => Rhs::Dense(MatRef::new(dense.unwrap_or_default(), vocab, width)?.t()),
