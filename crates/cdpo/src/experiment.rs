@@ -12,7 +12,7 @@ use crate::args::ExperimentArgs;
 use crate::outcome::Usage;
 use crate::pipeline::Step;
 use crate::recipe::{self, Recipe};
-use crate::{command, seeds, stages, talk};
+use crate::{command, report, seeds, stages, talk};
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -85,10 +85,12 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
             talk::say(format_args!("\n== {label}"));
         }
         let goals = [(Step::Table, "table.md")];
-        let Some(pipeline) = command::run_beside(recipe, &goals, args.dry_run, &folders)? else {
+        let run_beside = command::run_beside(recipe, &goals, args.dry_run, &folders)?;
+        let Some(mut pipeline) = run_beside else {
             continue;
         };
         seeds::write(&pipeline)?;
+        report::of_seeds(&mut pipeline)?;
         cells.extend(seeds::cells(&pipeline, &run.dataset, &run.model)?);
         baselines = stages::baselines(&pipeline.recipe);
     }

@@ -112,7 +112,7 @@ fn word_types(data: &ReportData) -> anyhow::Result<Option<ShareTable>> {
             .collect();
         census.add(&pieces, view.critical + 1);
     }
-    let [critical, all] = [&census.critical, &census.all].map(|counts| counts.iter().sum());
+    let [critical, all] = [&census.critical, &census.all].map(|counts| counts.iter().sum::<u64>());
     if critical == 0 {
         return Ok(None);
     }
@@ -165,7 +165,13 @@ fn facts(p: &Pipeline) -> Vec<Fact> {
     facts.extend([
         Fact::new(
             "held-out questions",
-            limited(recipe.eval.limit, &recipe.data.test),
+            match recipe.eval.skip {
+                0 => limited(recipe.eval.limit, &recipe.data.test),
+                skip => format!(
+                    "{}, without its first {skip}",
+                    limited(recipe.eval.limit, &recipe.data.test)
+                ),
+            },
         ),
         Fact::new(
             "prompt",
