@@ -323,6 +323,7 @@ fn examples_of(recipe: &Recipe, method: Method) -> (Step, &'static str) {
         _ if method.loss() == Loss::WeightedDpo && recipe.data.pairs.is_some() => {
             (Step::Select, PAIRS)
         }
+        Examples::RolloutPairs => (Step::RolloutScore, PAIRS),
         _ => (Step::Score, PAIRS),
     }
 }

@@ -48,9 +48,10 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         if recipe.methods[..i].contains(method) {
             fault(format!("methods: {} is named twice", method.name()));
         }
-        if method.examples() == Examples::RolloutPairs {
+        if method.examples() == Examples::RolloutPairs && recipe.data.pairs.is_some() {
             fault(format!(
-                "methods: {method} is in the training library, but no stage of a recipe prepares its weights yet"
+                "methods: {method} rolls out the run's own samples, but data.pairs gives pairs without gold answers; use weighted-dpo \
+                 with weights of your own"
             ));
         }
     }
