@@ -268,7 +268,9 @@ pub(crate) fn composed(
         dlogps.push((w.index_select(&ids, 0)? - matmul_nn(&p, w)?)?);
         dkls.push(matmul_nn(&(p - r)?, w)?);
     }
-    kls.iter_mut().for_each(|kl| *kl = kl.max(0.0));
+    for kl in &mut kls {
+        *kl = kl.max(0.0);
+    }
     let whole = |parts: &[Tensor]| {
         if parts.is_empty() {
             h.zeros_like()
