@@ -6,8 +6,9 @@
 
 For evenly spaced responses of the file and evenly spaced positions of each, `samples` completions of the prompt and the
 response up to that position are drawn in one call, as a straightforward program does. Prints one JSON line: the seconds of
-each call, their mean, and that mean times the number of positions of all responses in the file (and times 64 / samples where
-fewer than 64 were drawn): what the whole file would take.
+each call, on the wall and of the processor (all threads; the fairer one where others use the machine), and their mean times the
+number of positions of all responses in the file (and times 64 / samples where fewer than 64 were drawn): what the whole file
+would take.
 """
 
 import argparse
@@ -54,25 +55,29 @@ def main():
         prefix = tokenizer(text, add_special_tokens=False)["input_ids"]
     records = [json.loads(line) for line in options.rollouts.read_text().splitlines()]
     stop = {"stop_strings": [options.stop.encode().decode("unicode_escape")], "tokenizer": tokenizer}
-    seconds, generated = [], 0
+    seconds, processor, generated = [], [], 0
     for record in spaced(records, options.responses):
         for position in spaced(range(1, len(record["positions"]) + 1), options.positions):
             ids = prefix + record["prompt_ids"] + record["ids"][:position]
             inputs = torch.tensor([ids])
-            start = time.perf_counter()
+            start, used = time.perf_counter(), time.process_time()
             output = model.generate(
                 inputs, attention_mask=torch.ones_like(inputs), do_sample=True, temperature=options.temperature,
                 top_p=options.top_p, top_k=0, num_return_sequences=options.samples,
                 max_new_tokens=max(1, options.max_new_tokens - position), pad_token_id=tokenizer.eos_token_id, **stop)
             seconds.append(round(time.perf_counter() - start, 2))
+            processor.append(round(time.process_time() - used, 2))
             generated += (output.shape[1] - len(ids)) * options.samples
-    mean = sum(seconds) / len(seconds)
     positions = sum(len(record["positions"]) for record in records)
+
+    def scaled(values):
+        return round(sum(values) / len(values) * positions * max(1.0, 64 / options.samples), 1)
+
     print(json.dumps({
         "peer": f"transformers {transformers.__version__}, torch {torch.__version__}", "threads": options.threads,
-        "samples": options.samples, "calls": seconds, "mean_seconds": round(mean, 3), "padded_tokens": generated,
-        "responses": len(records), "positions": positions,
-        "scaled_seconds": round(mean * positions * max(1.0, 64 / options.samples), 1)}))
+        "samples": options.samples, "calls": seconds, "calls_processor": processor, "padded_tokens": generated,
+        "responses": len(records), "positions": positions, "scaled_seconds": scaled(seconds),
+        "scaled_processor_seconds": scaled(processor)}))
 
 
 if __name__ == "__main__":
