@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ops::attention::{self, Heads, Pattern};
 use crate::ops::linear::{self, LinearGrads, LoraGrads};
 use crate::ops::rotary::Rotary;
-use crate::ops::{rms_norm, swiglu};
+use crate::ops::{rms_norm, sum, swiglu};
 use crate::source::TensorSource;
 use crate::weight::Weight;
 
@@ -223,9 +223,10 @@ impl Block {
         x: &Tensor,
         attended: &Tensor,
     ) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
-        let x2 = (x + self.linear(call, Projection::O, attended)?)?;
+        let x2 = sum::add(x, &self.linear(call, Projection::O, attended)?)?;
         let (_, gate, up) = self.gate_up(call, &x2)?;
-        let y = (&x2 + self.linear(call, Projection::Down, &swiglu::forward(&gate, &up)?)?)?;
+        let product = swiglu::forward(&gate, &up)?;
+        let y = sum::add(&x2, &self.linear(call, Projection::Down, &product)?)?;
         Ok((x2, gate, up, y))
     }
 
@@ -297,11 +298,14 @@ impl Block {
         drop(product);
         let (dgate, dup) = swiglu::backward(&dproduct, &gate, &up)?;
         drop((dproduct, gate, up));
-        let dn2 = (self.reverse(call, Projection::Gate, &dgate, &n2, grads)?
-            + self.reverse(call, Projection::Up, &dup, &n2, grads)?)?;
+        let dn2 = sum::add(
+            &self.reverse(call, Projection::Gate, &dgate, &n2, grads)?,
+            &self.reverse(call, Projection::Up, &dup, &n2, grads)?,
+        )?;
         drop((n2, dgate, dup));
         let dnorm2 = grads.view_mut(&self.norm2.name);
-        let dx2 = (dy + rms_norm::backward(&dn2, &x2, &self.norm2.values, call.eps, dnorm2)?)?;
+        let through = rms_norm::backward(&dn2, &x2, &self.norm2.values, call.eps, dnorm2)?;
+        let dx2 = sum::add(dy, &through)?;
         drop((dn2, x2));
 
         let dattended = self.reverse(call, Projection::O, &dx2, &attended.out, grads)?;
@@ -324,7 +328,7 @@ impl Block {
         ] {
             let part = self.reverse_into(call, p, &dy, &n1, grads, need_dn1)?;
             dn1 = match (dn1, part) {
-                (Some(sum), Some(part)) => Some((sum + part)?),
+                (Some(sum), Some(part)) => Some(sum::add(&sum, &part)?),
                 (sum, part) => sum.or(part),
             };
         }
@@ -332,7 +336,7 @@ impl Block {
         let dnorm1 = grads.view_mut(&self.norm1.name);
         let through = rms_norm::backward(&dn1, &x, &self.norm1.values, call.eps, dnorm1)?;
         Ok(if need_dx {
-            Some((dx2 + through)?)
+            Some(sum::add(&dx2, &through)?)
         } else {
             None
         })

@@ -17,4 +17,5 @@ pub(crate) mod oracle;
 pub mod rms_norm;
 pub mod rotary;
 pub(crate) mod simd;
+pub mod sum;
 pub mod swiglu;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
 use crate::keyed::Key;
 use crate::ops::attention::Pattern;
-use crate::ops::{head, head_weight, rms_norm};
+use crate::ops::{head, head_weight, rms_norm, sum};
 
 /// How a training pass runs.
 #[derive(Debug, Clone, Copy, Default)]
@@ -219,15 +219,14 @@ impl Model {
                 kls.len()
             )));
         }
-        let rows = |values: &[f32]| Tensor::from_slice(values, (values.len(), 1), &self.device);
-        let mut dnormed = dlogps_dh.broadcast_mul(&rows(dlogps)?)?;
+        let mut dnormed = sum::scale_rows(&dlogps_dh, dlogps)?;
         if let Some(dkls_dh) = dkls_dh {
             if grads.layout().entry(self.head.name()).is_some() {
                 return Err(Error::Invalid(
                     "a divergence from a reference can be trained on with adapters only, not with all parameters".into(),
                 ));
             }
-            dnormed = (dnormed + dkls_dh.broadcast_mul(&rows(dkls)?)?)?;
+            dnormed = sum::add(&dnormed, &sum::scale_rows(&dkls_dh, dkls)?)?;
         }
         if let Some(dhead) = grads.view_mut(self.head.name()) {
             head_weight::weight_grad(&normed, &self.head, &ids(&targets), dlogps, dhead)?;

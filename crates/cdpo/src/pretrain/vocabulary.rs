@@ -113,3 +113,41 @@ fn bytes() -> Vec<char> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use cdpo_data::wordmath::{Split, problems};
+    use cdpo_model::Tokenizer;
+
+    use super::*;
+
+    /// The built-in model's tokenizer is what this file makes.
+    #[test]
+    fn the_same_files_are_made_every_time() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path()).unwrap();
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("embedded/wordmath-1m");
+        for file in ["tokenizer.json", "tokenizer_config.json"] {
+            let read = |dir: &Path| std::fs::read(dir.join(file)).unwrap();
+            assert_eq!(read(dir.path()), read(&kept), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_generators_words_are_one_token_each_and_any_text_comes_back() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path()).unwrap();
+        let tokenizer = Tokenizer::from_file(&dir.path().join("tokenizer.json")).unwrap();
+        for problem in problems(9, Split::Test, 300) {
+            let text = Framing::gsm8k().prompt(&problem.question);
+            let ids = tokenizer.encode(&text).unwrap();
+            assert_eq!(ids.len(), pieces(&text).len(), "{text}");
+            assert_eq!(tokenizer.decode(&ids).unwrap(), text);
+        }
+        let strange = "Ünïcode 日本 x^2\t12345\n\n.. <|en";
+        let ids = tokenizer.encode(strange).unwrap();
+        assert_eq!(tokenizer.decode(&ids).unwrap(), strange);
+        assert_eq!(tokenizer.encode(" 17").unwrap().len(), 2);
+    }
+}
