@@ -99,7 +99,7 @@ fn an_announced_number_is_found_among_words() {
     auto("The answer is $20 x 3 = $60.", "$20 x 3 = $60");
     auto("The answer is 25% of 80, which is 20.", "20");
     auto("The answer is 20<|endoftext|>7", "20");
-    auto("The answer is 6 feet 2 inches.", "6");
+    auto("The answer is 6 feet 2 inches.", "6 feet 2 inches");
     auto("The answer is October 30.", "30");
     auto("The answer is 60 miles per hour.", "60");
     auto("The answer is 5 dollars.", "5 dollars");

@@ -88,7 +88,7 @@ fn a_decimal_that_goes_on_repeats_what_its_digits_repeat() {
         ("0.333...", "1/3"),
         (r"0.1666\ldots", "1/6"),
         ("0.1212…", r"\frac{4}{33}"),
-        ("2.7182818284...", "e"),
+        ("2.71828...", "e"),
     ]);
     different(&[
         ("0.(3)", "0"),
