@@ -12,7 +12,7 @@ fn params() -> SampleParams {
         temperature: 0.8,
         top_p: 0.95,
         max_new_tokens: 24,
-        stop: vec!["da".into(), "k".into()],
+        stop: vec!["da".into(), "l".into()],
         seed: 3,
         ..SampleParams::default()
     }
@@ -29,7 +29,7 @@ fn settings(n: u32) -> RolloutSettings {
 
 /// Right until a certain beginning has gone wrong for good: most responses have a critical token in the middle.
 fn by_letters(text: &str) -> bool {
-    text.bytes().all(|letter| letter > b'd')
+    text.bytes().filter(|&letter| letter <= b'd').count() < 2
 }
 
 /// Right at random: scores jump up and down, so that the search has to fall back.
@@ -103,7 +103,7 @@ fn the_default_finds_the_definitions_token_and_knows_only_what_the_definition_kn
         }
     }
     assert!(kinds.iter().all(|&count| count > 0), "findings {kinds:?}");
-    assert!(ends.iter().all(|&count| count > 0), "ends {ends:?}");
+    assert!(ends[0] > 0 && ends[1] > 0, "ends {ends:?}");
 }
 
 #[test]
