@@ -1,5 +1,4 @@
 //! `cdpo analyze RUN`: rollout records, labelled solutions and replacements in; the paper's Tables 1 and 2 and Figure 2 out.
-#![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -16,6 +15,7 @@ use cdpo_report::{CriticalTokens, Findings, ReplacementCurve, ShareTable};
 use crate::args::AnalyzeArgs;
 use crate::pipeline::{Pipeline, Step};
 use crate::stages::TRAIN;
+use crate::talk::out;
 use crate::{run_folder, talk};
 
 /// Bootstrap draws over trajectories.
@@ -53,7 +53,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<()> {
     jsonl::write_json(out.join("analysis.json"), &told)?;
     let text = told.markdown()?;
     crate::command::write(&out.join("analysis.md"), text.as_bytes())?;
-    println!("{}", text.trim_end());
+    out!("{}", text.trim_end());
     talk::say(format_args!("{}", out.join("analysis.json").display()));
     Ok(())
 }

@@ -1,5 +1,4 @@
 //! What the commands do.
-#![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Bos, ModelSection, Recipe};
+use crate::talk::out;
 use crate::{
     analyze, demo, experiment, judge, pretrain, report, responses, rollout, seeds, show, stages,
     talk,
@@ -57,7 +57,7 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Show(args) => show::show(args),
         Command::Report(args) => {
             for page in report::of_run(args)? {
-                println!("{}", page.display());
+                out!("{}", page.display());
             }
             Ok(())
         }
@@ -66,7 +66,7 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Rollout(args) => rollout::rollout(args),
         Command::Merge(args) => merge(args),
         Command::Pretrain(args) => {
-            println!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
+            out!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
             Ok(())
         }
         Command::Fetch(args) => fetch(args),
@@ -86,16 +86,16 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
     };
     let whole = goals.iter().any(|(step, _)| *step == Step::Table);
     if whole && pipeline.seeds.len() > 1 {
-        println!("{}", seeds::write(&pipeline)?.trim_end());
+        out!("{}", seeds::write(&pipeline)?.trim_end());
         return report::of_seeds(&mut pipeline);
     }
     for (step, file) in goals {
         if *step != Step::Table {
-            println!("{}", pipeline.path(*step, file).display());
+            out!("{}", pipeline.path(*step, file).display());
             continue;
         }
         let table = std::fs::read_to_string(pipeline.path(Step::Table, file))?;
-        println!("{}", table.trim_end());
+        out!("{}", table.trim_end());
     }
     if whole {
         report::of_seeds(&mut pipeline)?;
@@ -128,9 +128,9 @@ pub(crate) fn run_beside(
             pipeline.turn_to(seed);
             for line in pipeline.plan(&last)? {
                 if seeds.len() > 1 {
-                    println!("seed {seed}: {line}");
+                    out!("seed {seed}: {line}");
                 } else {
-                    println!("{line}");
+                    out!("{line}");
                 }
             }
         }
@@ -183,7 +183,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 fn grade(args: &GradeArgs) -> anyhow::Result<()> {
     if let [a, b] = args.explain.as_slice() {
         let explanation = Grader::new(args.options.options()).explain(a, b);
-        println!("{}", serde_json::to_string_pretty(&explanation)?);
+        out!("{}", serde_json::to_string_pretty(&explanation)?);
         return Ok(());
     }
     let path = args.file.as_deref().unwrap_or(Path::new(""));
@@ -201,7 +201,7 @@ fn grade(args: &GradeArgs) -> anyhow::Result<()> {
     }
     let graded = responses::grade(path, &options)?;
     for row in &graded {
-        println!("{}", serde_json::to_string(row)?);
+        out!("{}", serde_json::to_string(row)?);
     }
     for line in responses::counts(&graded)
         .into_iter()
@@ -249,7 +249,7 @@ fn eval(args: &EvalArgs) -> anyhow::Result<()> {
         Some(dir) => dir.display().to_string(),
     };
     if let Some(pipeline) = run(recipe, &[(step, stages::TRAJECTORIES)], args.run.dry_run)? {
-        println!("{}", stages::accuracy(&pipeline, step, &name)?.trim_end());
+        out!("{}", stages::accuracy(&pipeline, step, &name)?.trim_end());
     }
     Ok(())
 }
@@ -273,7 +273,7 @@ fn merge(args: &MergeArgs) -> anyhow::Result<()> {
     model.merge(&adapter)?;
     model.save(&args.out)?;
     base.checkpoint.tokenizer.save(&args.out)?;
-    println!("{}", args.out.display());
+    out!("{}", args.out.display());
     Ok(())
 }
 
@@ -283,13 +283,13 @@ fn fetch(args: &FetchArgs) -> anyhow::Result<()> {
         revision: Some(args.revision.clone()),
         ..ModelSection::default()
     })?;
-    println!("{} {}", base.checkpoint.origin, base.checkpoint.content_id);
+    out!("{} {}", base.checkpoint.origin, base.checkpoint.content_id);
     Ok(())
 }
 
 fn quickstart(args: &QuickstartArgs) -> anyhow::Result<()> {
     if args.print_recipe {
-        print!("{QUICKSTART}");
+        out!("{}", QUICKSTART.trim_end());
         return Ok(());
     }
     let fast = if args.fast { FAST } else { &[] };

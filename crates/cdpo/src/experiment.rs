@@ -1,5 +1,4 @@
 //! An experiment: recipes x methods x seeds x data sets in one file; one table in the shape of the paper's Table 3 comes out.
-#![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use crate::args::ExperimentArgs;
 use crate::outcome::Usage;
 use crate::pipeline::Step;
 use crate::recipe::{self, Recipe};
+use crate::talk::out;
 use crate::{command, report, seeds, stages, talk};
 
 /// The file.
@@ -80,7 +80,7 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
     for (run, recipe) in experiment.run.iter().zip(recipes) {
         let label = format!("{} on {}", run.model, run.dataset);
         if args.dry_run {
-            println!("{label}:");
+            out!("{label}:");
         } else {
             talk::say(format_args!("\n== {label}"));
         }
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
     ] {
         command::write(&dir.join(file), text.as_bytes())?;
     }
-    println!("{}", markdown.trim_end());
+    out!("{}", markdown.trim_end());
     talk::say(format_args!(
         "written {}",
         dir.join("experiment.md").display()

@@ -1,6 +1,5 @@
 //! `cdpo judge RUN`: rollout records and contrastive models in; where contrastive estimation and its rivals rank the true critical
 //! token, out.
-#![allow(clippy::print_stdout)]
 
 mod numbers;
 
@@ -22,6 +21,7 @@ use crate::args::JudgeArgs;
 use crate::outcome::{Interrupted, Usage};
 use crate::pipeline::{Pipeline, Step};
 use crate::stages::ADAPTER;
+use crate::talk::out;
 use crate::talk::{self, Progress};
 use crate::{interrupt, run_folder};
 use numbers::Numbers;
@@ -96,7 +96,7 @@ pub(crate) fn judge(args: &JudgeArgs) -> anyhow::Result<()> {
     jsonl::write_json(out.join("judge.json"), &told)?;
     let text = told.markdown();
     crate::command::write(&out.join("judge.md"), text.as_bytes())?;
-    println!("{}", text.trim_end());
+    out!("{}", text.trim_end());
     talk::say(format_args!("{}", out.join("judge.json").display()));
     Ok(())
 }

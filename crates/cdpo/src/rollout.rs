@@ -21,6 +21,7 @@ use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, Recipe};
 use crate::stages::{self, Finished};
 use crate::talk;
+use crate::talk::out;
 
 pub(crate) use weights::{settings as weight_settings, weigh};
 
@@ -35,7 +36,6 @@ pub(crate) const PASS_AT_K: &str = "pass_at_k.json";
 pub(crate) type Picks = Vec<(Problem, Trajectory)>;
 
 /// Finds critical tokens, and replaces them if asked to; prints where the records are.
-#[allow(clippy::print_stdout)]
 pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let mut recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
     apply(&mut recipe, args);
@@ -64,7 +64,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         None => pick::wrong(&pipeline)?,
     };
     if args.run.dry_run {
-        println!("{name:<12} {} responses", picks.len());
+        out!("{name:<12} {} responses", picks.len());
         return Ok(());
     }
     let _lock = Lock::take(&run_dir)?;
@@ -83,7 +83,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let manifest = carry(&mut pipeline, &stage, |p, dir| draw::run(p, dir, &picks))?;
     draw::say(&manifest.counts);
     let path = run_dir.join(&name).join(ROLLOUTS);
-    println!("{}", path.display());
+    out!("{}", path.display());
     if args.replace {
         let hash = manifest.outputs.get(ROLLOUTS).cloned().unwrap_or_default();
         inputs.insert("rollouts".into(), hash);
@@ -98,8 +98,8 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
             replace::run(p, dir, &picks, &path)
         })?;
         let dir = run_dir.join(&name);
-        println!("{}", dir.join(REPLACEMENTS).display());
-        print!("{}", replace::table(&dir.join(PASS_AT_K))?);
+        out!("{}", dir.join(REPLACEMENTS).display());
+        out!("{}", (replace::table(&dir.join(PASS_AT_K))?).trim_end());
     }
     Ok(())
 }

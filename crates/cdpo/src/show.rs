@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::args::{ColourChoice, ShowArgs};
 use crate::outcome::Usage;
 use crate::report;
+use crate::talk::out;
 
 /// Carries `cdpo show` out.
 pub(crate) fn show(args: &ShowArgs) -> anyhow::Result<()> {
@@ -25,7 +26,7 @@ pub(crate) fn show(args: &ShowArgs) -> anyhow::Result<()> {
         .into());
     }
     if args.list {
-        print!("{}", terminal::list(&data(&args.run)?));
+        out!("{}", (terminal::list(&data(&args.run)?)).trim_end());
         return Ok(());
     }
     if let Some(wanted) = &args.trajectory {
@@ -38,15 +39,18 @@ pub(crate) fn show(args: &ShowArgs) -> anyhow::Result<()> {
             ))
             .into());
         };
-        print!("{}", terminal::trajectory(&data, view, colour(args.color)));
+        out!(
+            "{}",
+            (terminal::trajectory(&data, view, colour(args.color))).trim_end()
+        );
         return Ok(());
     }
     if let Some(seeds) = read::<SeedTable>(&args.run.join("seeds.json"))? {
-        print!("{}", seeds.plain());
+        out!("{}", (seeds.plain()).trim_end());
         return Ok(());
     }
     match read::<MethodTable>(&args.run.join("table.json"))? {
-        Some(table) => print!("{}", table.plain()),
+        Some(table) => out!("{}", (table.plain()).trim_end()),
         None => {
             return Err(Usage(format!(
                 "{} has no table.json yet; `cdpo run {0}/recipe.toml` brings the run to its end",

@@ -1,13 +1,30 @@
 //! Talk goes to stderr: messages, and how far a stage has come (a bar on a terminal, a line now and then elsewhere).
 #![allow(clippy::print_stderr)]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Time between two lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(20);
+
+/// Prints a line of results to stdout; as `println!`, but a reader that has gone away (`| head`) ends the program quietly.
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::talk::print(format_args!($($arg)*)) };
+}
+pub(crate) use out;
+
+/// What [`out!`] calls.
+pub(crate) fn print(line: std::fmt::Arguments<'_>) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(e) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        warn(format_args!("the results cannot be printed: {e}"));
+    }
+}
 
 /// Says one line.
 pub(crate) fn say(text: impl std::fmt::Display) {
