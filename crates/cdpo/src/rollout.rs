@@ -99,7 +99,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         })?;
         let dir = run_dir.join(&name);
         out!("{}", dir.join(REPLACEMENTS).display());
-        out!("{}", (replace::table(&dir.join(PASS_AT_K))?).trim_end());
+        out!("{}", replace::table(&dir.join(PASS_AT_K))?.trim_end());
     }
     Ok(())
 }

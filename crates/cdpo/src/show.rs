@@ -26,7 +26,7 @@ pub(crate) fn show(args: &ShowArgs) -> anyhow::Result<()> {
         .into());
     }
     if args.list {
-        out!("{}", (terminal::list(&data(&args.run)?)).trim_end());
+        out!("{}", terminal::list(&data(&args.run)?).trim_end());
         return Ok(());
     }
     if let Some(wanted) = &args.trajectory {
@@ -41,16 +41,16 @@ pub(crate) fn show(args: &ShowArgs) -> anyhow::Result<()> {
         };
         out!(
             "{}",
-            (terminal::trajectory(&data, view, colour(args.color))).trim_end()
+            terminal::trajectory(&data, view, colour(args.color)).trim_end()
         );
         return Ok(());
     }
     if let Some(seeds) = read::<SeedTable>(&args.run.join("seeds.json"))? {
-        out!("{}", (seeds.plain()).trim_end());
+        out!("{}", seeds.plain().trim_end());
         return Ok(());
     }
     match read::<MethodTable>(&args.run.join("table.json"))? {
-        Some(table) => out!("{}", (table.plain()).trim_end()),
+        Some(table) => out!("{}", table.plain().trim_end()),
         None => {
             return Err(Usage(format!(
                 "{} has no table.json yet; `cdpo run {0}/recipe.toml` brings the run to its end",
