@@ -12,7 +12,8 @@ function ticks(low, high, about) {
 
 function tickLabel(x) {
   const size = Math.abs(x);
-  if (size >= 1e5 || (size > 0 && size < 1e-3)) return x.toExponential(0).replace("-", "−");
+  if (size >= 1e7 || (size > 0 && size < 1e-3)) return x.toExponential(0).replace("e+", "e").replace("-", "−");
+  if (size >= 1e4) return count(Math.round(x)).replace("-", "−");
   return String(Number(x.toPrecision(6))).replace("-", "−");
 }
 
@@ -107,7 +108,7 @@ function barChart(title, sentence, spec) {
     // Logarithmic bars start half a decade below 1, so that a count of 1 is seen.
     const size = (v) => (log ? (v > 0 ? Math.log10(v) + 0.5 : 0) : v);
     const top = size(Math.max(...values, 1));
-    const yTicks = log ? Array.from({ length: Math.ceil(top - 0.5) + 1 }, (_, i) => i + 0.5) : ticks(0, top, 4);
+    const yTicks = log ? Array.from({ length: Math.ceil(top - 0.5) + 1 }, (_, i) => i + 0.5) : ticks(0, top, 4).filter(Number.isInteger);
     const most = Math.max(2, Math.floor(width / 48));
     const every = [1, 2, 4, 5, 10].find((n) => labels.length / n <= most) ?? labels.length;
     const { node: drawing, sx, sy, box } = frame(width, height,

@@ -17,11 +17,12 @@ function overview(data) {
 
 function accuracyTable(methods) {
   const top = niceTop(Math.max(...methods.rows.map((row) => row.interval.high)));
-  const columns = ["method", "accuracy %", "95 % interval", el("span", { class: "wide-only" }, "0 – ", percent(top, 0), " %"), "right", "no answer"];
+  const unanswered = methods.rows.some((row) => row.unparsed > 0);
+  const columns = ["method", "accuracy %", "95 %", el("span", { class: "wide-only" }, "0 – ", percent(top, 0), " %"), "right", ...(unanswered ? ["no answer"] : [])];
   for (const baseline of methods.baselines) columns.push("vs " + baseline, "p");
   const rows = methods.rows.map((row) => {
     const cells = [row.method, percent(row.accuracy), percent(row.interval.low) + " – " + percent(row.interval.high),
-      el("span", { class: "wide-only" }, intervalBar(row.interval, row.accuracy, top)), `${count(row.correct)} of ${count(row.questions)}`, count(row.unparsed)];
+      el("span", { class: "wide-only" }, intervalBar(row.interval, row.accuracy, top)), `${count(row.correct)} of ${count(row.questions)}`, ...(unanswered ? [count(row.unparsed)] : [])];
     for (const baseline of methods.baselines) {
       const versus = row.versus.find((v) => v.baseline === baseline);
       if (!versus) { cells.push("–", "–"); continue; }
@@ -59,9 +60,9 @@ function seedTable(seeds) {
 
 /** A dot with its interval on a scale from 0 to `top`. */
 function intervalBar(interval, at, top) {
-  const x = (share) => 2 + (share / top) * 136;
-  return svg("svg", { width: 140, height: 14, viewBox: "0 0 140 14", "aria-hidden": "true", style: { "vertical-align": "middle" } },
-    svg("line", { x1: 2, x2: 138, y1: 7, y2: 7, stroke: "var(--grid)" }),
+  const x = (share) => 2 + (share / top) * 96;
+  return svg("svg", { width: 100, height: 14, viewBox: "0 0 100 14", "aria-hidden": "true", style: { "vertical-align": "middle" } },
+    svg("line", { x1: 2, x2: 98, y1: 7, y2: 7, stroke: "var(--grid)" }),
     svg("line", { x1: x(interval.low), x2: x(interval.high), y1: 7, y2: 7, stroke: "var(--m0)", "stroke-width": 2 }),
     svg("circle", { cx: x(at), cy: 7, r: 4, fill: "var(--m0)" }));
 }
