@@ -313,7 +313,8 @@ pub(crate) struct JudgeArgs {
     /// Weights of the negative model, a row each [the recipe's].
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub(crate) ce_beta: Vec<f64>,
-    /// The folder of another run on the same base model, to judge its contrastive models, too; may be given often.
+    /// The folder of another run on the same base model, to judge its contrastive models beside this run's, or instead of them
+    /// where it has none; may be given often.
     #[arg(long, value_name = "RUN")]
     pub(crate) models: Vec<PathBuf>,
     /// Where to write [RUN/judge].

@@ -50,7 +50,9 @@ pub(crate) fn judge(args: &JudgeArgs) -> anyhow::Result<()> {
     };
     let out = args.out.clone().unwrap_or_else(|| p.run_dir.join("judge"));
     std::fs::create_dir_all(out.join("numbers"))?;
-    let mut runs = vec![p.run_dir.clone()];
+    // A run of other questions need not have models of its own.
+    let own = p.path(Step::Positive, ADAPTER).is_dir() || args.models.is_empty();
+    let mut runs: Vec<PathBuf> = own.then(|| p.run_dir.clone()).into_iter().collect();
     runs.extend(args.models.iter().cloned());
     let mut signals: Vec<(String, Vec<Ranking>)> = Vec::new();
     for (i, run) in runs.iter().enumerate() {

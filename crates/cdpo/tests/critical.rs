@@ -100,6 +100,28 @@ fn tokens_are_judged_by_the_scores_that_the_run_gave_them() {
         "{again:#?}"
     );
 
+    // Without models of its own the other run's are judged alone.
+    let aside = place.dir.join("aside");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::copy(
+        place.run_dir().join("recipe.toml"),
+        aside.join("recipe.toml"),
+    )
+    .unwrap();
+    let alone = place.cdpo(&[
+        "judge",
+        "aside",
+        "--models",
+        run,
+        "--rollouts",
+        file.to_str().unwrap(),
+    ]);
+    let alone = alone.succeeded();
+    assert!(alone.stdout.contains("| 1 - s, ce_beta 1 "), "{alone:#?}");
+    place
+        .cdpo(&["judge", "aside", "--rollouts", file.to_str().unwrap()])
+        .failed(2, &["cdpo score"]);
+
     let told = place.cdpo(&["analyze", run]).succeeded();
     assert!(told.stdout.contains("Word types"), "{told:#?}");
     let analysis: CriticalTokens = json(&place, "analysis/analysis.json");
