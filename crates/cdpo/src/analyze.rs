@@ -71,6 +71,8 @@ enum Labels {
 struct Label {
     steps: Vec<Range<usize>>,
     first_error: usize,
+    /// The bytes before the wrong token, of it, and after it, where one can be named.
+    token: Option<[Range<usize>; 3]>,
     kind: Option<String>,
 }
 
@@ -116,6 +118,7 @@ impl Labels {
                 Some(Label {
                     steps: solution.step_bytes(),
                     first_error: solution.first_error_step?,
+                    token: None,
                     kind: solution.error_kind.clone(),
                 })
             }
@@ -123,6 +126,9 @@ impl Labels {
                 let text = std::str::from_utf8(text).ok()?;
                 let found = departure(text, solutions.get(&record.problem_id)?)?;
                 Some(Label {
+                    token: found
+                        .token
+                        .map(|wrong| [0..wrong.start, wrong.clone(), wrong.end..text.len()]),
                     steps: found.steps,
                     first_error: found.step,
                     kind: Some(found.kind.name().to_owned()),
@@ -252,6 +258,7 @@ fn places(
     labels: &Labels,
 ) -> anyhow::Result<CriticalTokens> {
     let mut all = PlaceCounts::default();
+    let mut tokens = PlaceCounts::default();
     let mut kinds: BTreeMap<String, PlaceCounts> = BTreeMap::new();
     for record in records {
         let Some(position) = record.position else {
@@ -265,6 +272,11 @@ fn places(
             continue;
         };
         all.add(&steps, label.first_error, position);
+        if let Some(parts) = label.token
+            && let Some(parts) = step_tokens(&parts, &pieces)
+        {
+            tokens.add(&parts, 2, position);
+        }
         if let Some(kind) = label.kind {
             let counts = kinds.entry(kind).or_default();
             counts.add(&steps, label.first_error, position);
@@ -289,16 +301,30 @@ fn places(
         all.total(),
     )?;
     places.published(
-        "a random token of these responses",
+        "a random token of these responses (error: a step)",
         &all.random().map(|share| Some(100.0 * share)),
     )?;
+    if tokens.total() > 0 {
+        places.counted(
+            "critical tokens, here (error: a token)",
+            &tokens.critical,
+            tokens.total(),
+        )?;
+    }
     let mut table = error_kind_table()?;
     let outside = |counts: &PlaceCounts| [counts.total() - counts.critical[1]];
     table.counted("here, all (error: a step)", &outside(&all), all.total())?;
     table.published(
-        "a random token of these responses",
+        "a random token of these responses (error: a step)",
         &[Some(100.0 * (1.0 - all.random()[1]))],
     )?;
+    if tokens.total() > 0 {
+        table.counted(
+            "here, all (error: a token)",
+            &outside(&tokens),
+            tokens.total(),
+        )?;
+    }
     for (kind, counts) in &kinds {
         table.counted(&format!("here, {kind}"), &outside(counts), counts.total())?;
     }

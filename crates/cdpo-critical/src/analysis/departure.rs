@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::words::{WordType, words};
+use super::words::{Word, WordType, words};
 
 /// Where a response departs from the right solution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct Departure {
     pub steps: Vec<Range<usize>>,
     /// The first wrong step, from 1.
     pub step: usize,
+    /// The bytes of the first number or operator in it that is not the solution's: the wrong token. None if the step's content is
+    /// right as far as it goes.
+    pub token: Option<Range<usize>>,
     /// What kind of error it is.
     pub kind: ErrorKind,
 }
@@ -74,8 +77,14 @@ pub fn departure(response: &str, solution: &str) -> Option<Departure> {
         Some(true) => ErrorKind::Misunderstanding,
         None => ErrorKind::Other,
     };
+    let expected = right.get(index).map(Vec::as_slice).unwrap_or_default();
+    let token = (0..own.len())
+        .find(|&i| expected.get(i) != own.get(i))
+        .and_then(|i| content_words(&response[steps[index].clone()]).nth(i))
+        .map(|word| steps[index].start + word.start..steps[index].start + word.end);
     Some(Departure {
         step: index + 1,
+        token,
         kind,
         steps,
     })
@@ -107,11 +116,15 @@ fn sentences(text: &str) -> Vec<Range<usize>> {
 
 /// A sentence's numbers and operators.
 fn content(sentence: &str) -> Vec<&str> {
+    content_words(sentence)
+        .map(|word| &sentence[word.start..word.end])
+        .collect()
+}
+
+fn content_words(sentence: &str) -> impl Iterator<Item = Word> {
     words(sentence)
         .into_iter()
         .filter(|word| matches!(word.kind, WordType::Number | WordType::Operator))
-        .map(|word| &sentence[word.start..word.end])
-        .collect()
 }
 
 /// Whether `a op b = c` among a sentence's content holds; none if it has no such equation of whole numbers.
@@ -169,6 +182,25 @@ mod tests {
         ];
         for (rest, expected) in cases {
             assert_eq!(told(&format!("{start}{rest}")), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_wrong_token_is_the_first_number_or_operator_that_is_not_the_solutions() {
+        let token = |response: &str| {
+            let found = departure(response, RIGHT).unwrap();
+            found.token.map(|bytes| response[bytes].to_owned())
+        };
+        let start = " Ann starts with 8 pens.";
+        for (rest, expected) in [
+            (" Now she has 8 - 4 = 4 pens.", Some("-")),
+            (" Then she has 8 + 4 = 11 pens.", Some("11")),
+            (" Bob has 12 / 2 = 6 pens.", Some("12")),
+            (" Then she has 8 + 4 pens.", None),
+            (" She is 9.", Some("9")),
+        ] {
+            let found = token(&format!("{start}{rest}"));
+            assert_eq!(found.as_deref(), expected, "{rest}");
         }
     }
 
