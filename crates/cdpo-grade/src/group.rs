@@ -73,7 +73,7 @@ impl Grader {
     ///
     /// ```
     /// let grader = cdpo_grade::Grader::default();
-    /// let responses = ["So it is \\boxed{0.5}.", "The answer is 2.", "#### 1/2", "\\boxed{\\frac{2}{4}}", "I do not know."];
+    /// let responses = ["So it is \\boxed{0.5}.", "The answer is 2.", "#### 1/2", "\\boxed{\\frac{2}{4}}", ""];
     /// let verdicts = responses.map(|response| grader.grade(response, "0.5"));
     /// assert_eq!(grader.group_verdicts(&verdicts), [Some(0), Some(1), Some(0), Some(0), None]);
     /// ```
