@@ -199,7 +199,7 @@ impl Method {
     }
 
     /// Whether policy and reference start from the model fine-tuned on the right responses (the result of `sft`): the
-    /// caller puts its adapter into [`crate::Job::under`] and [`crate::Job::reference`].
+    /// caller puts its adapter into [`crate::Policy`] and [`crate::Job::reference`].
     pub fn starts_from_sft(self) -> bool {
         self.from_sft
     }

@@ -1,4 +1,5 @@
 //! The command line.
+#![allow(rustdoc::broken_intra_doc_links)] // brackets are defaults here, as help shows them
 
 use std::path::PathBuf;
 
