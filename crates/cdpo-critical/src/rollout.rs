@@ -7,6 +7,7 @@
 mod course;
 pub mod definition;
 mod drive;
+mod live;
 mod outcomes;
 mod places;
 pub mod replace;
@@ -14,11 +15,13 @@ mod search;
 mod settings;
 mod surprise;
 mod weights;
+mod wrong;
 
 pub use definition::{Finding, LastPosition, find, over_floor};
-pub use drive::{Event, Progress as RolloutProgress, RolledOut, Wrong, roll_out};
+pub use drive::{Event, Progress as RolloutProgress, RolledOut, roll_out};
 pub use outcomes::Outcomes;
 pub use replace::{Critical, ReplaceSettings, Replaced, replace};
 pub use search::{Need, Progress, search};
 pub use settings::{RolloutSettings, Scores, Sharing};
 pub use weights::weigh;
+pub use wrong::Wrong;

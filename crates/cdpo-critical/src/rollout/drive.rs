@@ -3,55 +3,15 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use cdpo_data::rollout::{RolloutCost, RolloutRound, RoundUnit};
-use cdpo_data::{Finish, RolloutKeys};
-use cdpo_model::Key;
-use cdpo_sample::draw::draw;
-use cdpo_sample::{Branch, Branches, Ended, Rollout, Trunk, TrunkId};
+use cdpo_data::rollout::{RolloutCost, RolloutRound};
+use cdpo_sample::Branches;
 
-use super::course::{Course, Drawn, Group, Plan};
+use super::course::Plan;
 use super::definition::Finding;
-use super::places::{Places, Unit};
-use super::settings::{RolloutSettings, Sharing};
-use super::surprise::surprise;
-use crate::error::{Error, Result};
-
-/// A wrong response to find the critical token of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
-    /// The question's id; with `sample` the name that its draws are keyed by.
-    pub problem_id: String,
-    /// Which of the question's responses it is.
-    pub sample: u32,
-    /// What stands before the question: exemplars, start token.
-    pub prefix_ids: Vec<u32>,
-    /// The question's own ids.
-    pub prompt_ids: Vec<u32>,
-    /// The response's content ids.
-    pub ids: Vec<u32>,
-    /// How it ended; only kept for the record.
-    pub finish: Finish,
-}
-
-impl Wrong {
-    /// The response as a trunk for branches.
-    pub(super) fn trunk(&self) -> Trunk {
-        Trunk {
-            name: format!("{} sample {}", self.problem_id, self.sample),
-            prefix_ids: self.prefix_ids.clone(),
-            prompt_ids: self.prompt_ids.clone(),
-            response_ids: self.ids.clone(),
-        }
-    }
-
-    /// The root of a stream of draws for this response; no sampling draws from it.
-    pub(super) fn key(&self, seed: u64, stream: &str) -> Key {
-        Key::new(seed)
-            .with_str(stream)
-            .with_str(&self.problem_id)
-            .with(u64::from(self.sample))
-    }
-}
+use super::live::{Live, deliver};
+use super::settings::RolloutSettings;
+use super::wrong::Wrong;
+use crate::error::Result;
 
 /// What the rollouts of one response told.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,36 +58,6 @@ pub enum Event<'a> {
     Done(Box<RolledOut>),
 }
 
-/// A response under way.
-struct Live {
-    index: usize,
-    trunk: TrunkId,
-    course: Course,
-    key: Key,
-    token_logps: Vec<f32>,
-    entropies: Vec<f32>,
-    /// Tokens drawn in the rounds that have ended.
-    spent: u64,
-    /// Rounds that have ended.
-    rounds: u32,
-    /// Places and rollouts of the round under way, and how each ended.
-    pending: HashMap<u64, Option<Drawn>>,
-    /// Tokens that the trunk's branches had drawn when it began.
-    before: u64,
-}
-
-/// The tag of a unit among a trunk's branches.
-fn tag(unit: Unit) -> u64 {
-    u64::from(unit.place) << 32 | u64::from(unit.rollout)
-}
-
-fn unit(tag: u64) -> Unit {
-    Unit {
-        place: (tag >> 32) as u32,
-        rollout: tag as u32,
-    }
-}
-
 /// Finds the critical token of each of `wrongs`.
 ///
 /// `right(i, text)` says whether a response to the question of `wrongs[i]` is right. `rounds` are those that an earlier call with the
@@ -165,7 +95,7 @@ pub fn roll_out(
             && branches.sequences() < branches.max_batch()
             && (live.is_empty() || branches.fits(&wrongs[next].trunk()))
         {
-            let mut one = open(branches, next, &wrongs[next], settings)?;
+            let mut one = Live::open(branches, next, &wrongs[next], settings)?;
             next += 1;
             match go_on(
                 branches, wrongs, settings, &mut known, right, sink, &mut one,
@@ -186,7 +116,7 @@ pub fn roll_out(
         deliver(&mut live, branches.ended(), right);
         let mut at = 0;
         while at < live.len() {
-            if live[at].pending.values().any(Option::is_none) {
+            if live[at].is_drawing() {
                 at += 1;
                 continue;
             }
@@ -217,62 +147,6 @@ pub fn roll_out(
     }
 }
 
-/// Computes the response and finds where its rollouts leave it.
-fn open(
-    branches: &mut Branches<'_>,
-    index: usize,
-    wrong: &Wrong,
-    settings: &RolloutSettings,
-) -> Result<Live> {
-    let trunk = wrong.trunk();
-    let key = wrong.key(settings.seed, "rollout");
-    let tokens = wrong.ids.len();
-    let n = u64::from(settings.n);
-    let shared = settings.keys == RolloutKeys::Common && settings.sharing != Sharing::None;
-    // Nothing is drawn behind a response that is as long as may be.
-    let last = tokens - usize::from(tokens > 0 && tokens == branches.budget(&trunk));
-    let params = branches.params().clone();
-    let (trunk, rows) = branches.open(&trunk, |p, logits| {
-        let drawn = if shared && (1..=last).contains(&p) {
-            let units: Vec<f64> = (0..n).map(|j| key.with(j).with(p as u64).unit()).collect();
-            draw(logits, &params, &units)
-        } else {
-            Some(Vec::new())
-        };
-        let ids = drawn.map(|drawn| drawn.iter().map(|one| one.id).collect::<Vec<u32>>());
-        (ids, surprise(logits, wrong.ids.get(p).copied()))
-    })?;
-    let (token_logps, entropies) = rows[..tokens].iter().map(|(_, surprise)| *surprise).unzip();
-    let places = if shared {
-        let drawn: Option<Vec<Vec<u32>>> = rows
-            .into_iter()
-            .take(last + 1)
-            .skip(1)
-            .map(|(ids, _)| ids)
-            .collect();
-        let drawn = drawn.ok_or_else(|| Error::Logits {
-            problem_id: wrong.problem_id.clone(),
-            sample: wrong.sample,
-        })?;
-        Places::shared(&wrong.ids, &drawn, settings.n)
-    } else {
-        Places::Own
-    };
-    let positions = settings.last_position.positions(tokens);
-    Ok(Live {
-        index,
-        trunk,
-        course: Course::new(settings, positions, places),
-        key,
-        token_logps,
-        entropies,
-        spent: 0,
-        rounds: 0,
-        pending: HashMap::new(),
-        before: 0,
-    })
-}
-
 enum Stage {
     Drawing,
     Over(Option<Finding>),
@@ -291,9 +165,9 @@ fn go_on(
 ) -> Result<Stage> {
     let wrong = &wrongs[one.index];
     loop {
-        if !one.pending.is_empty() {
+        if one.has_round() {
             let generated = branches.generated(one.trunk) - one.before;
-            let round = close_round(one, wrong, generated);
+            let round = one.close_round(wrong, generated);
             if sink(Event::Round(round))?.is_break() {
                 return Ok(Stage::Broken);
             }
@@ -304,111 +178,16 @@ fn go_on(
         };
         let name = (wrong.problem_id.clone(), wrong.sample, one.rounds);
         if let Some(round) = known.remove(&name) {
-            repeat(one, &groups, round)?;
+            one.repeat(&groups, round)?;
             continue;
         }
-        one.before = branches.generated(one.trunk);
-        for group in groups {
-            let rollouts = group.rollouts.iter().map(|&rollout| {
-                let key = one.key.with(u64::from(rollout));
-                Rollout {
-                    tag: tag(Unit {
-                        place: group.place,
-                        rollout,
-                    }),
-                    key: match settings.keys {
-                        RolloutKeys::Common => key,
-                        RolloutKeys::Independent => key.with(u64::from(group.place)),
-                    },
-                }
-            });
-            let rollouts: Vec<Rollout> = rollouts.collect();
-            one.pending
-                .extend(rollouts.iter().map(|one| (one.tag, None)));
-            branches.submit(Branch {
-                trunk: one.trunk,
-                keep: group.keep,
-                first: group.first,
-                rollouts,
-            })?;
-        }
+        one.submit(branches, groups, settings.keys)?;
         // Branches that end at once are this response's alone: what others ended was taken before.
         deliver(std::slice::from_mut(one), branches.ended(), right);
-        if one.pending.values().any(Option::is_none) {
+        if one.is_drawing() {
             return Ok(Stage::Drawing);
         }
     }
-}
-
-/// Notes how branches ended, each text graded once.
-fn deliver(live: &mut [Live], ended: Vec<Ended>, right: &dyn Fn(usize, &str) -> bool) {
-    for ended in ended {
-        let Some(one) = live.iter_mut().find(|one| one.trunk == ended.trunk) else {
-            continue;
-        };
-        let drawn = Drawn {
-            right: right(one.index, &ended.text),
-            tokens: ended.tokens as u32,
-        };
-        for tag in ended.tags {
-            one.pending.insert(tag, Some(drawn));
-        }
-    }
-}
-
-/// Moves a round's outcomes into the course.
-fn close_round(one: &mut Live, wrong: &Wrong, generated: u64) -> RolloutRound {
-    let mut units: Vec<RoundUnit> = Vec::with_capacity(one.pending.len());
-    for (tag, drawn) in one.pending.drain() {
-        if let Some(drawn) = drawn {
-            let unit = unit(tag);
-            units.push(RoundUnit(
-                unit.place,
-                unit.rollout,
-                drawn.right,
-                drawn.tokens,
-            ));
-        }
-    }
-    units.sort_unstable_by_key(|unit| (unit.0, unit.1));
-    let round = RolloutRound {
-        problem_id: wrong.problem_id.clone(),
-        sample: wrong.sample,
-        round: one.rounds,
-        generated,
-        units,
-    };
-    enter(one, &round);
-    round
-}
-
-/// Enters an ended round into the course.
-fn enter(one: &mut Live, round: &RolloutRound) {
-    for &RoundUnit(place, rollout, right, tokens) in &round.units {
-        one.course
-            .note(Unit { place, rollout }, Drawn { right, tokens });
-    }
-    one.spent += round.generated;
-    one.rounds += 1;
-}
-
-/// Enters a round that an earlier call drew, if it is the one that is planned.
-fn repeat(one: &mut Live, groups: &[Group], round: &RolloutRound) -> Result<()> {
-    let mut planned: Vec<(u32, u32)> = groups
-        .iter()
-        .flat_map(|group| group.rollouts.iter().map(|&rollout| (group.place, rollout)))
-        .collect();
-    planned.sort_unstable();
-    let drawn: Vec<(u32, u32)> = round.units.iter().map(|unit| (unit.0, unit.1)).collect();
-    if planned != drawn {
-        return Err(Error::OtherRounds {
-            problem_id: round.problem_id.clone(),
-            sample: round.sample,
-            round: round.round,
-        });
-    }
-    enter(one, round);
-    Ok(())
 }
 
 fn finish(

@@ -13,7 +13,7 @@ use cdpo_sample::draw::draw;
 use cdpo_sample::{Branch, Branches, Rollout, SampleParams, Trunk, TrunkId};
 use serde::{Deserialize, Serialize};
 
-use super::drive::Wrong;
+use super::wrong::Wrong;
 use crate::error::{Error, Result};
 
 /// A critical token.

@@ -1,0 +1,106 @@
+//! What is told of all scores together.
+
+use super::*;
+
+#[test]
+fn the_summary_keeps_terminators_apart_and_measures_the_separation() {
+    let (scored, summary) = scored_by(&mut stand_in, &pairs(), &[], &settings(1)).unwrap();
+    assert_eq!(
+        (summary.pairs, summary.content_tokens, summary.terminators),
+        (5, 27, 3)
+    );
+    assert_eq!(summary.tokens_read, 68);
+    let (mut apart, mut content, mut terminator) = (0.0, 0.0, 0.0);
+    for pair in &scored {
+        for (t, &id) in pair.rejected_ids.iter().enumerate() {
+            let s = f64::from(pair.rejected_scores.as_ref().unwrap()[t]);
+            if pair.rejected_terminated && t + 1 == pair.rejected_ids.len() {
+                terminator += s;
+            } else {
+                content += s;
+                apart += 0.05 * (f64::from(id) + 1.0);
+            }
+        }
+    }
+    assert!((summary.mean_score.unwrap() - content / 27.0).abs() < 1e-12);
+    assert!((summary.mean_terminator_score.unwrap() - terminator / 3.0).abs() < 1e-12);
+    // The stand-in's f32 products are rounded: 61 * 0.25 * 2^-24.
+    assert!((summary.separation.unwrap() - apart / 27.0).abs() < 1e-5);
+    assert_eq!(summary.score_histogram.iter().sum::<u64>(), 27);
+    assert!(!summary.barely_separated());
+    assert_eq!(ContrastSummary::of(1.0, &scored).unwrap(), summary);
+    assert!(matches!(
+        ContrastSummary::of(1.0, &pairs()),
+        Err(Error::Pair { .. })
+    ));
+}
+
+#[test]
+fn models_that_hardly_differ_are_marked() {
+    let alike = |apart: f32| {
+        let mut contrast = |forest: &TokenForest, targets: &[Target]| {
+            let mut contrast = stand_in(forest, targets)?;
+            contrast.negative_logps = contrast
+                .positive_logps
+                .iter()
+                .map(|logp| logp - apart)
+                .collect();
+            Ok(contrast)
+        };
+        scored_by(&mut contrast, &pairs(), &[], &settings(100))
+            .unwrap()
+            .1
+    };
+    assert!(alike(0.0).barely_separated());
+    assert!(alike(SEPARATION_FLOOR as f32 * 0.99).barely_separated());
+    assert!(!alike(SEPARATION_FLOOR as f32 * 1.01).barely_separated());
+    let nothing = scored_by(&mut stand_in, &[], &[], &settings(100))
+        .unwrap()
+        .1;
+    assert!(!nothing.barely_separated() && nothing.separation.is_none());
+}
+
+#[test]
+fn a_score_near_one_keeps_its_small_weight() {
+    let mut certain = |_: &TokenForest, targets: &[Target]| {
+        let n = targets.len();
+        Ok(Contrast {
+            log_scores: vec![-1e-9; n],
+            positive_logps: vec![-0.1; n],
+            negative_logps: vec![-0.3; n],
+            positive_standings: vec![
+                Standing {
+                    rank: 1,
+                    alternatives: vec![]
+                };
+                n
+            ],
+        })
+    };
+    let pair = &scored_by(&mut certain, &pairs(), &[], &settings(100))
+        .unwrap()
+        .0[0];
+    assert_eq!(pair.rejected_scores.as_ref().unwrap()[0], 1.0);
+    assert!((pair.rejected_weights.as_ref().unwrap()[0] / 1e-9 - 1.0).abs() < 1e-6);
+    // Rounding may leave log s a hair above 0: the score stays within [0, 1].
+    let mut above = |_: &TokenForest, targets: &[Target]| {
+        let n = targets.len();
+        Ok(Contrast {
+            log_scores: vec![1e-6; n],
+            positive_logps: vec![-0.1; n],
+            negative_logps: vec![-0.3; n],
+            positive_standings: vec![
+                Standing {
+                    rank: 1,
+                    alternatives: vec![]
+                };
+                n
+            ],
+        })
+    };
+    let pair = &scored_by(&mut above, &pairs(), &[], &settings(100))
+        .unwrap()
+        .0[0];
+    pair.check().unwrap();
+    assert_eq!(pair.rejected_weights.as_ref().unwrap()[0], 0.0);
+}

@@ -1,0 +1,91 @@
+//! The adapters of one call: which are added to the base, and which of them is trained.
+
+use super::{Adapter, LoraModule};
+use crate::block::Projection;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::ops::linear::{Dropout, LoraRef};
+
+/// The adapters that are active in a call, at most one of them trainable. The empty stack is the base model.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdapterStack<'a> {
+    /// Adapters, added up.
+    pub adapters: &'a [&'a Adapter],
+    /// Index of the adapter that receives gradients.
+    pub trainable: Option<usize>,
+}
+
+impl<'a> AdapterStack<'a> {
+    /// No adapter: the base model.
+    pub fn base() -> Self {
+        Self::default()
+    }
+
+    /// Frozen adapters.
+    pub fn frozen(adapters: &'a [&'a Adapter]) -> Self {
+        Self {
+            adapters,
+            trainable: None,
+        }
+    }
+
+    /// Adapters of which `trainable` receives gradients.
+    pub fn training(adapters: &'a [&'a Adapter], trainable: usize) -> Self {
+        Self {
+            adapters,
+            trainable: Some(trainable),
+        }
+    }
+
+    /// Checks that every adapter was made for a model of this many layers and `trainable` is one of them.
+    pub(crate) fn check(&self, model: &ModelConfig) -> Result<()> {
+        if let Some(bad) = self.adapters.iter().find(|a| a.layers() != model.layers) {
+            return Err(Error::Adapter(format!(
+                "the adapter has {} layers, the model {}; is it for another model?",
+                bad.layers(),
+                model.layers
+            )));
+        }
+        match self.trainable {
+            Some(i) if i >= self.adapters.len() => Err(Error::Invalid(format!(
+                "adapter {i} is to be trained, but the stack holds {}",
+                self.adapters.len()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The pairs active at a projection, and which of them is trained. `row_keys` switches the trained one's dropout on.
+    pub(crate) fn at(
+        &self,
+        layer: usize,
+        projection: Projection,
+        row_keys: Option<&'a [u64]>,
+    ) -> (Vec<LoraRef<'a>>, Option<(usize, &'a LoraModule)>) {
+        let mut refs = Vec::with_capacity(self.adapters.len());
+        let mut trained = None;
+        for (i, adapter) in self.adapters.iter().enumerate() {
+            let Some(module) = adapter.module(layer, projection) else {
+                continue;
+            };
+            let mut dropout = None;
+            if self.trainable == Some(i) {
+                trained = Some((refs.len(), module));
+                dropout = row_keys
+                    .filter(|_| adapter.config.dropout > 0.0)
+                    .map(|row_keys| Dropout {
+                        p: adapter.config.dropout as f32,
+                        row_keys,
+                        module: (layer * Projection::ALL.len() + projection as usize) as u64,
+                    });
+            }
+            refs.push(LoraRef {
+                a: &module.a,
+                b: &module.b,
+                scale: adapter.config.scale() as f32,
+                dropout,
+            });
+        }
+        (refs, trained)
+    }
+}

@@ -1,0 +1,106 @@
+//! Two-layer models of each family against values dumped by torch, transformers and PEFT.
+
+mod adapters;
+mod gradients;
+mod outputs;
+
+use candle_core::Device;
+use cdpo_model::arena::{Arena, Layout};
+use cdpo_model::source::SafetensorsFolder;
+use cdpo_model::{
+    Adapter, AdapterStack, Model, ModelConfig, Recompute, Target, TokenForest, TrainOptions,
+};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+struct Fixture {
+    dir: PathBuf,
+    json: Value,
+    tensors: std::collections::HashMap<String, candle_core::Tensor>,
+    model: Model,
+}
+
+fn fixture(name: &str) -> Fixture {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
+    let text = std::fs::read_to_string(dir.join("config.json")).unwrap();
+    let config = ModelConfig::from_hf_json(&text, name).unwrap();
+    let model = Model::load(
+        &config,
+        &SafetensorsFolder::open(&dir).unwrap(),
+        &Device::Cpu,
+    )
+    .unwrap();
+    let json = serde_json::from_str(&std::fs::read_to_string(dir.join("reference.json")).unwrap())
+        .unwrap();
+    let tensors =
+        candle_core::safetensors::load(dir.join("reference.safetensors"), &Device::Cpu).unwrap();
+    Fixture {
+        dir,
+        json,
+        tensors,
+        model,
+    }
+}
+
+const ADAPTED: [&str; 3] = ["llama", "llama-tied", "qwen2"];
+
+fn ids(value: &Value) -> Vec<u32> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_u64().unwrap() as u32)
+        .collect()
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap())
+        .collect()
+}
+
+/// One preference pair of the fixture in a forest of its own or as part of a packed one.
+struct PairTargets {
+    chosen: Vec<Target>,
+    rejected: Vec<Target>,
+}
+
+fn push_pair(forest: &mut TokenForest, pair: &Value, shared: bool) -> PairTargets {
+    let prompt = forest.push(&ids(&pair["prompt"]), None, 1);
+    let other = if shared {
+        prompt
+    } else {
+        forest.push(&ids(&pair["prompt"]), None, 1)
+    };
+    let chosen = forest.push(&ids(&pair["chosen"]), Some(prompt), 1);
+    let rejected = forest.push(&ids(&pair["rejected"]), Some(other), 1);
+    PairTargets {
+        chosen: forest.targets(chosen),
+        rejected: forest.targets(rejected),
+    }
+}
+
+fn adapter(f: &Fixture, name: &str) -> Adapter {
+    Adapter::load(&f.dir.join(name), f.model.config(), &Device::Cpu).unwrap()
+}
+
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |m, v| m.max(v.abs()))
+}
+
+#[track_caller]
+fn close(got: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len());
+    let scale = largest(expected.iter().copied()).max(1e-3);
+    let worst = largest(got.iter().zip(expected).map(|(g, e)| f64::from(*g) - e));
+    assert!(
+        worst <= tolerance * scale,
+        "largest difference {worst:e} at scale {scale:e}"
+    );
+}

@@ -1,0 +1,136 @@
+//! What a run refuses, and what it says.
+
+use super::*;
+
+#[test]
+fn settings_and_policy_must_name_the_same_parameters() {
+    let values = values("llama");
+    let (set, settings) = (set(Method::SFT, &values), small(Method::SFT));
+    let dir = tempfile::tempdir().unwrap();
+    let policy = Policy::Model(Box::new(model("llama")));
+    let error = train_policy(policy, &set, &settings, dir.path(), NEVER).unwrap_err();
+    assert!(error.to_string().contains("parameters is Lora"), "{error}");
+}
+
+#[test]
+fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
+    let (model, values) = (model("llama"), values("llama"));
+    let settings = TrainSettings {
+        max_steps: None,
+        epochs: Some(1.0),
+        warmup_ratio: None,
+        warmup_steps: Some(70),
+        ..small(Method::CDPO)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(
+        &model,
+        &set(Method::CDPO, &values),
+        &settings,
+        dir.path(),
+        NEVER,
+        0.0,
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("warm-up of 70 steps") && error.contains("set warmup_ratio"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_number_that_is_not_finite_stops_with_step_examples_and_checkpoint() {
+    let (model, values) = (model("llama"), values("llama"));
+    let settings = TrainSettings {
+        learning_rate: Some(1e38),
+        checkpoint_every: Some(1),
+        ..small(Method::SFT)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(
+        &model,
+        &set(Method::SFT, &values),
+        &settings,
+        dir.path(),
+        NEVER,
+        0.0,
+    )
+    .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("not finite: ") && text.contains("; examples: q/"),
+        "{text}"
+    );
+    assert!(
+        text.contains("last good checkpoint: ") && text.contains("step-0000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_folder_of_another_run_is_refused_and_says_what_differs() {
+    let (model, values) = (model("llama"), values("llama"));
+    let set = set(Method::CDPO, &values);
+    let dir = tempfile::tempdir().unwrap();
+    train(&model, &set, &small(Method::CDPO), dir.path(), 2, 0.0).unwrap();
+    let settings = TrainSettings {
+        gamma: Some(0.5),
+        ..small(Method::CDPO)
+    };
+    let error = train(&model, &set, &settings, dir.path(), NEVER, 0.0)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("with other settings; train into another folder"),
+        "{error}"
+    );
+}
+
+#[test]
+fn pairs_without_weights_are_refused_by_cdpo_only() {
+    let (model, values) = (model("llama"), values("llama"));
+    let mut pairs = pairs(&values);
+    pairs[2].rejected_weights = None;
+    let set = TrainSet::Pairs(pairs);
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(&model, &set, &small(Method::CDPO), dir.path(), NEVER, 0.0)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("q/2 (samples 0 over 1): rejected_weights is missing"),
+        "{error}"
+    );
+    train(&model, &set, &small(Method::DPO), dir.path(), NEVER, 0.0).unwrap();
+}
+
+#[test]
+fn tdpo_refuses_to_train_all_parameters() {
+    let settings = TrainSettings {
+        parameters: Some(Parameters::All),
+        ..TrainSettings::of(Method::of(Loss::Tdpo2))
+    };
+    let error = settings.validate().unwrap_err().to_string();
+    assert!(error.contains("needs parameters = \"lora\""), "{error}");
+}
+
+#[test]
+fn a_method_that_starts_from_the_fine_tuned_model_needs_its_adapter() {
+    let (model, values) = (model("llama"), values("llama"));
+    let method: Method = "sft+dpo".parse().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(
+        &model,
+        &set(method, &values),
+        &small(method),
+        dir.path(),
+        NEVER,
+        0.0,
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("sft+dpo starts from the fine-tuned model"),
+        "{error}"
+    );
+}
