@@ -12,6 +12,7 @@
 mod engine;
 #[cfg(test)]
 mod tests;
+mod trunks;
 
 use std::sync::Arc;
 
@@ -139,7 +140,7 @@ impl<'a> Branches<'a> {
     }
 
     /// Whether another trunk fits beside those that are open, with room for a branch to grow to the end.
-    pub fn fits(&self, trunk: &Trunk) -> bool {
+    pub fn fits(&mut self, trunk: &Trunk) -> bool {
         self.engine.fits(trunk)
     }
 
@@ -165,7 +166,7 @@ impl<'a> Branches<'a> {
     /// Adds a branch; it grows in the steps that follow. A branch that ends at once is handed out by the next [`Branches::ended`].
     ///
     /// # Errors
-    /// If `keep` passes the trunk's end.
+    /// If `keep` passes the trunk's end, the branch begins with more tokens than a response may have, or there is no rollout.
     ///
     /// # Panics
     /// If the trunk is closed.

@@ -33,9 +33,6 @@ use crate::params::SampleParams;
 use crate::sampler::{Completion, Finish, Observer, Progress, Request, Sink};
 use crate::stop::{Response, StopRule};
 
-/// Most prompt tokens computed in one step (a longer prompt takes several), so that activations stay small.
-const PREFILL: usize = 1024;
-
 /// A shared beginning.
 pub(crate) struct Prefix<P> {
     pub(crate) ids: Vec<u32>,

@@ -5,63 +5,40 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{Branch, Ended, Rollout, Spent, Trunk, TrunkId};
-use crate::decoder::{Decoder, Step, branch_pages, extend_pages, fork_pages};
+use super::trunks::{Open, Prefix};
+use super::{Branch, Ended, Rollout, Spent, TrunkId};
+use crate::decoder::{Decoder, PREFILL, Step, branch_pages, extend_pages, fork_pages};
 use crate::draw::draw;
 use crate::error::{Error, Result};
 use crate::params::SampleParams;
 use crate::sampler::Finish;
 use crate::stop::{Response, StopRule};
 
-/// Most prompt tokens computed in one step.
-const PREFILL: usize = 1024;
-
-/// A shared beginning.
-struct Prefix<P> {
-    ids: Vec<u32>,
-    path: P,
-    users: usize,
-}
-
-/// An open trunk.
-struct Open<P> {
-    name: String,
-    prefix: usize,
-    /// Prefix, prompt and response.
-    ids: Vec<u32>,
-    /// Where the response begins.
-    base: usize,
-    pieces: Vec<Vec<u8>>,
-    budget: usize,
-    path: P,
-    generated: u64,
-}
-
 /// A sequence: rollouts that have drawn the same tokens so far.
-struct Node<P> {
-    trunk: usize,
+pub(super) struct Node<P> {
+    pub(super) trunk: usize,
     keep: usize,
     response: Response,
     rollouts: Vec<Rollout>,
     /// Absent while it waits.
-    path: Option<P>,
+    pub(super) path: Option<P>,
     /// Its tokens were in the cache before and will be computed anew.
     again: bool,
 }
 
 pub(super) struct Engine<D: Decoder> {
-    decoder: D,
-    params: SampleParams,
-    rule: StopRule,
+    pub(super) decoder: D,
+    pub(super) params: SampleParams,
+    pub(super) rule: StopRule,
     eos: Vec<u32>,
     max_batch: usize,
-    prefixes: Vec<Option<Prefix<D::Path>>>,
-    trunks: Vec<Option<Open<D::Path>>>,
+    pub(super) prefixes: Vec<Option<Prefix<D::Path>>>,
+    pub(super) trunks: Vec<Option<Open<D::Path>>>,
     /// Sequences in the cache, oldest first; the first `max_batch` grow at each step.
-    active: Vec<Node<D::Path>>,
-    waiting: VecDeque<Node<D::Path>>,
+    pub(super) active: Vec<Node<D::Path>>,
+    pub(super) waiting: VecDeque<Node<D::Path>>,
     ended: Vec<Ended>,
-    spent: Spent,
+    pub(super) spent: Spent,
 }
 
 impl<D: Decoder> Engine<D> {
@@ -117,252 +94,22 @@ impl<D: Decoder> Engine<D> {
             .map_or(0, |open| open.generated)
     }
 
-    pub(super) fn prefilled(&self, trunk: TrunkId) -> u64 {
-        let shared = |open: &Open<D::Path>| {
-            let prefix = self.prefixes[open.prefix].as_ref();
-            (open.ids.len() - prefix.map_or(0, |prefix| prefix.ids.len())) as u64
-        };
-        self.trunks[trunk.0].as_ref().map_or(0, shared)
-    }
-
     pub(super) fn ended(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.ended)
-    }
-
-    pub(super) fn budget(&self, trunk: &Trunk) -> usize {
-        let prompt = trunk.prefix_ids.len() + trunk.prompt_ids.len();
-        let room = self.decoder.max_positions().saturating_sub(prompt);
-        self.params.max_new_tokens.min(room)
-    }
-
-    /// Pages for a trunk that is not open, its prefix included unless that is there, and for its longest branch.
-    fn pages(&self, trunk: &Trunk) -> (usize, usize) {
-        let page = self.decoder.page();
-        let (prefix, prompt) = (trunk.prefix_ids.len(), trunk.prompt_ids.len());
-        let known = self
-            .prefixes
-            .iter()
-            .flatten()
-            .any(|known| known.ids == trunk.prefix_ids);
-        let root = if known { 0 } else { prefix.div_ceil(page) };
-        let own = branch_pages(page, prefix, prompt + trunk.response_ids.len());
-        // A branch may leave at the prompt's end.
-        (
-            root + own,
-            branch_pages(page, prefix + prompt, self.budget(trunk)),
-        )
-    }
-
-    /// Pages held by prefixes and trunks.
-    fn held(&self) -> usize {
-        let page = self.decoder.page();
-        let prefixes = self.prefixes.iter().flatten();
-        let roots: usize = prefixes.map(|prefix| prefix.ids.len().div_ceil(page)).sum();
-        let trunks = self.trunks.iter().flatten();
-        let own = |open: &Open<D::Path>| {
-            let shared = self.prefixes[open.prefix]
-                .as_ref()
-                .map_or(0, |prefix| prefix.ids.len());
-            open.ids.len().div_ceil(page) - shared / page
-        };
-        roots + trunks.map(own).sum::<usize>()
-    }
-
-    pub(super) fn fits(&self, trunk: &Trunk) -> bool {
-        let (own, branch) = self.pages(trunk);
-        self.held() + own + branch <= self.decoder.total_pages()
-            && own + branch <= self.decoder.free_pages()
-    }
-
-    fn check(&mut self, trunk: &Trunk) -> Result<(usize, Vec<Vec<u8>>)> {
-        let fault = |reason: String| Error::Request {
-            problem_id: trunk.name.clone(),
-            reason,
-        };
-        let prompt = trunk.prefix_ids.len() + trunk.prompt_ids.len();
-        if trunk.prompt_ids.is_empty() {
-            return Err(fault(
-                "the prompt has no tokens; give at least a start token".into(),
-            ));
-        }
-        let all = [&trunk.prefix_ids, &trunk.prompt_ids, &trunk.response_ids];
-        if let Some(id) = all
-            .into_iter()
-            .flatten()
-            .find(|&&id| id as usize >= self.decoder.vocabulary())
-        {
-            return Err(fault(format!(
-                "token id {id} is outside the model's vocabulary of {}; was it made with another tokenizer?",
-                self.decoder.vocabulary()
-            )));
-        }
-        let budget = self.budget(trunk);
-        let tokens = trunk.response_ids.len();
-        if tokens > budget || budget == 0 {
-            return Err(fault(format!(
-                "the response has {tokens} tokens behind a prompt of {prompt}, the limit on new tokens is {} and the model's \
-                 context {}: raise max_new_tokens to what the response was drawn with",
-                self.params.max_new_tokens,
-                self.decoder.max_positions()
-            )));
-        }
-        let mut response = Response::default();
-        let mut pieces = Vec::with_capacity(tokens);
-        for (t, &id) in trunk.response_ids.iter().enumerate() {
-            if self.is_end(id) {
-                return Err(fault(format!(
-                    "response token {} is the end token {id}; cut the response there",
-                    t + 1
-                )));
-            }
-            let piece = self.decoder.piece(id)?;
-            if response.push(id, &piece, &self.rule) {
-                return Err(fault(format!(
-                    "a stop string ends at response token {}; cut the response where the stop string begins",
-                    t + 1
-                )));
-            }
-            pieces.push(piece);
-        }
-        let (own, branch) = self.pages(trunk);
-        if self.held() + own + branch > self.decoder.total_pages() {
-            let page = self.decoder.page();
-            return Err(Error::CacheTooSmall {
-                problem_id: trunk.name.clone(),
-                needed: (self.held() + own + branch) * page,
-                prompt,
-                new: budget,
-                capacity: self.decoder.total_pages() * page,
-            });
-        }
-        Ok((budget, pieces))
-    }
-
-    /// The place of a prefix, computed if it is not there; prefixes that no trunk stands on make way.
-    fn prefix(&mut self, ids: &[u32]) -> Result<usize> {
-        let found = |slot: &Option<Prefix<D::Path>>| slot.as_ref().is_some_and(|p| p.ids == ids);
-        if let Some(index) = self.prefixes.iter().position(found) {
-            return Ok(index);
-        }
-        for slot in &mut self.prefixes {
-            if slot.as_ref().is_some_and(|prefix| prefix.users == 0)
-                && let Some(prefix) = slot.take()
-            {
-                self.decoder.release(prefix.path);
-            }
-        }
-        self.make_room(ids.len().div_ceil(self.decoder.page()))?;
-        let mut path = self.decoder.root();
-        for ids in ids.chunks(PREFILL) {
-            let step = Step {
-                path: &mut path,
-                ids,
-            };
-            self.decoder.step(&mut [step], &[], &mut |_| Ok(()))?;
-        }
-        self.spent.prefilled += ids.len() as u64;
-        self.prefixes.push(Some(Prefix {
-            ids: ids.to_vec(),
-            path,
-            users: 0,
-        }));
-        Ok(self.prefixes.len() - 1)
-    }
-
-    pub(super) fn open<R: Send>(
-        &mut self,
-        trunk: &Trunk,
-        at: impl Fn(usize, &[f32]) -> R + Sync,
-    ) -> Result<(TrunkId, Vec<R>)> {
-        let (budget, pieces) = self.check(trunk)?;
-        let prefix = self.prefix(&trunk.prefix_ids)?;
-        let shared = trunk.prefix_ids.len();
-        let base = shared + trunk.prompt_ids.len();
-        let ids = [
-            trunk.prefix_ids.as_slice(),
-            &trunk.prompt_ids,
-            &trunk.response_ids,
-        ]
-        .concat();
-        let page = self.decoder.page();
-        self.make_room(branch_pages(page, shared, ids.len() - shared))?;
-        let mut path = match &self.prefixes[prefix] {
-            Some(prefix) => self.decoder.fork(&prefix.path)?,
-            None => self.decoder.root(),
-        };
-        // The row of the prompt's last token gives the first response token.
-        for ids in ids[shared..base - 1].chunks(PREFILL) {
-            let step = Step {
-                path: &mut path,
-                ids,
-            };
-            self.decoder.step(&mut [step], &[], &mut |_| Ok(()))?;
-        }
-        let vocabulary = self.decoder.vocabulary();
-        let mut rows: Vec<R> = Vec::with_capacity(trunk.response_ids.len() + 1);
-        for ids in ids[base - 1..].chunks(PREFILL) {
-            self.decoder.step_each(&mut path, ids, &mut |logits| {
-                let first = rows.len();
-                let read: Vec<R> = logits
-                    .par_chunks(vocabulary)
-                    .enumerate()
-                    .map(|(row, logits)| at(first + row, logits))
-                    .collect();
-                rows.extend(read);
-                Ok(())
-            })?;
-        }
-        self.spent.prefilled += (ids.len() - shared) as u64;
-        if let Some(prefix) = &mut self.prefixes[prefix] {
-            prefix.users += 1;
-        }
-        self.trunks.push(Some(Open {
-            name: trunk.name.clone(),
-            prefix,
-            ids,
-            base,
-            pieces,
-            budget,
-            path,
-            generated: 0,
-        }));
-        Ok((TrunkId(self.trunks.len() - 1), rows))
-    }
-
-    pub(super) fn close(&mut self, trunk: TrunkId) {
-        let Some(open) = self.trunks[trunk.0].take() else {
-            return;
-        };
-        self.decoder.release(open.path);
-        if let Some(prefix) = &mut self.prefixes[open.prefix] {
-            prefix.users -= 1;
-        }
-        self.waiting.retain(|node| node.trunk != trunk.0);
-        let (gone, active): (Vec<_>, Vec<_>) = std::mem::take(&mut self.active)
-            .into_iter()
-            .partition(|node| node.trunk == trunk.0);
-        self.active = active;
-        for node in gone {
-            node.path.into_iter().for_each(|p| self.decoder.release(p));
-        }
-    }
-
-    fn trunk(&self, index: usize) -> &Open<D::Path> {
-        self.trunks[index]
-            .as_ref()
-            .expect("a branch's trunk is open: closing it drops its branches")
     }
 
     pub(super) fn submit(&mut self, branch: Branch) -> Result<()> {
         let open = self.trunk(branch.trunk.0);
         let tokens = open.pieces.len();
-        if branch.keep > tokens || branch.rollouts.is_empty() {
+        let drawn = branch.keep + usize::from(branch.first.is_some());
+        if branch.keep > tokens || drawn > open.budget || branch.rollouts.is_empty() {
             return Err(Error::Request {
                 problem_id: open.name.clone(),
                 reason: format!(
-                    "a branch of {} rollouts keeps {} of {tokens} response tokens",
+                    "a branch of {} rollouts keeps {} of {tokens} response tokens and begins with {drawn} of at most {}",
                     branch.rollouts.len(),
-                    branch.keep
+                    branch.keep,
+                    open.budget
                 ),
             });
         }
@@ -450,20 +197,26 @@ impl<D: Decoder> Engine<D> {
     }
 
     /// Sets the youngest sequences aside until `pages` more can be given out.
-    fn make_room(&mut self, pages: usize) -> Result<()> {
+    pub(super) fn make_room(&mut self, pages: usize) -> Result<()> {
         while pages > self.decoder.free_pages() {
-            match self.active.pop() {
-                Some(mut node) => {
-                    if let Some(path) = node.path.take() {
-                        self.decoder.release(path);
-                    }
-                    node.again = true;
-                    self.waiting.push_front(node);
-                }
-                None => return Err(self.full(pages)),
+            if !self.set_youngest_aside() {
+                return Err(self.full(pages));
             }
         }
         Ok(())
+    }
+
+    /// False if no sequence is in the cache.
+    fn set_youngest_aside(&mut self) -> bool {
+        let Some(mut node) = self.active.pop() else {
+            return false;
+        };
+        if let Some(path) = node.path.take() {
+            self.decoder.release(path);
+        }
+        node.again = true;
+        self.waiting.push_front(node);
+        true
     }
 
     /// The pages that the next step of the first `count` sequences takes.
@@ -523,7 +276,7 @@ impl<D: Decoder> Engine<D> {
     pub(super) fn step(&mut self) -> Result<()> {
         // The oldest sequence is never set aside, so there is always progress.
         while self.active.len() > 1 && self.growth(self.max_batch) > self.decoder.free_pages() {
-            self.make_room(self.decoder.free_pages() + 1)?;
+            self.set_youngest_aside();
         }
         self.admit()?;
         let count = self.active.len().min(self.max_batch);
@@ -598,11 +351,18 @@ impl<D: Decoder> Engine<D> {
         }
         let path = node.path.take();
         let mut alive = Vec::new();
-        for (id, rollouts) in groups {
+        let mut groups = groups.into_iter().peekable();
+        while let Some((id, rollouts)) = groups.next() {
+            // The last takes the tokens along; most sequences do not fork.
+            let response = if groups.peek().is_some() {
+                node.response.clone()
+            } else {
+                std::mem::take(&mut node.response)
+            };
             let child = Node {
                 trunk: node.trunk,
                 keep: node.keep,
-                response: node.response.clone(),
+                response,
                 rollouts,
                 path: None,
                 again: false,
@@ -628,15 +388,5 @@ impl<D: Decoder> Engine<D> {
             ..last
         });
         Ok(())
-    }
-
-    /// Pages free and in all, once prefixes that no trunk stands on are released.
-    #[cfg(test)]
-    pub(super) fn pages_left(mut self) -> (usize, usize) {
-        for prefix in self.prefixes.drain(..).flatten() {
-            assert_eq!(prefix.users, 0, "a closed trunk still counts");
-            self.decoder.release(prefix.path);
-        }
-        (self.decoder.free_pages(), self.decoder.total_pages())
     }
 }

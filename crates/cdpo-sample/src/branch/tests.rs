@@ -245,3 +245,60 @@ fn a_trunk_that_no_sampler_could_have_drawn_is_refused() {
     assert!(told(ids(1, 31)).contains("has 31 tokens"));
     assert!(told(vec![9, VOCABULARY as u32]).contains("outside the model's vocabulary"));
 }
+
+/// The prompt fills a page to the end, and the branch leaves before its last token: it needs that page once more.
+#[test]
+fn a_trunk_that_fits_has_room_for_its_longest_branch() {
+    let trunk = Trunk {
+        name: "t".into(),
+        prompt_ids: ids(60, 4),
+        ..Trunk::default()
+    };
+    let engine = |pages| Engine::new(Fake::new(pages, 200), params(), vec![EOS], 8).unwrap();
+    assert!(!engine(9).fits(&trunk));
+    let mut engine = engine(10);
+    assert!(engine.fits(&trunk));
+    let (id, _) = engine.open(&trunk, |_, _| ()).unwrap();
+    let mut longest = 0;
+    for j in 0..20 {
+        engine
+            .submit(Branch {
+                trunk: id,
+                keep: 0,
+                first: None,
+                rollouts: vec![Rollout {
+                    tag: j,
+                    key: key(0, j),
+                }],
+            })
+            .unwrap();
+        while engine.sequences() > 0 {
+            engine.step().unwrap();
+        }
+        longest = longest.max(engine.ended()[0].tokens);
+    }
+    assert_eq!(longest, params().max_new_tokens);
+}
+
+#[test]
+fn a_branch_that_begins_beyond_the_limit_is_refused() {
+    let mut engine = Engine::new(Fake::new(4000, 200), params(), vec![EOS], 8).unwrap();
+    let trunk = &trunks()[3];
+    let (id, _) = engine.open(trunk, |_, _| ()).unwrap();
+    let mut refused = |keep, first, rollouts| {
+        let branch = Branch {
+            trunk: id,
+            keep,
+            first,
+            rollouts,
+        };
+        engine.submit(branch).unwrap_err().to_string()
+    };
+    let one = vec![Rollout {
+        tag: 0,
+        key: key(3, 0),
+    }];
+    assert!(refused(30, Some(9), one.clone()).contains("begins with 31 of at most 30"));
+    assert!(refused(31, None, one).contains("keeps 31 of 30"));
+    assert!(refused(3, None, Vec::new()).contains("a branch of 0 rollouts"));
+}

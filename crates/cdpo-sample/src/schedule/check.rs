@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::decoder::{Decoder, branch_pages};
+use crate::decoder::{Decoder, branch_pages, check_ids};
 use crate::error::{Error, Result};
 use crate::sampler::Request;
 
@@ -41,15 +41,8 @@ pub(super) fn budget<D: Decoder>(
             decoder.max_positions()
         )));
     }
-    if let Some(id) = prefix
-        .iter()
-        .chain(prompt)
-        .find(|&&id| id as usize >= decoder.vocabulary())
-    {
-        return Err(fault(format!(
-            "token id {id} is outside the model's vocabulary of {}; was it made with another tokenizer?",
-            decoder.vocabulary()
-        )));
+    for ids in [prefix, prompt] {
+        check_ids(decoder, &request.problem_id, ids)?;
     }
     let mut seen = HashSet::new();
     if let Some(twice) = request.samples.iter().find(|&&sample| !seen.insert(sample)) {

@@ -1,7 +1,7 @@
 //! Who gets cache pages and places in the batch.
 
-use super::{PREFILL, Sample, Scheduler, Waiting};
-use crate::decoder::{Decoder, Step, branch_pages, extend_pages};
+use super::{Sample, Scheduler, Waiting};
+use crate::decoder::{Decoder, PREFILL, branch_pages, extend_pages, prefill};
 use crate::error::{Error, Result};
 
 impl<D: Decoder> Scheduler<'_, '_, D> {
@@ -208,18 +208,10 @@ impl<D: Decoder> Scheduler<'_, '_, D> {
     }
 
     fn prefill(&mut self, path: &mut D::Path, ids: &[u32]) -> Result<()> {
-        for ids in ids.chunks(PREFILL) {
-            self.decoder.step(
-                &mut [Step {
-                    path: &mut *path,
-                    ids,
-                }],
-                &[],
-                &mut |_| Ok(()),
-            )?;
-            self.progress.prompt_tokens += ids.len() as u64;
-        }
-        Ok(())
+        let read = &mut self.progress.prompt_tokens;
+        prefill(&mut *self.decoder, path, ids, &mut |tokens| {
+            *read += tokens as u64;
+        })
     }
 
     /// Releases paths that no active sample stands on, most dispensable first, until `needed` pages are free; those of the
