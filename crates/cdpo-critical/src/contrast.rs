@@ -104,8 +104,15 @@ pub fn score_pairs(
         negative,
     } = models;
     score_pairs_by(
-        &mut |forest, targets| {
-            model.contrast_scores(forest, positive, negative, targets, settings.ce_beta)
+        &mut |forest, targets, judged| {
+            model.contrast_scores(
+                forest,
+                positive,
+                negative,
+                targets,
+                judged,
+                settings.ce_beta,
+            )
         },
         pairs,
         done,
@@ -114,12 +121,16 @@ pub fn score_pairs(
     )
 }
 
-/// As [`score_pairs`], with any function that gives Eq. 1 for the targets of a forest.
+/// Gives Eq. 1 for the first so many targets of a forest, as [`cdpo_model::Model::contrast_scores`] does.
+pub type Scorer<'s> =
+    dyn FnMut(&TokenForest, &[Target], usize) -> cdpo_model::Result<Contrast> + 's;
+
+/// As [`score_pairs`], with any [`Scorer`].
 ///
 /// # Errors
 /// As [`score_pairs`].
 pub fn score_pairs_by(
-    contrast: &mut dyn FnMut(&TokenForest, &[Target]) -> cdpo_model::Result<Contrast>,
+    contrast: &mut Scorer<'_>,
     pairs: &[Pair],
     done: &[Pair],
     settings: &ContrastSettings,
@@ -151,10 +162,7 @@ pub fn score_pairs_by(
 
 /// One call of the model: a root for each prompt, both its responses as children. Targets are all rejected tokens, then all
 /// chosen ones.
-fn score_batch(
-    contrast: &mut dyn FnMut(&TokenForest, &[Target]) -> cdpo_model::Result<Contrast>,
-    pairs: &[Pair],
-) -> Result<Vec<Pair>> {
+fn score_batch(contrast: &mut Scorer<'_>, pairs: &[Pair]) -> Result<Vec<Pair>> {
     let mut forest = TokenForest::new();
     let (mut targets, mut chosen_targets) = (Vec::new(), Vec::new());
     for pair in pairs {
@@ -184,17 +192,17 @@ fn score_batch(
         pairs: names(pairs),
         source,
     };
-    let scores = contrast(&forest, &targets).map_err(scoring)?;
+    let scores = contrast(&forest, &targets, rejected_tokens).map_err(scoring)?;
     let counts = [
         scores.log_scores.len(),
         scores.positive_logps.len(),
         scores.negative_logps.len(),
         scores.positive_standings.len(),
     ];
-    if counts != [targets.len(); 4] {
+    let (all, judged) = (targets.len(), rejected_tokens);
+    if counts != [judged, all, all, judged] {
         let reason = format!(
-            "the model returned {counts:?} numbers for {} targets",
-            targets.len()
+            "the model returned {counts:?} numbers for {all} targets, {judged} of them rejected tokens"
         );
         return Err(scoring(cdpo_model::Error::Invalid(reason)));
     }

@@ -19,6 +19,7 @@ pub mod model;
 pub mod ops;
 pub mod peft;
 pub mod source;
+mod tensor_file;
 pub mod tokenizer;
 pub mod weight;
 

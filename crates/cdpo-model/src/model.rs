@@ -35,13 +35,13 @@ pub struct Model {
 /// Eq. 1 per target: contrast scores of a positive against a negative model.
 #[derive(Debug, Clone)]
 pub struct Contrast {
-    /// `log s_t`.
+    /// `log s_t` of the judged targets.
     pub log_scores: Vec<f32>,
     /// `log P_p(y_t | x, y_<t)`.
     pub positive_logps: Vec<f32>,
     /// `log P_n(y_t | x, y_<t)`.
     pub negative_logps: Vec<f32>,
-    /// Where `y_t` stands under P_p: its rank, and the [`ALTERNATIVES`] best other tokens.
+    /// Where each judged `y_t` stands under P_p: its rank, and the [`ALTERNATIVES`] best other tokens.
     pub positive_standings: Vec<head::Standing>,
 }
 
@@ -196,18 +196,27 @@ impl Model {
     /// Eq. 1 of Lin et al. 2025 for each target: `log s_t`, the log-softmax of `(1 + beta) z_p - beta z_n` at the token,
     /// with both models' own log-probabilities. One head serves both models, so the contrast is formed on hidden states.
     ///
+    /// Only the first `judged` targets get scores and standings; of the others the models' log-probabilities are all that is asked.
+    ///
     /// # Errors
-    /// As [`Model::score`].
+    /// As [`Model::score`]; also if there are fewer targets than `judged`.
     pub fn contrast_scores(
         &self,
         forest: &TokenForest,
         positive: &AdapterStack<'_>,
         negative: &AdapterStack<'_>,
         targets: &[Target],
+        judged: usize,
         ce_beta: f64,
     ) -> Result<Contrast> {
         self.check(forest, positive, targets)?;
         self.check(forest, negative, targets)?;
+        if judged > targets.len() {
+            return Err(Error::Invalid(format!(
+                "{judged} of {} targets are to be judged",
+                targets.len()
+            )));
+        }
         if targets.is_empty() {
             return Ok(Contrast {
                 log_scores: vec![],
@@ -219,12 +228,15 @@ impl Model {
         let pattern = Pattern::new(forest);
         let h_p = self.hidden(forest, &pattern, positive, targets)?;
         let h_n = self.hidden(forest, &pattern, negative, targets)?;
-        let mixed = ((&h_p * (1.0 + ce_beta))? - (&h_n * ce_beta)?)?;
         let ids = ids(targets);
-        let (positive_logps, positive_standings) =
-            head::token_standings(&h_p, &self.head, &ids, ALTERNATIVES)?;
+        let judged_p = h_p.narrow(0, 0, judged)?;
+        let mixed = ((&judged_p * (1.0 + ce_beta))? - (h_n.narrow(0, 0, judged)? * ce_beta)?)?;
+        let (mut positive_logps, positive_standings) =
+            head::token_standings(&judged_p, &self.head, &ids[..judged], ALTERNATIVES)?;
+        let others = h_p.narrow(0, judged, ids.len() - judged)?;
+        positive_logps.extend(head::token_logps(&others, &self.head, &ids[judged..])?);
         Ok(Contrast {
-            log_scores: head::token_logps(&mixed, &self.head, &ids)?,
+            log_scores: head::token_logps(&mixed, &self.head, &ids[..judged])?,
             positive_logps,
             positive_standings,
             negative_logps: head::token_logps(&h_n, &self.head, &ids)?,

@@ -13,6 +13,7 @@ use crate::adapter::{Adapter, LoraConfig, layout};
 use crate::arena::Arena;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::tensor_file;
 
 /// File names as PEFT has them.
 const CONFIG: &str = "adapter_config.json";
@@ -125,12 +126,7 @@ impl Adapter {
                 Tensor::from_slice(values, entry.shape.as_slice(), &Device::Cpu)?,
             );
         }
-        let (path, partial) = (
-            dir.join(TENSORS),
-            dir.join("adapter_model.safetensors.partial"),
-        );
-        candle_core::safetensors::save(&tensors, &partial)?;
-        fs::rename(&partial, &path).map_err(|e| Error::io(&path, e))?;
+        tensor_file::write(&tensors, &dir.join(TENSORS))?;
         let config = self.config();
         let text = json!({
             "alpha_pattern": {},

@@ -147,7 +147,11 @@ impl Objective {
                         policy: &logps[spans[s].clone()],
                         reference: &reference[s],
                         weights: &item.responses[s].weights,
-                        kl: kls.get(spans[s].clone()).unwrap_or_default(),
+                        kl: if loss.needs_kl() {
+                            &kls[spans[s].clone()]
+                        } else {
+                            &[]
+                        },
                     };
                     let input = PairInput {
                         chosen: side(0),
@@ -169,9 +173,9 @@ impl Objective {
                     {
                         *to = (g * scale) as f32;
                     }
-                    for (span, slope) in spans.iter().zip(terms.kl_gradient) {
-                        if let Some(to) = by_kl.get_mut(span.clone()) {
-                            to.fill((slope * scale) as f32);
+                    if loss.needs_kl() {
+                        for (span, slope) in spans.iter().zip(terms.kl_gradient) {
+                            by_kl[span.clone()].fill((slope * scale) as f32);
                         }
                     }
                     sums.loss += terms.loss * scale + term.loss;

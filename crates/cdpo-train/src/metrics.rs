@@ -101,7 +101,6 @@ pub(crate) struct Sums {
 impl Sums {
     pub(crate) fn add_pair(&mut self, input: &PairInput<'_>, terms: &PairTerms, n: Normalisers) {
         let share = 1.0 / n.examples as f64;
-        let sum = |values: &[f32]| values.iter().map(|&x| f64::from(x)).sum::<f64>();
         let p = self.pairs.get_or_insert(PairMetrics {
             reward_chosen: 0.0,
             reward_rejected: 0.0,
@@ -123,8 +122,8 @@ impl Sums {
         } else {
             0.0
         };
-        p.logps_chosen += share * sum(input.chosen.policy);
-        p.logps_rejected += share * sum(input.rejected.policy);
+        p.logps_chosen += share * input.chosen.policy_sum();
+        p.logps_rejected += share * input.rejected.policy_sum();
         for (mean, side) in [
             (&mut p.kl_chosen, &input.chosen),
             (&mut p.kl_rejected, &input.rejected),

@@ -119,11 +119,17 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
-    if let Policy::Adapter { under: [], .. } = job.policy
+    if let Policy::Adapter { under, .. } = job.policy
         && settings.method.starts_from_sft()
+        && (under.is_empty() || job.reference.is_empty())
     {
+        let lacks = if under.is_empty() {
+            "there is no adapter under the trained one"
+        } else {
+            "its reference has no adapter"
+        };
         return Err(Faults(vec![format!(
-            "method {} starts from the fine-tuned model, but there is no adapter under the trained one",
+            "method {} starts from the fine-tuned model, but {lacks}",
             settings.method
         )])
         .into());

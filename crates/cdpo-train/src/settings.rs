@@ -216,7 +216,13 @@ impl TrainSettings {
         if self.warmup_steps.is_some() && self.warmup_ratio.is_some() {
             faults.push("warmup_steps and warmup_ratio are both given; keep one".to_owned());
         }
-        if let (Some(warmup), Some(all)) = (self.warmup_steps, self.max_steps)
+        let warmup = match (self.warmup_steps, self.warmup_ratio) {
+            (Some(steps), _) => WarmUp::Steps(steps),
+            (None, Some(ratio)) => WarmUp::Ratio(ratio),
+            (None, None) if pairs => WarmUp::Ratio(0.1),
+            (None, None) => WarmUp::Steps(100),
+        };
+        if let (WarmUp::Steps(warmup), Some(all)) = (warmup, self.max_steps)
             && warmup >= all
         {
             faults.push(format!(
@@ -251,12 +257,7 @@ impl TrainSettings {
             decay: self
                 .schedule
                 .unwrap_or(if pairs { Decay::Linear } else { Decay::Cosine }),
-            warmup: match (self.warmup_steps, self.warmup_ratio) {
-                (Some(steps), _) => WarmUp::Steps(steps),
-                (None, Some(ratio)) => WarmUp::Ratio(ratio),
-                (None, None) if pairs => WarmUp::Ratio(0.1),
-                (None, None) => WarmUp::Steps(100),
-            },
+            warmup,
             length: match self.max_steps {
                 Some(steps) => Length::Steps(steps),
                 None => Length::Epochs(self.epochs.unwrap_or(by_kind(1.0, 3.0))),

@@ -123,10 +123,18 @@ fn a_loss_takes_its_own_settings_and_refuses_the_others() {
         r#"{"method": "simpo", "simpo_beta": 2.5, "simpo_margin": 0, "label_smoothing": 0.1}"#,
         r#"{"method": "dpop", "dpop_lambda": 5, "gamma": 0.3}"#,
         r#"{"method": "sft+tdpo2", "tdpo_alpha": 0.7}"#,
-        r#"{"method": "tis-dpo", "tis_low": -2, "tis_high": 2, "tis_floor": 0.5, "tis_ceiling": 1.5}"#,
+        r#"{"method": "tis-dpo", "tis_low": -2, "tis_high": 2.5, "tis_floor": 0.5, "tis_ceiling": 1.75}"#,
         r#"{"method": "tis-dpo", "tis_form": "exponential", "tis_mu": 0.5}"#,
     ] {
-        read(text).validate().unwrap();
+        // What is resolved and read again is what was typed, not the defaults.
+        let checked = read(text).validate().unwrap();
+        let resolved = serde_json::to_string(&checked.resolved()).unwrap();
+        assert_eq!(read(&resolved).validate().unwrap(), checked, "{resolved}");
+        let plain = TrainSettings::of(checked.method).validate().unwrap();
+        assert_ne!(
+            (checked.loss, checked.sft_term),
+            (plain.loss, plain.sft_term)
+        );
     }
     for (text, part) in [
         (

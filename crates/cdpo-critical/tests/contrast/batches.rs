@@ -62,9 +62,9 @@ fn scores_land_on_their_own_tokens_whatever_the_batch() {
 #[test]
 fn a_call_holds_as_many_pairs_as_fit_the_budget_and_a_longer_pair_goes_alone() {
     let rows = RefCell::new(Vec::new());
-    let mut counting = |forest: &TokenForest, targets: &[Target]| {
+    let mut counting = |forest: &TokenForest, targets: &[Target], judged: usize| {
         rows.borrow_mut().push(forest.rows());
-        stand_in(forest, targets)
+        stand_in(forest, targets, judged)
     };
     // Pairs hold 15, 10, 24, 6 and 13 tokens.
     scored_by(&mut counting, &pairs(), &[], &settings(25)).unwrap();
@@ -77,9 +77,9 @@ fn a_call_holds_as_many_pairs_as_fit_the_budget_and_a_longer_pair_goes_alone() {
 fn a_resumed_run_calls_the_model_with_the_same_forests_and_ends_with_the_same_pairs_and_summary() {
     let pairs = pairs();
     let calls = RefCell::new(Vec::new());
-    let mut recording = |forest: &TokenForest, targets: &[Target]| {
+    let mut recording = |forest: &TokenForest, targets: &[Target], judged: usize| {
         calls.borrow_mut().push(forest.ids().to_vec());
-        stand_in(forest, targets)
+        stand_in(forest, targets, judged)
     };
     let (whole, summary) = scored_by(&mut recording, &pairs, &[], &settings(25)).unwrap();
     let whole_calls = calls.take();
@@ -117,8 +117,8 @@ fn a_value_that_is_not_a_number_names_pair_and_token() {
         ("the positive log-probability", 1),
         ("the negative log-probability", 2),
     ] {
-        let mut spoiled = |forest: &TokenForest, targets: &[Target]| {
-            let mut contrast = stand_in(forest, targets)?;
+        let mut spoiled = |forest: &TokenForest, targets: &[Target], judged: usize| {
+            let mut contrast = stand_in(forest, targets, judged)?;
             // Targets 0..7 are pair 0's; 7..11 are pair 1's.
             let fields = [
                 &mut contrast.log_scores,
@@ -152,15 +152,16 @@ fn a_value_that_is_not_a_number_names_pair_and_token() {
 
 #[test]
 fn a_failing_model_a_short_answer_and_an_empty_prompt_name_their_pairs() {
-    let mut failing =
-        |_: &TokenForest, _: &[Target]| Err(cdpo_model::Error::Context("too long".into()));
+    let mut failing = |_: &TokenForest, _: &[Target], _: usize| {
+        Err(cdpo_model::Error::Context("too long".into()))
+    };
     let error = scored_by(&mut failing, &pairs(), &[], &settings(1)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "scoring pair q/0 (samples 1 and 4): context: too long"
     );
-    let mut short = |forest: &TokenForest, targets: &[Target]| {
-        let mut contrast = stand_in(forest, targets)?;
+    let mut short = |forest: &TokenForest, targets: &[Target], judged: usize| {
+        let mut contrast = stand_in(forest, targets, judged)?;
         contrast.negative_logps.pop();
         Ok(contrast)
     };

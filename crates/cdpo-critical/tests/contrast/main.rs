@@ -4,7 +4,7 @@ mod batches;
 mod engine;
 mod summary;
 
-use cdpo_critical::contrast::{Contrast, SEPARATION_FLOOR, formula, score_pairs_by};
+use cdpo_critical::contrast::{Contrast, SEPARATION_FLOOR, Scorer, formula, score_pairs_by};
 use cdpo_critical::{ContrastModels, ContrastSettings, ContrastSummary, Error, score_pairs};
 use cdpo_data::{Pair, Record};
 use cdpo_model::config::{Family, ModelConfig, RopeScaling};
@@ -61,18 +61,18 @@ fn pairs() -> Vec<Pair> {
 
 /// Stands in for the model: numbers that depend on each target alone.
 #[allow(clippy::unnecessary_wraps, reason = "the model's calls can fail")]
-fn stand_in(_: &TokenForest, targets: &[Target]) -> cdpo_model::Result<Contrast> {
-    let of = |scale: f32| {
+fn stand_in(_: &TokenForest, targets: &[Target], judged: usize) -> cdpo_model::Result<Contrast> {
+    let of = |targets: &[Target], scale: f32| {
         targets
             .iter()
             .map(|target| -scale * (target.id as f32 + 1.0))
             .collect()
     };
     Ok(Contrast {
-        log_scores: of(0.1),
-        positive_logps: of(0.2),
-        negative_logps: of(0.25),
-        positive_standings: targets
+        log_scores: of(&targets[..judged], 0.1),
+        positive_logps: of(targets, 0.2),
+        negative_logps: of(targets, 0.25),
+        positive_standings: targets[..judged]
             .iter()
             .map(|target| Standing {
                 rank: target.id + 1,
@@ -91,7 +91,7 @@ fn settings(max_tokens: usize) -> ContrastSettings {
 
 /// Scores all pairs and returns them with the summary.
 fn scored_by(
-    contrast: &mut dyn FnMut(&TokenForest, &[Target]) -> cdpo_model::Result<Contrast>,
+    contrast: &mut Scorer<'_>,
     pairs: &[Pair],
     done: &[Pair],
     settings: &ContrastSettings,

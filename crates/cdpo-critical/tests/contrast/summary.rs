@@ -38,8 +38,8 @@ fn the_summary_keeps_terminators_apart_and_measures_the_separation() {
 #[test]
 fn models_that_hardly_differ_are_marked() {
     let alike = |apart: f32| {
-        let mut contrast = |forest: &TokenForest, targets: &[Target]| {
-            let mut contrast = stand_in(forest, targets)?;
+        let mut contrast = |forest: &TokenForest, targets: &[Target], judged: usize| {
+            let mut contrast = stand_in(forest, targets, judged)?;
             contrast.negative_logps = contrast
                 .positive_logps
                 .iter()
@@ -62,45 +62,29 @@ fn models_that_hardly_differ_are_marked() {
 
 #[test]
 fn a_score_near_one_keeps_its_small_weight() {
-    let mut certain = |_: &TokenForest, targets: &[Target]| {
-        let n = targets.len();
-        Ok(Contrast {
-            log_scores: vec![-1e-9; n],
-            positive_logps: vec![-0.1; n],
-            negative_logps: vec![-0.3; n],
-            positive_standings: vec![
-                Standing {
-                    rank: 1,
-                    alternatives: vec![]
-                };
-                n
-            ],
-        })
+    let scored = |log_score: f32| {
+        let mut scorer = move |_: &TokenForest, targets: &[Target], judged: usize| {
+            let standing = Standing {
+                rank: 1,
+                alternatives: vec![],
+            };
+            Ok(Contrast {
+                log_scores: vec![log_score; judged],
+                positive_logps: vec![-0.1; targets.len()],
+                negative_logps: vec![-0.3; targets.len()],
+                positive_standings: vec![standing; judged],
+            })
+        };
+        scored_by(&mut scorer, &pairs(), &[], &settings(100))
+            .unwrap()
+            .0
+            .remove(0)
     };
-    let pair = &scored_by(&mut certain, &pairs(), &[], &settings(100))
-        .unwrap()
-        .0[0];
+    let pair = scored(-1e-9);
     assert_eq!(pair.rejected_scores.as_ref().unwrap()[0], 1.0);
     assert!((pair.rejected_weights.as_ref().unwrap()[0] / 1e-9 - 1.0).abs() < 1e-6);
     // Rounding may leave log s a hair above 0: the score stays within [0, 1].
-    let mut above = |_: &TokenForest, targets: &[Target]| {
-        let n = targets.len();
-        Ok(Contrast {
-            log_scores: vec![1e-6; n],
-            positive_logps: vec![-0.1; n],
-            negative_logps: vec![-0.3; n],
-            positive_standings: vec![
-                Standing {
-                    rank: 1,
-                    alternatives: vec![]
-                };
-                n
-            ],
-        })
-    };
-    let pair = &scored_by(&mut above, &pairs(), &[], &settings(100))
-        .unwrap()
-        .0[0];
+    let pair = scored(1e-6);
     pair.check().unwrap();
     assert_eq!(pair.rejected_weights.as_ref().unwrap()[0], 0.0);
 }

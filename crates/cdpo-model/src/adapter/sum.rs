@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Adapter, LoraConfig, layout, peft_name};
+use super::{Adapter, LoraConfig, check_layout, layout, peft_name};
 use crate::Device;
 use crate::arena::Arena;
 use crate::block::Projection;
@@ -37,9 +37,13 @@ impl Adapter {
             target_modules,
             rslora: false,
         };
+        for part in parts {
+            check_layout(&layout(model, &part.config)?, part.params.layout())?;
+        }
         let mut params = Arena::zeros(Arc::new(layout(model, &config)?));
         for layer in 0..model.layers {
             for projection in Projection::ALL {
+                let [a, b] = ['A', 'B'].map(|matrix| peft_name(layer, projection, matrix));
                 let mut above = 0;
                 for part in parts {
                     let own = part.config.rank;
@@ -48,18 +52,11 @@ impl Adapter {
                     } else {
                         (part.config.scale() / scale) as f32
                     };
-                    let (a, b) = (
-                        peft_name(layer, projection, 'A'),
-                        peft_name(layer, projection, 'B'),
-                    );
                     if let (Some(from), Some(to)) = (part.params.view(&a), params.view_mut(&a)) {
-                        let inner = from.len() / own;
-                        copy(from, to.get_mut(above * inner..).unwrap_or_default(), &a)?;
+                        let begin = above * (from.len() / own);
+                        to[begin..begin + from.len()].copy_from_slice(from);
                     }
                     if let (Some(from), Some(to)) = (part.params.view(&b), params.view_mut(&b)) {
-                        if from.len() / own != to.len() / rank {
-                            return Err(other_model(&b));
-                        }
                         for (from, to) in from.chunks(own).zip(to.chunks_mut(rank)) {
                             for (x, y) in from.iter().zip(&mut to[above..]) {
                                 *y = factor * x;
@@ -72,16 +69,6 @@ impl Adapter {
         }
         Self::from_params(model, &config, &params, device)
     }
-}
-
-fn copy(from: &[f32], to: &mut [f32], name: &str) -> Result<()> {
-    let to = to.get_mut(..from.len()).ok_or_else(|| other_model(name))?;
-    to.copy_from_slice(from);
-    Ok(())
-}
-
-fn other_model(name: &str) -> Error {
-    Error::Adapter(format!("parameter `{name}` is not of this model's shape"))
 }
 
 #[cfg(test)]
@@ -162,10 +149,31 @@ mod tests {
             adapter(2, 4.0, &["o_proj"], 2),
         );
         let sum = Adapter::sum(&model(), &[&first, &second], &Device::Cpu).unwrap();
-        let a = |adapter: &Adapter| {
-            let name = peft_name(1, Projection::ALL[3], 'A');
+        let matrix = |adapter: &Adapter, which| {
+            let name = peft_name(1, Projection::O, which);
             adapter.params.view(&name).unwrap().to_vec()
         };
-        assert_eq!(a(&sum), [a(&first), a(&second)].concat());
+        let of = |which| [&sum, &first, &second].map(|adapter| matrix(adapter, which));
+        let [whole, above, below] = of('A');
+        assert_eq!(whole, [above, below].concat());
+        let [whole, left, right] = of('B');
+        let rows: Vec<f32> = left
+            .chunks(2)
+            .zip(right.chunks(2))
+            .flat_map(|(left, right)| [left, right].concat())
+            .collect();
+        assert_eq!(whole, rows);
+    }
+
+    #[test]
+    fn a_part_for_another_model_is_refused() {
+        let own = adapter(2, 4.0, &["down_proj"], 1);
+        let mut other = model();
+        other.intermediate_size = 8;
+        let config = own.config.clone();
+        let part = Adapter::init(&other, &config, Key::new(2), &Device::Cpu).unwrap();
+        let error = Adapter::sum(&model(), &[&own, &part], &Device::Cpu).unwrap_err();
+        assert!(error.to_string().contains("down_proj"), "{error}");
+        assert!(error.to_string().contains("for another model"), "{error}");
     }
 }

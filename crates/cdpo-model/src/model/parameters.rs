@@ -12,6 +12,7 @@ use crate::arena::{Arena, Layout};
 use crate::block::Projection;
 use crate::error::{Error, Result};
 use crate::ops::host::{HostSlice, contiguous};
+use crate::tensor_file;
 use crate::weight::Weight;
 
 impl Model {
@@ -156,7 +157,12 @@ impl Model {
         config["torch_dtype"] = match dtype {
             DType::BF16 => "bfloat16",
             DType::F16 => "float16",
-            _ => "float32",
+            DType::F32 => "float32",
+            other => {
+                return Err(Error::Invalid(format!(
+                    "a model is saved in bf16, f16 or f32, not {other:?}"
+                )));
+            }
         }
         .into();
         let config = serde_json::to_string_pretty(&config)
@@ -168,15 +174,6 @@ impl Model {
             .into_iter()
             .map(|(n, t)| Ok((n, t.to_dtype(dtype)?)))
             .collect::<Result<_>>()?;
-        let (path, partial) = (
-            dir.join("model.safetensors"),
-            dir.join("model.safetensors.partial"),
-        );
-        candle_core::safetensors::save(&tensors, &partial)?;
-        // The writer makes a private file; whoever may read the configuration may read the weights.
-        std::fs::metadata(dir.join("config.json"))
-            .and_then(|config| std::fs::set_permissions(&partial, config.permissions()))
-            .map_err(|e| Error::io(&partial, e))?;
-        std::fs::rename(&partial, &path).map_err(|e| Error::io(&path, e))
+        tensor_file::write(&tensors, &dir.join("model.safetensors"))
     }
 }

@@ -95,11 +95,28 @@ fn contrast_scores_equal_the_softmax_of_both_models_full_logits() {
                         &AdapterStack::frozen(&positive),
                         &AdapterStack::frozen(&negative),
                         &targets,
+                        targets.len(),
                         beta,
                     )
                     .unwrap();
                 let expected: Vec<f64> = floats(scores).iter().map(|s| s.ln()).collect();
                 close(&got.log_scores, &expected, 1e-5);
+                let judged = targets.len() / 2;
+                let part = f
+                    .model
+                    .contrast_scores(
+                        &forest,
+                        &AdapterStack::frozen(&positive),
+                        &AdapterStack::frozen(&negative),
+                        &targets,
+                        judged,
+                        beta,
+                    )
+                    .unwrap();
+                assert_eq!(part.log_scores, got.log_scores[..judged]);
+                assert_eq!(part.positive_standings, got.positive_standings[..judged]);
+                assert_eq!(part.positive_logps, got.positive_logps);
+                assert_eq!(part.negative_logps, got.negative_logps);
             }
         }
     }

@@ -99,15 +99,6 @@ fn the_released_codes_loss_of_single_tokens_is_dpo() {
 }
 
 #[test]
-fn without_smoothing_the_smoothed_loss_is_the_plain_one() {
-    for loss in Loss::ALL.into_iter().filter(|&l| l != Loss::Sft) {
-        let case = Case::mixed(2);
-        let plain = terms(loss, &case, &|_| {});
-        assert_eq!(plain, terms(loss, &case, &|s| s.label_smoothing = 0.0));
-    }
-}
-
-#[test]
 fn a_small_gamma_makes_every_logistic_loss_log_two() {
     let case = Case::mixed(3);
     for loss in Loss::ALL {

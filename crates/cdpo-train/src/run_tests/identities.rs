@@ -212,3 +212,32 @@ fn weights_of_the_data_reach_the_loss() {
     };
     assert_eq!(losses(weighted), losses(dpo));
 }
+
+/// By 0.75 nats more likely under the positive model: with the authors' constants a chosen token weighs
+/// 0.7 + 0.6 (0.75 + 1.5) / 3 = 1.15, a rejected one 0.7 + 0.6 (-0.75 + 1.5) / 3 = 0.85.
+#[test]
+fn tis_weighs_each_side_by_its_own_log_probabilities() {
+    let mut pairs = pairs(&values("llama"));
+    for pair in &mut pairs {
+        let all = |ids: &[u32], logp| Some(vec![logp; ids.len()]);
+        pair.chosen_positive_logps = all(&pair.chosen_ids, -0.25);
+        pair.chosen_negative_logps = all(&pair.chosen_ids, -1.0);
+        pair.positive_logps = all(&pair.rejected_ids, -2.0);
+        pair.negative_logps = all(&pair.rejected_ids, -2.75);
+    }
+    let settings = TrainSettings::of(Method::of(Loss::TisDpo))
+        .validate()
+        .unwrap();
+    let loss = settings.method.loss().on_pairs(&settings.loss).unwrap();
+    let set = TrainSet::Pairs(pairs);
+    let (items, _) = prepare(&set, &settings, Some(loss.weights()), 0, usize::MAX).unwrap();
+    assert!(!items.is_empty());
+    for item in items {
+        for (response, expected) in item.responses.iter().zip([1.15f32, 0.85]) {
+            assert!(!response.weights.is_empty());
+            for weight in &response.weights {
+                assert!((weight - expected).abs() < 1e-6, "{weight}, not {expected}");
+            }
+        }
+    }
+}
