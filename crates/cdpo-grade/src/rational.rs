@@ -4,10 +4,13 @@ use num_bigint::BigInt;
 use num_rational::Ratio;
 use num_traits::{One, Pow, Signed, ToPrimitive, Zero};
 
+use crate::budget;
+use crate::refusal::Refusal;
+
 /// An exact rational number in lowest terms.
 pub(crate) type Rational = Ratio<BigInt>;
 
-/// Numbers are not read or raised beyond this many bits.
+/// Numbers are not read, raised, added or multiplied beyond this many bits.
 pub(crate) const MAX_BITS: u64 = 1 << 16;
 
 pub(crate) fn integer(n: i64) -> Rational {
@@ -16,6 +19,51 @@ pub(crate) fn integer(n: i64) -> Rational {
 
 pub(crate) fn ratio(numerator: i64, denominator: i64) -> Rational {
     Rational::new(numerator.into(), denominator.into())
+}
+
+fn bits(q: &Rational) -> u64 {
+    q.numer().bits().max(q.denom().bits())
+}
+
+/// Charges a common divisor of numbers of together so many bits: its cost grows with the square of their length. Nothing
+/// for numbers of everyday size.
+pub(crate) fn charge(bits: u64) -> Result<(), Refusal> {
+    let words = (bits / 64) as usize;
+    budget::spend(words * words / 12 + 6 * words)
+}
+
+/// Refuses what would be too large, and charges what bringing it to lowest terms costs.
+fn charge_lowest_terms(a: &Rational, b: &Rational) -> Result<(), Refusal> {
+    let size = bits(a) + bits(b);
+    if size > MAX_BITS {
+        return Err(Refusal::TooBig);
+    }
+    if a.is_integer() && b.is_integer() {
+        budget::spend((size / 512) as usize)
+    } else {
+        charge(size)
+    }
+}
+
+/// `a b`, charged by its size.
+pub(crate) fn product(a: &Rational, b: &Rational) -> Result<Rational, Refusal> {
+    charge_lowest_terms(a, b)?;
+    Ok(if a.is_integer() && b.is_integer() {
+        // The common divisor with 1 would be searched for, too.
+        Rational::from_integer(a.numer() * b.numer())
+    } else {
+        a * b
+    })
+}
+
+/// `a + b`, charged by its size.
+pub(crate) fn total(a: &Rational, b: &Rational) -> Result<Rational, Refusal> {
+    charge_lowest_terms(a, b)?;
+    Ok(if a.is_integer() && b.is_integer() {
+        Rational::from_integer(a.numer() + b.numer())
+    } else {
+        a + b
+    })
 }
 
 /// 10 to the power of `n`, for `n` within the bounds.
@@ -57,6 +105,7 @@ pub(crate) fn decimal(digits: &str) -> Option<Rational> {
     if fraction.is_empty() {
         return Some(Rational::from_integer(digits));
     }
+    charge(2 * digits.bits()).ok()?;
     Some(Rational::new(digits, power_of_ten(fraction.len() as u32)))
 }
 
@@ -90,12 +139,20 @@ pub(crate) fn power(base: &Rational, exponent: &BigInt) -> Option<Rational> {
 
 /// Splits a positive integer into prime powers by trial division; a cofactor without small primes is kept whole,
 /// or as the root of which it is a perfect power.
-pub(crate) fn factors(n: &BigInt) -> Vec<(BigInt, u32)> {
+///
+/// # Errors
+/// If that is more work than a comparison may do.
+pub(crate) fn factors(n: &BigInt) -> Result<Vec<(BigInt, u32)>, Refusal> {
     const TRIAL_LIMIT: u64 = 2000;
     let mut found = Vec::new();
     let mut rest = n.clone();
+    let twos = rest.trailing_zeros().unwrap_or(0);
+    if twos > 0 {
+        rest >>= twos;
+        found.push((2.into(), twos as u32));
+    }
     let mut small = rest.to_u64();
-    let mut divisor = 2u64;
+    let mut divisor = 3u64;
     while divisor < TRIAL_LIMIT {
         let mut count = 0;
         if let Some(value) = small.as_mut() {
@@ -107,7 +164,10 @@ pub(crate) fn factors(n: &BigInt) -> Vec<(BigInt, u32)> {
                 count += 1;
             }
         } else {
+            let division = 1 + rest.bits() as usize / 512;
+            budget::spend(division)?;
             while (&rest % divisor).is_zero() {
+                budget::spend(2 * division)?;
                 rest /= divisor;
                 count += 1;
             }
@@ -116,17 +176,18 @@ pub(crate) fn factors(n: &BigInt) -> Vec<(BigInt, u32)> {
         if count > 0 {
             found.push((divisor.into(), count));
         }
-        divisor += if divisor == 2 { 1 } else { 2 };
+        divisor += 2;
     }
     let rest = small.map_or(rest, BigInt::from);
     if !rest.is_one() {
+        charge(rest.bits())?;
         let root = (2..=3u32).find_map(|k| {
             let root = rest.nth_root(k);
             (Pow::pow(&root, k) == rest).then_some((root, k))
         });
         found.push(root.unwrap_or((rest, 1)));
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -157,11 +218,13 @@ mod tests {
             1_000_000_007,
         ] {
             let product = factors(&n.into())
+                .expect("within bounds")
                 .into_iter()
                 .fold(BigInt::one(), |p, (f, k)| p * Pow::pow(f, k));
             assert_eq!(product, n.into());
         }
-        assert_eq!(factors(&(10_007u64 * 10_007).into()), [(10_007.into(), 2)]);
+        let square = factors(&(10_007u64 * 10_007).into());
+        assert_eq!(square, Ok(vec![(10_007.into(), 2)]));
     }
 
     #[test]

@@ -64,6 +64,17 @@ fn numbers_are_compared_exactly() {
 }
 
 #[test]
+fn nested_fractions_behind_a_factor_are_read_once() {
+    let nest = |n| r"x\frac{".repeat(n) + "1" + &"}{y}".repeat(n);
+    equal(&[(nest(12).as_str(), r"\frac{x^{12}}{y^{12}}")]);
+    equal(&[
+        (r"2\frac{1}{3}", "7/3"),
+        (r"2\frac13", "7/3"),
+        (r"2\frac{x}{3}", "2x/3"),
+    ]);
+}
+
+#[test]
 fn what_stands_behind_a_mixed_number_belongs_to_all_of_it() {
     equal(&[
         (r"12\frac{1}{2}\%", "12.5\\%"),

@@ -47,11 +47,12 @@ pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
     let percent = |q: &Quantity| q.measure.is_some_and(Measure::is_percent);
     options.percent_rule && (percent(a) || percent(b)) && {
         let hundredth = integer(1) / integer(100);
-        let scaled = |q: &Quantity| Quantity {
-            sum: q.sum.scaled(&hundredth),
-            ..q.clone()
+        let scaled = |q: &Quantity| {
+            let sum = q.sum.scaled(&hundredth).ok()?;
+            Some(Quantity { sum, ..q.clone() })
         };
-        same_value(&scaled(a), b, options) || same_value(a, &scaled(b), options)
+        scaled(a).is_some_and(|a| same_value(&a, b, options))
+            || scaled(b).is_some_and(|b| same_value(a, &b, options))
     }
 }
 

@@ -241,7 +241,7 @@ fn multiplied(a: &Expr, b: &Expr, flip: bool) -> Result<Computed, Fault> {
 fn angle(function: Function, argument: &Expr, flip: bool) -> Result<Sum, Fault> {
     let q = quantity(argument, flip)?;
     if function.takes_angle() && q.measure == Some(Measure::DEGREE) {
-        return Ok(q.sum.mul(&Sum::atom(Atom::Pi))?.scaled(&ratio(1, 180)));
+        return Ok(q.sum.mul(&Sum::atom(Atom::Pi))?.scaled(&ratio(1, 180))?);
     }
     Ok(q.sum)
 }

@@ -7,7 +7,7 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 use super::atom::{Atom, Function};
 use super::sum::Sum;
 use crate::budget;
-use crate::rational::{Rational, factors, integer, ratio};
+use crate::rational::{Rational, charge, factors, integer, ratio};
 use crate::refusal::Refusal;
 
 /// The value of a function.
@@ -85,6 +85,9 @@ fn symbolic_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal
 
 fn several_numbers(function: Function, q: &[Rational]) -> Result<Option<Sum>, Refusal> {
     let integers = q.iter().all(Rational::is_integer);
+    if matches!(function, Function::Mod | Function::Gcd | Function::Lcm) {
+        charge(q.iter().map(|q| q.numer().bits() + q.denom().bits()).sum())?;
+    }
     let value = match (function, q) {
         (Function::Binomial, [n, k]) => return binomial(n, k),
         (Function::Max, _) => q.iter().max().cloned(),
@@ -148,10 +151,10 @@ fn binomial(n: &Rational, k: &Rational) -> Result<Option<Sum>, Refusal> {
 fn logarithm_of_number(function: Function, q: &Rational) -> Result<Sum, Refusal> {
     let mut sum = Sum::zero();
     for (part, sign) in [(q.numer(), 1), (q.denom(), -1)] {
-        for (prime, count) in factors(part) {
+        for (prime, count) in factors(part)? {
             let prime = Sum::rational(Rational::from_integer(prime));
             let log = Sum::atom(Atom::Call(function, vec![prime]));
-            sum = sum.add(&log.scaled(&integer(sign * i64::from(count))))?;
+            sum = sum.add(&log.scaled(&integer(sign * i64::from(count)))?)?;
         }
     }
     Ok(sum)
@@ -201,7 +204,7 @@ fn arc_function(function: Function, x: &Sum) -> Result<Option<Sum>, Refusal> {
                 } else {
                     turns
                 };
-                return Ok(Some(Sum::atom(Atom::Pi).scaled(&turns)));
+                return Sum::atom(Atom::Pi).scaled(&turns).map(Some);
             }
         }
     }
@@ -228,7 +231,7 @@ fn sine(t: &Rational) -> Result<Option<Sum>, Refusal> {
     if square.is_zero() {
         return Ok(Some(Sum::zero()));
     }
-    Ok(Some(
-        super::power::power_of_rational(&square, &ratio(1, 2))?.scaled(&integer(sign)),
-    ))
+    super::power::power_of_rational(&square, &ratio(1, 2))?
+        .scaled(&integer(sign))
+        .map(Some)
 }

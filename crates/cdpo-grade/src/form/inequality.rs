@@ -72,13 +72,13 @@ pub(crate) fn solved(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Re
         return Ok(Value::Region(region));
     }
     let normal = differences.into_iter().map(|(relation, sum)| {
-        let mut content = sum.content();
+        let mut content = sum.content()?;
         if relation == Relation::Unequal && sum.leads_negative() {
             content = -content;
         }
-        (relation, sum.scaled(&content.recip()))
+        Ok((relation, sum.scaled(&content.recip())?))
     });
-    Ok(Value::Inequalities(normal.collect()))
+    normal.collect::<Result<_, _>>().map(Value::Inequalities)
 }
 
 /// The solution of `difference < 0` (or ≤, ≠) where that is linear in one variable.
@@ -234,11 +234,11 @@ pub(crate) fn normal_equation(difference: &Sum) -> Result<Sum, Refusal> {
         let (atom, by) = (atom.clone(), -exponent.clone());
         sum = times_power(&sum, &atom, &by)?;
     }
-    let mut content = sum.content();
+    let mut content = sum.content()?;
     if sum.leads_negative() {
         content = -content;
     }
-    Ok(sum.scaled(&content.recip()))
+    sum.scaled(&content.recip())
 }
 
 /// The product with a power of an atom, sums among the atoms multiplied out.

@@ -50,19 +50,19 @@ impl Sum {
         {
             return inverse.power(&-exponent);
         }
-        let (content, primitive) = self.primitive(exponent.is_integer());
+        let (content, primitive) = self.primitive(exponent.is_integer())?;
         let scale = power_of_rational(&content, exponent)?;
         Sum::power_of_atom(Atom::Sum(Box::new(primitive)), exponent.clone()).mul(&scale)
     }
 
     /// Its content and what is left; with its sign in the content if `signed`.
-    fn primitive(&self, signed: bool) -> (Rational, Sum) {
-        let mut content = self.content();
+    fn primitive(&self, signed: bool) -> Result<(Rational, Sum), Refusal> {
+        let mut content = self.content()?;
         if signed && self.leads_negative() {
             content = -content;
         }
-        let primitive = self.scaled(&content.recip());
-        (content, primitive)
+        let primitive = self.scaled(&content.recip())?;
+        Ok((content, primitive))
     }
 
     fn natural_power(&self, exponent: &BigInt) -> Result<Sum, Refusal> {
@@ -76,7 +76,7 @@ impl Sum {
             n <= 64 && size.is_some()
         });
         let Some(n) = small else {
-            let (content, primitive) = self.primitive(true);
+            let (content, primitive) = self.primitive(true)?;
             let exponent = Rational::from_integer(exponent.clone());
             let scale = power_of_rational(&content, &exponent)?;
             return Sum::power_of_atom(Atom::Sum(Box::new(primitive)), exponent).mul(&scale);
@@ -109,7 +109,7 @@ impl Sum {
         let second = Sum([(q.clone(), b.clone())].into());
         let conjugate = first.sub(&second)?;
         Ok(match self.mul(&conjugate)?.as_rational() {
-            Some(norm) if !norm.is_zero() => Some(conjugate.scaled(&norm.recip())),
+            Some(norm) if !norm.is_zero() => Some(conjugate.scaled(&norm.recip())?),
             _ => None,
         })
     }
@@ -122,7 +122,7 @@ impl Sum {
         if exponent.infinite_sign().is_some() || self.infinite_sign().is_some() {
             return Err(Refusal::Undefined);
         }
-        let Some(bases) = self.positive_factors() else {
+        let Some(bases) = self.positive_factors()? else {
             return Ok(Sum::atom(Atom::Power(
                 Box::new(self.clone()),
                 Box::new(exponent.clone()),
@@ -156,19 +156,21 @@ impl Sum {
     }
 
     /// Its factors, if it is a product of positive constants other than one.
-    fn positive_factors(&self) -> Option<Vec<(Atom, Rational)>> {
-        let (product, coefficient) = self.as_monomial()?;
+    fn positive_factors(&self) -> Result<Option<Vec<(Atom, Rational)>>, Refusal> {
+        let Some((product, coefficient)) = self.as_monomial() else {
+            return Ok(None);
+        };
         if !coefficient.is_positive() || !product.0.iter().all(|(a, _)| is_positive(a)) {
-            return None;
+            return Ok(None);
         }
         let mut bases: Vec<(Atom, Rational)> = Vec::new();
         for (part, sign) in [(coefficient.numer(), 1), (coefficient.denom(), -1)] {
-            for (prime, count) in factors(part) {
+            for (prime, count) in factors(part)? {
                 bases.push((Atom::Integer(prime), integer(sign * i64::from(count))));
             }
         }
         bases.extend(product.0.iter().cloned());
-        (!bases.is_empty()).then_some(bases)
+        Ok((!bases.is_empty()).then_some(bases))
     }
 }
 
@@ -193,7 +195,7 @@ pub(crate) fn power_of_rational(base: &Rational, exponent: &Rational) -> Result<
         };
     }
     for (part, sign) in [(base.numer(), 1), (base.denom(), -1)] {
-        for (prime, count) in factors(&part.abs()) {
+        for (prime, count) in factors(&part.abs())? {
             result = result.mul_power(
                 Atom::Integer(prime),
                 &(exponent * integer(sign * i64::from(count))),

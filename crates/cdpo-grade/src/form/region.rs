@@ -6,7 +6,6 @@ use std::fmt;
 use super::atom::Atom;
 use super::sum::Sum;
 use crate::eval::zero::order;
-use crate::rational::integer;
 
 /// An end of an interval, and whether it belongs to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +40,12 @@ pub(crate) struct Region {
 }
 
 pub(crate) fn infinity(sign: i64) -> Sum {
-    Sum::atom(Atom::Infinity).scaled(&integer(sign))
+    let infinity = Sum::atom(Atom::Infinity);
+    if sign < 0 {
+        infinity.negated()
+    } else {
+        infinity
+    }
 }
 
 impl Interval {

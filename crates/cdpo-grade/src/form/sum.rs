@@ -6,7 +6,7 @@ use num_traits::{One, Signed, Zero};
 
 use super::atom::{Atom, Product};
 use crate::budget;
-use crate::rational::{Rational, integer, power};
+use crate::rational::{Rational, charge, integer, power, product, total};
 use crate::refusal::Refusal;
 
 /// Products are multiplied out only up to this many terms.
@@ -33,7 +33,9 @@ impl Sum {
 
     pub(crate) fn rational(value: Rational) -> Self {
         let mut sum = Sum::zero();
-        sum.add_term(Product::default(), value);
+        if !value.is_zero() {
+            sum.0.insert(Product::default(), value);
+        }
         sum
     }
 
@@ -119,28 +121,29 @@ impl Sum {
         }
     }
 
-    fn add_term(&mut self, product: Product, coefficient: Rational) {
+    fn add_term(&mut self, product: Product, coefficient: Rational) -> Result<(), Refusal> {
         if coefficient.is_zero() {
-            return;
+            return Ok(());
         }
         match self.0.entry(product) {
             std::collections::btree_map::Entry::Vacant(entry) => {
                 entry.insert(coefficient);
             }
             std::collections::btree_map::Entry::Occupied(mut entry) => {
-                *entry.get_mut() += coefficient;
+                *entry.get_mut() = total(entry.get(), &coefficient)?;
                 if entry.get().is_zero() {
                     entry.remove();
                 }
             }
         }
+        Ok(())
     }
 
     pub(crate) fn add(&self, other: &Sum) -> Result<Sum, Refusal> {
         budget::spend(self.weight() + other.weight())?;
         let mut sum = self.clone();
         for (product, coefficient) in &other.0 {
-            sum.add_term(product.clone(), coefficient.clone());
+            sum.add_term(product.clone(), coefficient.clone())?;
         }
         if sum.0.len() > 4 * MAX_TERMS {
             Err(Refusal::TooBig)
@@ -154,18 +157,19 @@ impl Sum {
     }
 
     pub(crate) fn negated(&self) -> Sum {
-        self.scaled(&-Rational::one())
+        let negated =
+            |(product, coefficient): (&Product, &Rational)| (product.clone(), -coefficient);
+        Sum(self.0.iter().map(negated).collect())
     }
 
-    pub(crate) fn scaled(&self, by: &Rational) -> Sum {
+    pub(crate) fn scaled(&self, by: &Rational) -> Result<Sum, Refusal> {
         if by.is_zero() {
-            return Sum::zero();
+            return Ok(Sum::zero());
         }
-        Sum(self
-            .0
-            .iter()
-            .map(|(product, coefficient)| (product.clone(), coefficient * by))
-            .collect())
+        let scaled = |(term, coefficient): (&Product, &Rational)| {
+            Ok((term.clone(), product(coefficient, by)?))
+        };
+        self.0.iter().map(scaled).collect::<Result<_, _>>().map(Sum)
     }
 
     pub(crate) fn mul(&self, other: &Sum) -> Result<Sum, Refusal> {
@@ -186,9 +190,9 @@ impl Sum {
         let mut sum = Sum::zero();
         for (p, a) in &self.0 {
             for (q, b) in &other.0 {
-                let (term, whole) = multiply(p, q, a * b)?;
+                let (term, whole) = multiply(p, q, product(a, b)?)?;
                 match whole {
-                    None => sum.add_term(term.0, term.1),
+                    None => sum.add_term(term.0, term.1)?,
                     Some(factor) => {
                         let single = Sum(BTreeMap::from([term]));
                         let expanded = factor.mul(&single)?;
@@ -201,18 +205,22 @@ impl Sum {
     }
 
     /// The greatest positive rational that divides every coefficient.
-    pub(crate) fn content(&self) -> Rational {
+    pub(crate) fn content(&self) -> Result<Rational, Refusal> {
         let mut content: Option<Rational> = None;
         for coefficient in self.0.values() {
             content = Some(match content {
                 None => coefficient.abs(),
-                Some(c) => Rational::new(
-                    num_integer::Integer::gcd(c.numer(), coefficient.numer()),
-                    num_integer::Integer::lcm(c.denom(), coefficient.denom()),
-                ),
+                Some(c) => {
+                    charge(c.numer().bits() + coefficient.numer().bits())?;
+                    charge(c.denom().bits() + coefficient.denom().bits())?;
+                    Rational::new(
+                        num_integer::Integer::gcd(c.numer(), coefficient.numer()),
+                        num_integer::Integer::lcm(c.denom(), coefficient.denom()),
+                    )
+                }
             });
         }
-        content.unwrap_or_else(Rational::one)
+        Ok(content.unwrap_or_else(Rational::one))
     }
 
     /// Whether its first term, in the order of the form, is negative.
@@ -284,7 +292,8 @@ fn settle(
             let whole = exponent.floor();
             let fraction = &exponent - &whole;
             let base = Rational::from_integer(n.clone());
-            *coefficient *= power(&base, whole.numer()).ok_or(Refusal::TooBig)?;
+            let raised = power(&base, whole.numer()).ok_or(Refusal::TooBig)?;
+            *coefficient = product(coefficient, &raised)?;
             if !fraction.is_zero() {
                 factors.push((Atom::Integer(n), fraction));
             }

@@ -7,7 +7,7 @@ use winnow::token::take_while;
 use super::Expr;
 use super::group::braced;
 use super::input::{Input, Parsed, attempt, blanks, fail, peek_command, take, take_command};
-use crate::rational::{MAX_BITS, Rational, decimal, power, power_of_ten};
+use crate::rational::{MAX_BITS, Rational, charge, decimal, power, power_of_ten, product, total};
 use crate::refusal::Refusal;
 
 fn digits<'a>(input: &mut Input<'a>) -> Parsed<&'a str> {
@@ -71,7 +71,9 @@ pub(super) fn number(input: &mut Input<'_>) -> Parsed<Expr> {
         let nines = power_of_ten(period.len() as u32) - 1;
         let shift = power_of_ten(fraction.len() as u32);
         let period: num_bigint::BigInt = period.parse().unwrap_or_default();
-        value += Rational::new(period, nines * shift);
+        let repeated = charge(2 * period.bits() + 2 * shift.bits())
+            .and_then(|()| total(&value, &Rational::new(period, nines * shift)));
+        value = bounded(input, repeated)?;
         places = None;
     }
     if let Some(exponent) = attempt(input, exponent) {
@@ -80,10 +82,22 @@ pub(super) fn number(input: &mut Input<'_>) -> Parsed<Expr> {
             input.state.refusal = Some(Refusal::TooBig);
             return fail();
         };
-        value *= scale;
+        let scaled = product(&value, &scale);
+        value = bounded(input, scaled)?;
         places = None;
     }
     Ok(Expr::Number(value, places))
+}
+
+/// A number, or the end of the reading.
+fn bounded(input: &mut Input<'_>, value: Result<Rational, Refusal>) -> Parsed<Rational> {
+    match value {
+        Ok(value) => Ok(value),
+        Err(refusal) => {
+            input.state.refusal = Some(refusal);
+            fail()
+        }
+    }
 }
 
 /// One more group of three digits, and the separator in front of it: `,` or a blank outside brackets, and `{,}`, `,\!`

@@ -133,10 +133,8 @@ pub(super) fn signed_factor(input: &mut Input<'_>) -> Parsed<Expr> {
 fn fraction_part(input: &mut Input<'_>, whole: &Expr) -> Parsed<Expr> {
     let fraction = match peek(input) {
         Some('\\')
-            if matches!(
-                peek_command(input),
-                Some("frac" | "dfrac" | "tfrac" | "cfrac")
-            ) =>
+            if matches!(whole, Expr::Number(n, None) if n.is_integer())
+                && plain_fraction(input) =>
         {
             deeper(input, base)?
         }
@@ -153,6 +151,20 @@ fn fraction_part(input: &mut Input<'_>, whole: &Expr) -> Parsed<Expr> {
         Ok(fraction)
     } else {
         fail()
+    }
+}
+
+/// Whether a fraction with a plain numerator comes next. Others are no part of a mixed number; they are read once, by the
+/// product, since reading them here, too, would double the work at each level of a nest.
+fn plain_fraction(input: &Input<'_>) -> bool {
+    let Some(name @ ("frac" | "dfrac" | "tfrac" | "cfrac")) = peek_command(input) else {
+        return false;
+    };
+    let rest = input.input.trim_start();
+    let rest = rest.get(1 + name.len()..).unwrap_or("").trim_start();
+    match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        Some((numerator, _)) => !numerator.contains(|c: char| c == '{' || c.is_alphabetic()),
+        None => rest.starts_with(|c: char| c.is_ascii_digit()),
     }
 }
 

@@ -99,17 +99,18 @@ fn quantity(input: &mut Input<'_>) -> Parsed<Expr> {
         }
     }
     while let Some(unit) = attempt(input, unit::unit) {
-        value = with_unit(value, &unit);
+        value = with_unit(input, value, &unit)?;
     }
     Ok(value)
 }
 
 /// A value with its unit; "5 million dollars" are 5000000 of them.
-fn with_unit(value: Expr, unit: &str) -> Expr {
+fn with_unit(input: &mut Input<'_>, value: Expr, unit: &str) -> Parsed<Expr> {
     let (first, rest) = unit.split_once(' ').unwrap_or((unit, ""));
     let Some(magnitude) = unit::magnitude(&first.to_lowercase()) else {
-        return Expr::Unit(Box::new(value), unit.to_owned());
+        return Ok(Expr::Unit(Box::new(value), unit.to_owned()));
     };
+    link(input)?;
     let times = |value: Box<Expr>| {
         Box::new(Expr::Mul(
             value,
@@ -122,9 +123,9 @@ fn with_unit(value: Expr, unit: &str) -> Expr {
         value => *times(Box::new(value)),
     };
     if rest.is_empty() {
-        value
+        Ok(value)
     } else {
-        with_unit(value, rest)
+        with_unit(input, value, rest)
     }
 }
 
