@@ -140,7 +140,8 @@ pub enum Error {
     },
     /// Rounds kept from an earlier call are not those that this one would draw.
     #[error(
-        "question {problem_id:?}, sample {sample}: round {round} of the rollouts kept from before is not the one these settings draw:          they belong to other settings or another model; remove them to begin anew"
+        "question {problem_id:?}, sample {sample}: round {round} of the rollouts kept from before is not the one these settings draw: \
+         they belong to other settings or another model; remove them to begin anew"
     )]
     OtherRounds {
         /// The question.

@@ -3,12 +3,14 @@
 
 use std::path::PathBuf;
 
-use cdpo_critical::rollout::{LastPosition, Sharing};
-use cdpo_data::RolloutKeys;
 use cdpo_train::Method;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::grade_options::GradeOptionArgs;
+
+mod rollout;
+
+pub(crate) use rollout::RolloutArgs;
 
 /// Finds the critical tokens of wrong reasoning by contrastive estimation and trains them out (cDPO, Lin et al. 2025).
 ///
@@ -324,106 +326,6 @@ pub(crate) struct JudgeArgs {
     /// Change a key of the run's recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
-}
-
-/// Which responses to roll out, and how; every value can also be set in the recipe's section [rollout].
-#[derive(Debug, Args)]
-pub(crate) struct RolloutArgs {
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-    /// Roll out the responses of this JSONL file (rows with `question`, `response`, `gold`) instead of the run's.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trajectories: Option<PathBuf>,
-    /// Rollouts of each position [64].
-    #[arg(long)]
-    pub(crate) n: Option<u32>,
-    /// Most wrong responses [20].
-    #[arg(long)]
-    pub(crate) limit: Option<usize>,
-    /// Most wrong responses of one question [1].
-    #[arg(long)]
-    pub(crate) per_question: Option<usize>,
-    /// Take only responses of at most this many tokens.
-    #[arg(long, value_name = "TOKENS")]
-    pub(crate) longest: Option<usize>,
-    /// Most tokens drawn for one response; what they do not settle is reported as unsettled.
-    #[arg(long)]
-    pub(crate) max_tokens: Option<u64>,
-    /// Complete every position's score, also those that the critical token does not depend on.
-    #[arg(long)]
-    pub(crate) full_scores: bool,
-    /// Draw every rollout of every position by itself, as the definition says: the same token, at many times the cost.
-    #[arg(long, conflicts_with_all = ["full_scores", "sharing"])]
-    pub(crate) exhaustive: bool,
-    /// Which random numbers rollouts of different positions draw with [common].
-    #[arg(long, value_enum)]
-    pub(crate) keys: Option<KeysArg>,
-    /// Whether the response's last token is a position [include]; the paper's released code excludes it.
-    #[arg(long, value_enum)]
-    pub(crate) last_position: Option<LastPositionArg>,
-    /// What rollouts share, to measure what it saves [tree].
-    #[arg(long, value_enum)]
-    pub(crate) sharing: Option<SharingArg>,
-    /// Then replace each critical token 64 times and print Pass@k with and without it.
-    #[arg(long)]
-    pub(crate) replace: bool,
-}
-
-/// Random numbers of rollouts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KeysArg {
-    /// The same at a position of the response, wherever the rollout began.
-    Common,
-    /// Each position's own.
-    Independent,
-}
-
-impl From<KeysArg> for RolloutKeys {
-    fn from(keys: KeysArg) -> Self {
-        match keys {
-            KeysArg::Common => Self::Common,
-            KeysArg::Independent => Self::Independent,
-        }
-    }
-}
-
-/// Whether the last token is a position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LastPositionArg {
-    /// It is.
-    Include,
-    /// It is not.
-    Exclude,
-}
-
-impl From<LastPositionArg> for LastPosition {
-    fn from(last: LastPositionArg) -> Self {
-        match last {
-            LastPositionArg::Include => Self::Include,
-            LastPositionArg::Exclude => Self::Exclude,
-        }
-    }
-}
-
-/// What rollouts share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SharingArg {
-    /// Nothing.
-    None,
-    /// Rollouts that follow the response are those of the next position.
-    Path,
-    /// Rollouts that draw the same tokens are one sequence, too.
-    Tree,
-}
-
-impl From<SharingArg> for Sharing {
-    fn from(sharing: SharingArg) -> Self {
-        match sharing {
-            SharingArg::None => Self::None,
-            SharingArg::Path => Self::Path,
-            SharingArg::Tree => Self::Tree,
-        }
-    }
 }
 
 /// What to merge.

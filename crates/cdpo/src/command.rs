@@ -89,6 +89,10 @@ fn execute(recipe: Recipe, goals: &[(Step, &str)], dry_run: bool) -> anyhow::Res
         out!("{}", seeds::write(&pipeline)?.trim_end());
         return report::of_seeds(&mut pipeline);
     }
+    if whole {
+        // Of an earlier run with more seeds; experiments write theirs afterwards.
+        seeds::remove(&pipeline)?;
+    }
     for (step, file) in goals {
         if *step != Step::Table {
             out!("{}", pipeline.path(*step, file).display());
@@ -138,7 +142,12 @@ pub(crate) fn run_beside(
     }
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let _lock = Lock::take(&run_dir)?;
-    let seeds = recipe.seeds();
+    let seeds = if last.iter().all(|step| step.shared()) {
+        // What all seeds share is done with the first.
+        vec![recipe.run.seed]
+    } else {
+        recipe.seeds()
+    };
     let mut pipeline = Pipeline::new(recipe)?;
     pipeline.siblings = siblings.to_vec();
     talk::say(format_args!("run     {}", run_dir.display()));

@@ -92,7 +92,11 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
         seeds::write(&pipeline)?;
         report::of_seeds(&mut pipeline)?;
         cells.extend(seeds::cells(&pipeline, &run.dataset, &run.model)?);
-        baselines = stages::baselines(&pipeline.recipe);
+        for baseline in stages::baselines(&pipeline.recipe) {
+            if !baselines.contains(&baseline) {
+                baselines.push(baseline);
+            }
+        }
     }
     if args.dry_run {
         return Ok(());

@@ -208,14 +208,22 @@ impl Pipeline {
         Ok(lines)
     }
 
+    /// Writes the resolved recipe into the run's folder; by it, other commands know the folder.
+    pub(crate) fn keep_recipe(&self) -> anyhow::Result<()> {
+        let resolved = self.recipe.to_toml()?;
+        Ok(cdpo_data::jsonl::write_file_atomic(
+            self.run_dir.join("recipe.toml"),
+            |out| {
+                out.write_all(resolved.as_bytes())
+                    .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
+            },
+        )?)
+    }
+
     /// Runs every stage that `last` need and that is not done, and `last` themselves.
     pub(crate) fn run(&mut self, last: &[Step]) -> anyhow::Result<()> {
         if self.home == self.run_dir {
-            let resolved = self.recipe.to_toml()?;
-            cdpo_data::jsonl::write_file_atomic(self.run_dir.join("recipe.toml"), |out| {
-                out.write_all(resolved.as_bytes())
-                    .map_err(|e| cdpo_data::Error::io(Path::new("recipe.toml"), "write", e))
-            })?;
+            self.keep_recipe()?;
         }
         let steps = self.needed(last)?;
         for (i, &step) in steps.iter().enumerate() {
@@ -225,8 +233,11 @@ impl Pipeline {
             let stage: Stage = stages::stage(self, step)?
                 .ok_or_else(|| anyhow::anyhow!("a stage before {name} is not done"))?;
             let folder = self.folder(step).to_path_buf();
+            // A seed's stages lie in its own folder, in every run.
+            let within = folder.strip_prefix(&self.run_dir).unwrap_or(Path::new(""));
             for sibling in &self.siblings {
-                if artifact::take_over(&folder, &stage, sibling)? {
+                let sibling = sibling.join(within);
+                if artifact::take_over(&folder, &stage, &sibling)? {
                     talk::say(format_args!("{at}: taken over from {}", sibling.display()));
                     break;
                 }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use cdpo_critical::analysis::WordTypeCensus;
-use cdpo_data::artifact::{MANIFEST, Manifest};
 use cdpo_data::jsonl;
+use cdpo_report::ShareTable;
 use cdpo_report::critical_tokens::word_type_table;
 use cdpo_report::page::{Fact, ReportData, RunFiles, html};
-use cdpo_report::{CostTable, ShareTable, StageCost};
 use cdpo_train::{METRICS, Method};
 
 use crate::args::ReportArgs;
@@ -84,42 +83,16 @@ fn read(p: &Pipeline) -> anyhow::Result<ReportData> {
         seeds: Some(p.run_dir.join("seeds.json")),
         metrics,
         sampled: Some(p.path(Step::Table, "curves.json")),
-        rollouts: Some(p.home.join("rollouts").join("rollouts.jsonl")),
-        critical_tokens: Some(p.home.join("analysis").join("analysis.json")),
-        judgement: Some(p.home.join("judge").join("judge.json")),
+        rollouts: Some(p.run_dir.join("rollouts").join("rollouts.jsonl")),
+        critical_tokens: Some(p.run_dir.join("analysis").join("analysis.json")),
+        judgement: Some(p.run_dir.join("judge").join("judge.json")),
     };
     let tokenizer = &p.base.checkpoint.tokenizer;
     let mut bytes = |id| tokenizer.token_bytes(id).unwrap_or_default();
     let title = p.recipe.run.name.clone();
-    let mut data = ReportData::read(&title, facts(p), costs(p), &files, &mut bytes)?;
+    let mut data = ReportData::read(&title, facts(p), stages::costs(p), &files, &mut bytes)?;
     data.word_types = word_types(&data)?;
     Ok(data)
-}
-
-/// Seconds and tokens of every finished stage, by its manifest: whatever command ran it, and the rollouts that came later.
-fn costs(p: &Pipeline) -> CostTable {
-    let steps = Step::all(&p.recipe).into_iter();
-    let mut manifests: Vec<PathBuf> = steps.map(|step| p.path(step, MANIFEST)).collect();
-    for later in ["rollouts", "replacements"] {
-        manifests.push(p.home.join(later).join(MANIFEST));
-    }
-    let cost = |path: &PathBuf| -> Option<StageCost> {
-        let manifest: Manifest = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-        manifest.clock.finished.as_ref()?;
-        let tokens = |name: &str| {
-            let counted = manifest.counts.get(name);
-            counted.and_then(serde_json::Value::as_u64)
-        };
-        Some(StageCost {
-            seconds: manifest.clock.seconds,
-            tokens_read: tokens("tokens_read"),
-            tokens_generated: tokens("tokens_generated"),
-            stage: manifest.stage,
-        })
-    };
-    CostTable {
-        stages: manifests.iter().filter_map(cost).collect(),
-    }
 }
 
 /// Word types of the top critical tokens, of all tokens of the same responses, and of the paper's critical tokens.

@@ -37,8 +37,7 @@ pub(crate) type Picks = Vec<(Problem, Trajectory)>;
 
 /// Finds critical tokens, and replaces them if asked to; prints where the records are.
 pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
-    let mut recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
-    apply(&mut recipe, args);
+    let recipe = recipe::read(&args.run.recipe, &args.sets())?;
     let name = stage_name(&recipe, args);
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let given = args.trajectories.as_deref();
@@ -68,6 +67,10 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let _lock = Lock::take(&run_dir)?;
+    if given.is_some() {
+        // No stage of the run was asked for that would have.
+        pipeline.keep_recipe()?;
+    }
     inputs.insert("model".into(), pipeline.base.checkpoint.content_id.clone());
     inputs.insert(
         "tokenizer".into(),
@@ -102,26 +105,6 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         out!("{}", replace::table(&dir.join(PASS_AT_K))?.trim_end());
     }
     Ok(())
-}
-
-/// What the command line says beside the recipe.
-fn apply(recipe: &mut Recipe, args: &RolloutArgs) {
-    let section = &mut recipe.rollout;
-    section.n = args.n.unwrap_or(section.n);
-    section.limit = args.limit.unwrap_or(section.limit);
-    section.per_question = args.per_question.unwrap_or(section.per_question);
-    section.longest = args.longest.or(section.longest);
-    section.max_tokens = args.max_tokens.or(section.max_tokens);
-    section.keys = args.keys.map_or(section.keys, Into::into);
-    section.last_position = args.last_position.map_or(section.last_position, Into::into);
-    section.sharing = args.sharing.map_or(section.sharing, Into::into);
-    if args.full_scores {
-        section.scores = Scores::Full;
-    }
-    if args.exhaustive {
-        section.scores = Scores::Full;
-        section.sharing = Sharing::None;
-    }
 }
 
 /// The stage's folder: variants that one compares with each other lie side by side.

@@ -33,6 +33,19 @@ pub(crate) fn cells(p: &Pipeline, dataset: &str, model: &str) -> anyhow::Result<
     Ok(cells)
 }
 
+/// Takes the table of an earlier run with several seeds out of the run's folder.
+pub(crate) fn remove(p: &Pipeline) -> anyhow::Result<()> {
+    for file in ["seeds.md", "seeds.csv", "seeds.json"] {
+        match std::fs::remove_file(p.run_dir.join(file)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(cdpo_data::Error::io(p.run_dir.join(file), "remove", e).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Writes `seeds.md`, `seeds.csv` and `seeds.json` into the run's folder and returns the Markdown.
 pub(crate) fn write(p: &Pipeline) -> anyhow::Result<String> {
     let cells = cells(p, "data", "model")?;

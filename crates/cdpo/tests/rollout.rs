@@ -39,7 +39,7 @@ fn the_default_finds_what_exhaustive_finds_and_replaces_it() {
         records(&place, "rollouts"),
         records(&place, "rollouts-exhaustive"),
     );
-    assert_eq!(found.len(), 6);
+    assert_eq!((found.len(), defined.len()), (6, 6));
     for (found, defined) in found.iter().zip(&defined) {
         assert_eq!(found.ids, defined.ids);
         assert_eq!(
@@ -90,6 +90,15 @@ fn a_killed_run_goes_on_and_leaves_the_files_of_one_that_was_not() {
 }
 
 #[test]
+fn flags_out_of_range_are_faults_of_the_command_before_any_work() {
+    let place = place();
+    for flag in ["--n", "--limit", "--per-question"] {
+        place.cdpo(&args(&[flag, "0"])).failed(2, &["rollout."]);
+    }
+    assert!(!place.run_dir().join("samples").exists());
+}
+
+#[test]
 fn given_responses_are_rolled_out_if_they_are_wrong() {
     let place = place();
     let file = place.dir.join("mine.jsonl");
@@ -104,6 +113,19 @@ fn given_responses_are_rolled_out_if_they_are_wrong() {
     assert_eq!(found.len(), 1, "one of them is right");
     assert_eq!(found[0].problem_id, "mine/1");
     assert_ne!(found[0].kind, CriticalKind::Unsettled);
+    // The folder is a run's, for other commands.
+    let (run, records) = (
+        place.run_dir(),
+        place.run_dir().join("rollouts-given/rollouts.jsonl"),
+    );
+    place
+        .cdpo(&[
+            "analyze",
+            run.to_str().unwrap(),
+            "--rollouts",
+            records.to_str().unwrap(),
+        ])
+        .succeeded();
     std::fs::write(&file, row("2.")).unwrap();
     place
         .cdpo(&more)

@@ -103,6 +103,9 @@ fn an_experiment_shares_stages_and_makes_one_table() {
         let taken = format!("{stage}: taken over from out/both/sums-tiny");
         assert!(done.stderr.contains(&taken), "{stage}: {}", done.stderr);
     }
+    // The second seed's, too.
+    let second = "selected: taken over from out/both/sums-tiny/seed-8";
+    assert!(done.stderr.contains(second), "{}", done.stderr);
     assert!(!done.stderr.contains("cdpo: taken over"), "{}", done.stderr);
     for file in ["experiment.md", "experiment.csv", "experiment.json"] {
         assert!(place.dir.join("out/both").join(file).exists());
@@ -110,6 +113,43 @@ fn an_experiment_shares_stages_and_makes_one_table() {
     let again = place.cdpo(&["experiment", "both.toml"]).succeeded();
     assert_eq!(again.stdout, done.stdout);
     assert!(!again.stderr.contains("finished in"), "{again:#?}");
+}
+
+#[test]
+fn shared_stages_are_done_once_and_a_run_with_one_seed_shows_its_own_table() {
+    let place = place("seed = 7", "seed = 7");
+    let sampled = place
+        .cdpo(&["sample", "tiny.toml", "--set", "run.seeds=2"])
+        .succeeded();
+    assert!(!sampled.stderr.contains("seed    8"), "{sampled:?}");
+    let run = |more: &[&str]| {
+        let args = [&["run", "tiny.toml", "--set", "methods=[\"dpo\"]"], more].concat();
+        place.cdpo(&args).succeeded()
+    };
+    run(&["--seeds", "2"]);
+    assert!(place.run_dir().join("seeds.json").exists());
+    run(&[]);
+    assert!(!place.run_dir().join("seeds.json").exists());
+    let costs = place.read("timing.json");
+    place
+        .cdpo(&["select", "tiny.toml", "--set", "methods=[\"dpo\"]"])
+        .succeeded();
+    assert_eq!(
+        place.read("timing.json"),
+        costs,
+        "a command that does less keeps what others took"
+    );
+}
+
+#[test]
+fn a_change_that_reaches_no_method_is_a_fault() {
+    let place = place("seed = 7", "seed = 7");
+    place.cdpo(&["run", "tiny.toml"]).succeeded();
+    let recipe = place.run_dir().join("recipe.toml");
+    let train =
+        |set: &str| place.cdpo(&["train", recipe.to_str().unwrap(), "--set", set, "--dry-run"]);
+    train("train.gamma=0.9").failed(2, &["train.gamma", "train.dpo.gamma, train.cdpo.gamma"]);
+    train("train.cdpo.gamma=0.9").succeeded();
 }
 
 #[test]

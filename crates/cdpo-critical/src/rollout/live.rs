@@ -71,7 +71,15 @@ impl Live {
             let ids = drawn.map(|drawn| drawn.iter().map(|one| one.id).collect::<Vec<u32>>());
             (ids, surprise(logits, wrong.ids.get(p).copied()))
         })?;
-        let (token_logps, entropies) = rows[..tokens].iter().map(|(_, surprise)| *surprise).unzip();
+        let not_finite = || Error::Logits {
+            problem_id: wrong.problem_id.clone(),
+            sample: wrong.sample,
+        };
+        let surprises: Option<Vec<(f32, f32)>> = rows[..tokens]
+            .iter()
+            .map(|(_, surprise)| *surprise)
+            .collect();
+        let (token_logps, entropies) = surprises.ok_or_else(not_finite)?.into_iter().unzip();
         let places = if shared {
             let drawn: Option<Vec<Vec<u32>>> = rows
                 .into_iter()
@@ -79,10 +87,7 @@ impl Live {
                 .skip(1)
                 .map(|(ids, _)| ids)
                 .collect();
-            let drawn = drawn.ok_or_else(|| Error::Logits {
-                problem_id: wrong.problem_id.clone(),
-                sample: wrong.sample,
-            })?;
+            let drawn = drawn.ok_or_else(not_finite)?;
             Places::shared(&wrong.ids, &drawn, settings.n)
         } else {
             Places::Own

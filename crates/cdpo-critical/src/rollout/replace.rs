@@ -13,6 +13,7 @@ use cdpo_sample::draw::draw;
 use cdpo_sample::{Branch, Branches, Rollout, SampleParams, Trunk, TrunkId};
 use serde::{Deserialize, Serialize};
 
+use super::settings::check_count;
 use super::wrong::Wrong;
 use crate::error::{Error, Result};
 
@@ -109,6 +110,7 @@ pub fn replace(
         ..branches.params().clone()
     };
     params.validate()?;
+    check_count(settings.n)?;
     let mut live: Vec<Live> = Vec::new();
     let mut next = 0;
     while next < criticals.len() || !live.is_empty() {

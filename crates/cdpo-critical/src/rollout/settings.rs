@@ -46,7 +46,8 @@ pub struct RolloutSettings {
     pub last_position: LastPosition,
     /// Tokens that one response's rollouts may take; looked at between rounds. What is not settled by then is reported as such.
     pub max_tokens: Option<u64>,
-    /// Sequences of one response that are drawn in a round; more of them keep a batch fuller and waste more.
+    /// No further position joins a round of one response that has so many sequences (with full scores at least 64); more of them
+    /// keep a batch fuller and waste more.
     pub round: usize,
     /// Seed of every draw.
     pub seed: u64,
@@ -88,13 +89,7 @@ impl RolloutSettings {
             value,
             expected,
         };
-        if !(1..=1 << 20).contains(&self.n) {
-            return Err(fault(
-                "n",
-                self.n.to_string(),
-                "from 1 to 1048576 rollouts of each position",
-            ));
-        }
+        check_count(self.n)?;
         if self.max_tokens == Some(0) {
             return Err(fault(
                 "max_tokens",
@@ -107,4 +102,16 @@ impl RolloutSettings {
         }
         Ok(())
     }
+}
+
+/// Checks how many rollouts are drawn at a place.
+pub(super) fn check_count(n: u32) -> Result<()> {
+    if (1..=1 << 20).contains(&n) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        name: "n",
+        value: n.to_string(),
+        expected: "from 1 to 1048576 rollouts of each position",
+    })
 }

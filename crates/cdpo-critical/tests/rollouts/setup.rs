@@ -127,6 +127,7 @@ pub(crate) fn wrongs(
         .unwrap();
     assert!(ended.is_continue());
     wrongs.sort_by(|a, b| (&a.problem_id, a.sample).cmp(&(&b.problem_id, b.sample)));
+    assert!(!wrongs.is_empty(), "every sample is right");
     wrongs
 }
 

@@ -152,9 +152,11 @@ impl Beside<'_> {
                 .iter()
                 .map(|&id| texts.alone(id, bytes)),
         );
+        // Records stay when other samples are drawn: they count only for the very same tokens.
         let rollouts = self
             .rollouts
-            .get(&(pair.problem_id.as_str(), pair.rejected_sample));
+            .get(&(pair.problem_id.as_str(), pair.rejected_sample))
+            .filter(|record| record.ids == pair.rejected_ids[..content]);
         Some(TrajectoryView {
             id: format!("{}#{}", pair.problem_id, pair.rejected_sample),
             question: problem.map_or_else(|| pair.prompt.clone(), |p| p.question.clone()),

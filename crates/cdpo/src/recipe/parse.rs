@@ -47,6 +47,7 @@ pub(super) fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, V
         }
     }
     keys::take_unknown(&mut table, &mut faults);
+    without_effect(&table, sets, &mut faults);
     let mut recipe = sections(table, &mut faults);
     if recipe.run.name.is_empty() {
         name.clone_into(&mut recipe.run.name);
@@ -103,11 +104,48 @@ fn section<T: DeserializeOwned + Default>(
     })
 }
 
+/// A change of `train.KEY` reaches no method if each has the key in its own section, as in a resolved recipe: a fault.
+fn without_effect(table: &Table, sets: &[String], faults: &mut Vec<String>) {
+    let names = table.get("methods").and_then(Value::as_array);
+    let methods: Vec<Method> = names.map_or_else(default_methods, |names| {
+        let name = |value: &Value| value.as_str()?.parse().ok();
+        names.iter().filter_map(name).collect()
+    });
+    let train = table.get("train").and_then(Value::as_table);
+    let own = |method: &Method| train?.get(method.name())?.as_table();
+    let keys = sets.iter().filter_map(|set| set.split_once('='));
+    for key in keys.filter_map(|(key, _)| key.trim().strip_prefix("train.")) {
+        let common = loss_settings().all(|known| known != key);
+        let takers: Vec<&Method> = methods
+            .iter()
+            .filter(|method| common || loss_settings_of(**method).contains(&key))
+            .collect();
+        let all = takers
+            .iter()
+            .all(|method| own(method).is_some_and(|own| own.contains_key(key)));
+        if key.contains('.') || takers.is_empty() || !all {
+            continue;
+        }
+        let instead: Vec<String> = takers
+            .iter()
+            .map(|method| format!("train.{}.{key}", method.name()))
+            .collect();
+        faults.push(format!(
+            "--set train.{key}: every method has it in its own section; set {}",
+            instead.join(", ")
+        ));
+    }
+}
+
+fn default_methods() -> Vec<Method> {
+    vec![Method::DPO, Method::CDPO]
+}
+
 fn sections(mut table: Table, faults: &mut Vec<String>) -> Recipe {
     let mut take = |name: &str| table.remove(name);
     let run: super::RunSection = section(take("run"), "run", faults);
     let methods = match take("methods") {
-        None => vec![Method::DPO, Method::CDPO],
+        None => default_methods(),
         given => section(given, "methods", faults),
     };
     Recipe {

@@ -1,6 +1,8 @@
 //! Grading the evaluations and comparing the methods.
 
-use cdpo_data::artifact::StageDir;
+use std::path::PathBuf;
+
+use cdpo_data::artifact::{MANIFEST, Manifest, StageDir};
 use cdpo_data::{OnBadRow, Problem, jsonl};
 use cdpo_grade::Grader;
 use cdpo_report::bootstrap::CounterDraws;
@@ -103,24 +105,28 @@ struct MethodCurve {
     curve: SampleCurve,
 }
 
-/// Seconds and tokens of every finished stage.
+/// Seconds and tokens of every finished stage, by its manifest: whatever command ran it, and the rollouts that came later.
 pub(crate) fn costs(p: &Pipeline) -> CostTable {
-    let stages = Step::all(&p.recipe).into_iter().filter_map(|step| {
-        let manifest = p.manifest(step)?;
+    let steps = Step::all(&p.recipe).into_iter();
+    let mut manifests: Vec<PathBuf> = steps.map(|step| p.path(step, MANIFEST)).collect();
+    for later in ["rollouts", "replacements"] {
+        manifests.push(p.run_dir.join(later).join(MANIFEST));
+    }
+    let cost = |path: &PathBuf| -> Option<StageCost> {
+        let manifest: Manifest = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        manifest.clock.finished.as_ref()?;
         let tokens = |name: &str| {
-            manifest
-                .counts
-                .get(name)
-                .and_then(serde_json::Value::as_u64)
+            let counted = manifest.counts.get(name);
+            counted.and_then(serde_json::Value::as_u64)
         };
         Some(StageCost {
-            stage: step.name(),
             seconds: manifest.clock.seconds,
             tokens_read: tokens("tokens_read"),
             tokens_generated: tokens("tokens_generated"),
+            stage: manifest.stage,
         })
-    });
+    };
     CostTable {
-        stages: stages.collect(),
+        stages: manifests.iter().filter_map(cost).collect(),
     }
 }
