@@ -20,7 +20,7 @@ use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use parse::{apply, from_text, read};
-pub(crate) use rollout::RolloutSection;
+pub(crate) use rollout::{Of, RolloutSection};
 
 /// Everything a run is set by.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -14,7 +14,7 @@ use cdpo_train::{METRICS, Method};
 use crate::args::ReportArgs;
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::{self, FramingName};
-use crate::{command, stages, talk};
+use crate::{command, rollout, stages, talk};
 
 /// The page.
 pub(crate) const PAGE: &str = "report.html";
@@ -83,7 +83,11 @@ fn read(p: &Pipeline) -> anyhow::Result<ReportData> {
         seeds: Some(p.run_dir.join("seeds.json")),
         metrics,
         sampled: Some(p.path(Step::Table, "curves.json")),
-        rollouts: Some(p.run_dir.join("rollouts").join("rollouts.jsonl")),
+        rollouts: rollout::OWN
+            .map(|folder| p.run_dir.join(folder).join(rollout::ROLLOUTS))
+            .into_iter()
+            .chain([p.path(Step::RolloutScore, rollout::ROLLOUTS)])
+            .collect(),
         critical_tokens: Some(p.run_dir.join("analysis").join("analysis.json")),
         judgement: Some(p.run_dir.join("judge").join("judge.json")),
     };

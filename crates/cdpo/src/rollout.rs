@@ -18,7 +18,7 @@ use crate::command;
 use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
-use crate::recipe::{self, Recipe};
+use crate::recipe::{self, Of, Recipe};
 use crate::stages::{self, Finished};
 use crate::talk;
 use crate::talk::out;
@@ -52,7 +52,10 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         command::threads(&recipe);
         Pipeline::new(recipe)?
     } else {
-        let goals = [(Step::Grade, stages::GRADED)];
+        let goals = [match recipe.rollout.of {
+            Of::Samples => (Step::Grade, stages::GRADED),
+            Of::Pairs => (Step::Select, stages::PAIRS),
+        }];
         match command::run(recipe, &goals, args.run.dry_run)? {
             Some(pipeline) => pipeline,
             None => return Ok(()),
@@ -60,7 +63,10 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     };
     let (picks, mut inputs) = match given {
         Some(path) => pick::given(&pipeline, path)?,
-        None => pick::wrong(&pipeline)?,
+        None => match pipeline.recipe.rollout.of {
+            Of::Samples => pick::wrong(&pipeline)?,
+            Of::Pairs => pick::of_pairs(&pipeline)?,
+        },
     };
     if args.run.dry_run {
         out!("{name:<12} {} responses", picks.len());
@@ -107,12 +113,17 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The folders of records of a run's own responses at the default settings, relative to the run's.
+pub(crate) const OWN: [&str; 2] = ["rollouts", "rollouts-pairs"];
+
 /// The stage's folder: variants that one compares with each other lie side by side.
 fn stage_name(recipe: &Recipe, args: &RolloutArgs) -> String {
     let section = &recipe.rollout;
     let mut name = "rollouts".to_owned();
     if args.trajectories.is_some() {
         name += "-given";
+    } else if section.of == Of::Pairs {
+        name += "-pairs";
     }
     match (section.scores, section.sharing) {
         (Scores::Full, Sharing::None) => name += "-exhaustive",

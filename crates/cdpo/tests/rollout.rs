@@ -93,9 +93,35 @@ fn a_killed_run_goes_on_and_leaves_the_files_of_one_that_was_not() {
 fn flags_out_of_range_are_faults_of_the_command_before_any_work() {
     let place = place();
     for flag in ["--n", "--limit", "--per-question"] {
-        place.cdpo(&args(&[flag, "0"])).failed(2, &["rollout."]);
+        let zero = ["rollout", RECIPE, flag, "0"];
+        place.cdpo(&zero).failed(2, &["rollout."]);
     }
     assert!(!place.run_dir().join("samples").exists());
+}
+
+#[test]
+fn the_pairs_rejected_responses_are_rolled_out_and_stand_in_the_report() {
+    let place = place();
+    place.cdpo(&["run", RECIPE]).succeeded();
+    place.cdpo(&args(&["--of", "pairs"])).succeeded();
+    let found = records(&place, "rollouts-pairs");
+    let path = place.run_dir().join("selected/pairs.jsonl");
+    let pairs: Vec<cdpo_data::Pair> = jsonl::read(path, OnBadRow::Fail).unwrap().0;
+    assert!(!found.is_empty());
+    for (record, pair) in found.iter().zip(&pairs) {
+        assert_eq!(record.problem_id, pair.problem_id);
+        assert_eq!(record.sample, pair.rejected_sample);
+        assert!(pair.rejected_ids.starts_with(&record.ids));
+    }
+    let run = place.run_dir();
+    place.cdpo(&["report", run.to_str().unwrap()]).succeeded();
+    let data: serde_json::Value = serde_json::from_str(&place.read("report.json")).unwrap();
+    let shown = data["trajectories"].as_array().unwrap().iter();
+    let with = shown.filter(|view| view.get("rollouts").is_some());
+    assert_eq!(with.count(), found.len());
+    place
+        .cdpo(&args(&["--of", "pairs", "--trajectories", "mine.jsonl"]))
+        .failed(2, &["cannot be used with"]);
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub struct RunFiles {
     pub metrics: Vec<(String, PathBuf)>,
     /// Pass@k and maj@k by method (`table/curves.json`).
     pub sampled: Option<PathBuf>,
-    /// Rollouts of wrong responses (`rollouts/rollouts.jsonl`).
-    pub rollouts: Option<PathBuf>,
+    /// Rollouts of wrong responses (`rollouts.jsonl` of several stages); of two records of one response the later file's counts.
+    pub rollouts: Vec<PathBuf>,
     /// What their critical tokens are (`analysis/analysis.json`).
     pub critical_tokens: Option<PathBuf>,
     /// Signals judged by them (`judge/judge.json`).
@@ -56,7 +56,10 @@ impl ReportData {
     ) -> Result<Self> {
         let problems: Vec<Problem> = rows(files.problems.as_deref())?;
         let graded: Vec<Graded> = rows(files.graded.as_deref())?;
-        let rollouts: Vec<RolloutRecord> = rows(files.rollouts.as_deref())?;
+        let mut rollouts: Vec<RolloutRecord> = Vec::new();
+        for path in &files.rollouts {
+            rollouts.extend(rows(Some(path))?);
+        }
         let pairs: Vec<Pair> = rows(files.pairs.as_deref())?;
         let beside = Beside {
             problems: problems.iter().map(|p| (p.id.as_str(), p)).collect(),
@@ -90,7 +93,7 @@ impl ReportData {
                 trajectories.push(view);
             }
         }
-        for record in &rollouts {
+        for record in beside.rollouts.values() {
             if let Some(index) = record.position.and_then(|t| t.checked_sub(1)) {
                 distributions.add_definition(index, record.ids.len());
             }

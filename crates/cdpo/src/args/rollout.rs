@@ -15,6 +15,9 @@ pub(crate) struct RolloutArgs {
     /// Roll out the responses of this JSONL file (rows with `question`, `response`, `gold`) instead of the run's.
     #[arg(long, value_name = "FILE")]
     pub(crate) trajectories: Option<PathBuf>,
+    /// Which of the run's responses to roll out [samples].
+    #[arg(long, value_enum, conflicts_with = "trajectories")]
+    pub(crate) of: Option<OfArg>,
     /// Rollouts of each position [64].
     #[arg(long)]
     pub(crate) n: Option<u32>,
@@ -48,6 +51,15 @@ pub(crate) struct RolloutArgs {
     /// Then replace each critical token 64 times and print Pass@k with and without it.
     #[arg(long)]
     pub(crate) replace: bool,
+}
+
+/// Responses of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OfArg {
+    /// The first wrong samples of each question.
+    Samples,
+    /// The rejected responses of the pairs: those that the report shows.
+    Pairs,
 }
 
 /// Random numbers of rollouts.
@@ -87,6 +99,7 @@ impl RolloutArgs {
             sets.extend(value.map(|value| format!("rollout.{key}={value}")));
         };
         set("n", self.n.map(|n| n.to_string()));
+        set("of", self.of.as_ref().map(name));
         set("limit", self.limit.map(|n| n.to_string()));
         set("per_question", self.per_question.map(|n| n.to_string()));
         set("longest", self.longest.map(|n| n.to_string()));

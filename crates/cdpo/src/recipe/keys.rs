@@ -68,6 +68,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
         "rollout",
         &[
             "n",
+            "of",
             "limit",
             "per_question",
             "longest",

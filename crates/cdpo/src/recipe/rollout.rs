@@ -4,12 +4,24 @@ use cdpo_critical::rollout::{LastPosition, ReplaceSettings, RolloutSettings, Sco
 use cdpo_data::RolloutKeys;
 use serde::{Deserialize, Serialize};
 
+/// Whose responses are rolled out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Of {
+    /// The wrong samples, those first that were drawn first.
+    Samples,
+    /// The rejected responses of the pairs.
+    Pairs,
+}
+
 /// Which wrong responses are rolled out, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RolloutSection {
     /// Rollouts of each position.
     pub(crate) n: u32,
+    /// Whose responses are taken.
+    pub(crate) of: Of,
     /// Most wrong responses taken.
     pub(crate) limit: usize,
     /// Most wrong responses of one question.
@@ -43,6 +55,7 @@ impl Default for RolloutSection {
         let (rollout, replace) = (RolloutSettings::default(), ReplaceSettings::default());
         Self {
             n: rollout.n,
+            of: Of::Samples,
             limit: 20,
             per_question: 1,
             longest: None,

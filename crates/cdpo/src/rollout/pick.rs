@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use cdpo_data::{Graded, OnBadRow, Problem, Trajectory, jsonl};
+use cdpo_data::{Graded, OnBadRow, Pair, Problem, Trajectory, jsonl};
 use cdpo_grade::{Grader, Outcome};
 
 use super::{Picks, hash, own_inputs};
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
-use crate::stages::{GRADED, TRAIN, TRAJECTORIES};
+use crate::stages::{GRADED, PAIRS, TRAIN, TRAJECTORIES};
 use crate::talk;
 
 /// The run's wrong responses, in the order of the questions and samples, as many as the recipe wants; and what they were read from.
@@ -56,6 +56,60 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
         section.per_question
     ));
     Ok((picks, own_inputs(p)))
+}
+
+/// The rejected responses of all of the run's pairs, in their order.
+pub(super) fn rejected(p: &Pipeline) -> anyhow::Result<Picks> {
+    let (pairs, _): (Vec<Pair>, _) = jsonl::read(p.path(Step::Select, PAIRS), OnBadRow::Fail)?;
+    let (problems, _): (Vec<Problem>, _) =
+        jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
+    let (samples, _): (Vec<Trajectory>, _) =
+        jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
+    let problems: HashMap<&str, &Problem> = problems.iter().map(|p| (p.id.as_str(), p)).collect();
+    let samples: HashMap<(&str, u32), &Trajectory> = samples
+        .iter()
+        .map(|t| ((t.problem_id.as_str(), t.sample), t))
+        .collect();
+    pairs
+        .iter()
+        .map(|pair| {
+            let name = (pair.problem_id.as_str(), pair.rejected_sample);
+            let found = problems.get(name.0).zip(samples.get(&name));
+            let (&problem, &trajectory) = found.ok_or_else(|| {
+                anyhow::anyhow!(
+                    "sample {} of question {} is not among the samples",
+                    name.1,
+                    name.0
+                )
+            })?;
+            Ok((problem.clone(), trajectory.clone()))
+        })
+        .collect()
+}
+
+/// Of the run's pairs, the rejected responses that the recipe wants; and what they were read from.
+pub(super) fn of_pairs(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, String>)> {
+    let section = &p.recipe.rollout;
+    let mut picks = rejected(p)?;
+    let pairs = picks.len();
+    picks.retain(|(_, trajectory)| fits(trajectory, section.longest));
+    picks.truncate(section.limit);
+    if picks.is_empty() {
+        anyhow::bail!(
+            "none of the run's {pairs} pairs has a rejected response within rollout.longest"
+        );
+    }
+    talk::say(format_args!(
+        "rolling out the rejected responses of {} of {pairs} pairs (rollout.limit = {})",
+        picks.len(),
+        section.limit
+    ));
+    let mut inputs = own_inputs(p);
+    inputs.extend(
+        p.output(Step::Select, PAIRS)
+            .map(|hash| ("pairs".into(), hash)),
+    );
+    Ok((picks, inputs))
 }
 
 /// Whether a response has a position, and not too many.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use cdpo_critical::rollout::{LastPosition, RolloutSettings, Scores};
 use cdpo_data::artifact::StageDir;
-use cdpo_data::{OnBadRow, Pair, Problem, RolloutRecord, Trajectory, jsonl};
+use cdpo_data::{OnBadRow, Pair, RolloutRecord, jsonl};
 use serde_json::{Value, json};
 
-use super::{Picks, ROLLOUTS, draw, drawing};
+use super::{ROLLOUTS, draw, drawing, pick};
 use crate::pipeline::{Pipeline, Step};
-use crate::stages::{self, Finished, PAIRS, TRAIN, TRAJECTORIES};
+use crate::stages::{self, Finished, PAIRS};
 
 /// Full scores of every position, whatever the recipe wants elsewhere: a weight needs a score.
 fn full(p: &Pipeline) -> RolloutSettings {
@@ -29,23 +29,7 @@ pub(crate) fn settings(p: &Pipeline) -> Value {
 /// Rolls out the rejected responses of the selected pairs and weighs their tokens by 1 - score.
 pub(crate) fn weigh(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
     let (pairs, _): (Vec<Pair>, _) = jsonl::read(p.path(Step::Select, PAIRS), OnBadRow::Fail)?;
-    let (problems, _): (Vec<Problem>, _) =
-        jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
-    let (samples, _): (Vec<Trajectory>, _) =
-        jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
-    let problems: HashMap<&str, &Problem> = problems.iter().map(|p| (p.id.as_str(), p)).collect();
-    let samples: HashMap<(&str, u32), &Trajectory> = samples
-        .iter()
-        .map(|t| ((t.problem_id.as_str(), t.sample), t))
-        .collect();
-    let picks: Picks = pairs
-        .iter()
-        .filter_map(|pair| {
-            let id = pair.problem_id.as_str();
-            let trajectory = samples.get(&(id, pair.rejected_sample))?;
-            Some(((*problems.get(id)?).clone(), (*trajectory).clone()))
-        })
-        .collect();
+    let picks = pick::rejected(p)?;
     let settings = full(p);
     let records = draw::records(p, dir, &picks, &settings)?;
     let by_name: HashMap<(&str, u32), &RolloutRecord> = records
@@ -56,11 +40,7 @@ pub(crate) fn weigh(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Fini
     for pair in &pairs {
         let name = (pair.problem_id.as_str(), pair.rejected_sample);
         let record = by_name.get(&name).ok_or_else(|| {
-            anyhow::anyhow!(
-                "sample {} of question {} is not among the samples",
-                name.1,
-                name.0
-            )
+            anyhow::anyhow!("sample {} of question {} has no rollouts", name.1, name.0)
         })?;
         weighed.push(cdpo_critical::rollout::weigh(pair, record)?);
     }
