@@ -40,7 +40,7 @@ impl Grader {
         let form = |read: &Result<Value, _>| match read {
             Ok(value) => NormalForm {
                 kind: value.kind().into(),
-                form: value.key(),
+                form: value.key(self.options()),
             },
             Err(refusal) => NormalForm {
                 kind: "refused".into(),
@@ -50,7 +50,7 @@ impl Grader {
         let (equal, why) = match (&left, &right) {
             (Ok(a), Ok(b)) => {
                 let equal = self.same(a, b);
-                let why = match (equal, a.key() == b.key()) {
+                let why = match (equal, a.key(self.options()) == b.key(self.options())) {
                     (true, true) => "the normal forms are the same",
                     (true, false) => "equal under the rules for these kinds, or by evaluation",
                     (false, _) => "not shown equal",

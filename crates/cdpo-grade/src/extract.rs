@@ -4,6 +4,7 @@
 mod anchor;
 mod boxed;
 mod choice;
+mod context;
 mod formula;
 mod prose;
 
@@ -138,7 +139,9 @@ fn unmarked<'a>(
     if text.len() <= MAX_WHOLE {
         let words = prose::words(text);
         if (words == 0 && text.contains('\\'))
-            || ((words < 2 || (text.contains('\\') && !text.contains('$'))) && is_formula(text))
+            || ((words < 2 || (text.contains('\\') && !text.contains('$')))
+                && (text.contains("\\begin") || !text.contains('\n'))
+                && is_formula(text))
         {
             return Extracted::slice(response, body, Rule::Whole);
         }

@@ -103,7 +103,7 @@ impl Grader {
         Verdict {
             outcome,
             answer: Some(answer),
-            key: Some(value.key()),
+            key: Some(value.key(&self.options)),
             rule,
             why,
         }
@@ -142,7 +142,7 @@ impl Grader {
     /// assert_eq!(grader.key("1,234.50").as_deref(), Some("2469/2"));
     /// ```
     pub fn key(&self, answer: &str) -> Option<String> {
-        self.read(answer).ok().map(|value| value.key())
+        self.read(answer).ok().map(|value| value.key(&self.options))
     }
 
     /// Finds the answer of a response.

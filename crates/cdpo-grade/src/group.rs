@@ -62,7 +62,7 @@ impl Grader {
         let mut groups = Groups::default();
         let group = |answer: Option<&str>| {
             let value = self.read(answer?).ok()?;
-            let key = value.key();
+            let key = value.key(self.options());
             Some(groups.place(self, None, &key, || Some(value)))
         };
         answers.iter().copied().map(group).collect()
@@ -96,10 +96,14 @@ impl Grader {
     /// The value that was graded: the answer's, or its first item's where one value was written more than once.
     fn graded_value(&self, answer: &str, key: &str) -> Option<Value> {
         match self.read(answer).ok()? {
-            Value::List(mut items) if items.first().is_some_and(|item| item.key() == key) => {
+            Value::List(mut items)
+                if items
+                    .first()
+                    .is_some_and(|item| item.key(self.options()) == key) =>
+            {
                 Some(items.swap_remove(0))
             }
-            value => (value.key() == key).then_some(value),
+            value => (value.key(self.options()) == key).then_some(value),
         }
     }
 }
@@ -107,6 +111,7 @@ impl Grader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::GradeOptions;
 
     #[test]
     fn groups_are_numbered_by_first_appearance() {
@@ -155,6 +160,26 @@ mod tests {
         let rounded = ["3333/10000", "0.3333"].map(|answer| grader.grade(answer, "\\frac13"));
         assert_eq!(rounded[0].key, rounded[1].key);
         assert_eq!(grader.group_verdicts(&rounded), [Some(0), Some(1)]);
+    }
+
+    #[test]
+    fn keys_tell_apart_what_the_options_tell_apart() {
+        let ordered = Grader::new(GradeOptions {
+            ordered_lists: true,
+            ..GradeOptions::default()
+        });
+        let simplified = Grader::new(GradeOptions {
+            require_simplified: true,
+            ..GradeOptions::default()
+        });
+        for (grader, a, b) in [(ordered, "1, 2", "2, 1"), (simplified, "3/2", "6/4")] {
+            assert!(Grader::default().key(a) == Grader::default().key(b));
+            assert!(!grader.equal(a, b) && grader.key(a) != grader.key(b));
+            assert_eq!(
+                grader.group_answers(&[Some(a), Some(b)]),
+                [Some(0), Some(1)]
+            );
+        }
     }
 
     #[test]

@@ -244,3 +244,87 @@ fn a_letter_is_found_in_words_where_the_gold_answer_is_one() {
         Outcome::Correct
     );
 }
+
+#[test]
+fn a_formula_in_words_that_change_it_is_not_the_answer() {
+    let graded = |response: &str, gold: &str| Grader::default().grade(response, gold).outcome;
+    for (response, gold) in [
+        ("The answer is not $5$.", "5"),
+        ("The answer cannot be $5$.", "5"),
+        ("It is not $5$.", "5"),
+        ("The answer is twice $5$.", "5"),
+        ("The answer is half of $5$.", "5"),
+        ("The answer is less than $5$.", "5"),
+        ("The answer is the square root of $5$.", "5"),
+        ("The answer is minus $5$.", "5"),
+        ("The answer is -$5$.", "5"),
+        ("The answer is $5$ squared.", "5"),
+        ("The answer is $5$ million.", "5"),
+        ("The answer is $5$ times $3$.", "5"),
+        ("The answer is $5$ over $6$.", "5"),
+        ("So we get $x = 5$ or $x = 6$.", "6"),
+        ("The answer is $5$, not $6$.", "6"),
+    ] {
+        assert_ne!(graded(response, gold), Outcome::Correct, "{response}");
+    }
+    for (response, gold) in [
+        ("The answer is -$5$.", "-5"),
+        ("The answer is $5$ million.", "5000000"),
+        ("The roots are $2$ and $3$.", "2,3"),
+        ("The answer is the negative root, which is $-5$.", "-5"),
+        ("The answer is $5$ square units.", "5"),
+        ("The answer is $5$ when $x > 2$.", "5"),
+        ("The number of integers less than 100 is $5$.", "5"),
+        ("The answer is $5$, not $6$.", "5"),
+    ] {
+        assert_eq!(graded(response, gold), Outcome::Correct, "{response}");
+    }
+}
+
+#[test]
+fn what_is_denied_or_counts_a_step_is_not_the_last_number() {
+    let auto = |response, text| found(Extraction::Auto, response, text, Rule::LastNumber);
+    auto("It is 6, not 5", "6");
+    auto("That makes 6 rather than 5.", "6");
+    auto("That makes 6 instead of 5.", "6");
+    auto("It has to be 6, it can't be 5.", "6");
+    auto("There are 8 days left.\n5. Print the total.", "8");
+    auto("Step 4: there are 8 days.\nStep 5: print(total)", "8");
+    auto("There are 8 left, so\n5.", "5");
+    let grader = Grader::default();
+    assert_eq!(
+        grader.grade("The answer is 6 rather than 5.", "6").outcome,
+        Outcome::Correct
+    );
+    assert_eq!(
+        grader
+            .grade("The answer is 5, which is less than 6.", "5")
+            .outcome,
+        Outcome::Correct
+    );
+    assert_eq!(
+        grader.grade("The answer is never 5.", "5").outcome,
+        Outcome::Wrong
+    );
+}
+
+#[test]
+fn one_option_of_two_is_not_the_answer() {
+    let grader = Grader::default();
+    for response in [
+        "The answer is (A) or (B)",
+        "The answer is A and B",
+        "The answer is A/B",
+    ] {
+        assert_ne!(
+            grader.grade(response, "A").outcome,
+            Outcome::Correct,
+            "{response}"
+        );
+        assert_ne!(
+            grader.grade(response, "B").outcome,
+            Outcome::Correct,
+            "{response}"
+        );
+    }
+}

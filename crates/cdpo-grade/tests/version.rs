@@ -46,6 +46,13 @@ const PAIRS: &[(&str, &str)] = &[
     (r"\boxed{5\text{ m}}", r"5m"),
     (r"\boxed{\emptyset}", r"\{\}"),
     (r"\boxed{1e3}", r"1000"),
+    (r"\boxed{2^3^2}", r"512"),
+    (r"The answer is not $5$.", r"5"),
+    (r"The answer is $5$ million.", r"5000000"),
+    ("It is 6.\nStep 5: print it", r"6"),
+    (r"It is 6, not 5", r"6"),
+    (r"So $x=5$ or $x=6$", r"6"),
+    (r"The answer is (A) or (B)", r"A"),
 ];
 
 /// FNV-1a over outcome, answer, key and rule of each verdict.
@@ -68,7 +75,7 @@ fn digest() -> u64 {
 fn verdicts_and_version_change_together() {
     assert_eq!(
         (VERSION, digest()),
-        (3, 0x2c56_5b94_4041_f92b),
+        (4, 0xf3b7_a373_0295_a199),
         "verdicts differ from those of this version: raise cdpo_grade::VERSION and set both numbers here"
     );
 }

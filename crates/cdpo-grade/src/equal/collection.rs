@@ -33,18 +33,63 @@ pub(super) fn in_any_order(
         let within = |x: &Value, items: &[Value]| items.iter().any(|y| same(x, y, options));
         return a.iter().all(|x| within(x, b)) && b.iter().all(|y| within(y, a));
     }
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut left: Vec<&Value> = b.iter().collect();
-    a.iter()
-        .all(|x| match left.iter().position(|y| same(x, y, options)) {
+    a.len() == b.len() && are_paired(a, b, options)
+}
+
+/// Whether each item of one collection has an equal partner of its own in the other, of the same length. Identical items
+/// are partners; since equality is not transitive, the others are paired so that as many as possible have a partner.
+fn are_paired(a: &[Value], b: &[Value], options: &GradeOptions) -> bool {
+    let mut right: Vec<&Value> = b.iter().collect();
+    let mut left: Vec<&Value> = Vec::new();
+    for x in a {
+        match right.iter().position(|y| *y == x) {
             Some(at) => {
-                left.swap_remove(at);
-                true
+                right.swap_remove(at);
             }
-            None => false,
-        })
+            None => left.push(x),
+        }
+    }
+    let mut known: Vec<Option<bool>> = vec![None; left.len() * right.len()];
+    let mut equal = |x: usize, y: usize| {
+        *known[x * right.len() + y].get_or_insert_with(|| same(left[x], right[y], options))
+    };
+    let mut partner: Vec<Option<usize>> = vec![None; right.len()];
+    (0..left.len()).all(|x| {
+        // The shortest way from x over taken partners to one that is free.
+        let mut reached_from: Vec<Option<usize>> = vec![None; right.len()];
+        let mut queue = std::collections::VecDeque::from([x]);
+        while let Some(from) = queue.pop_front() {
+            for y in 0..right.len() {
+                if reached_from[y].is_some() || !equal(from, y) {
+                    continue;
+                }
+                reached_from[y] = Some(from);
+                let Some(next) = partner[y] else {
+                    reassign(&mut partner, &reached_from, y, x);
+                    return true;
+                };
+                queue.push_back(next);
+            }
+        }
+        false
+    })
+}
+
+/// Gives each item on the way to the free partner `free` its new partner, back to `first`.
+fn reassign(
+    partner: &mut [Option<usize>],
+    reached_from: &[Option<usize>],
+    mut free: usize,
+    first: usize,
+) {
+    while let Some(item) = reached_from[free] {
+        let old = partner.iter().position(|p| *p == Some(item));
+        partner[free] = Some(item);
+        match old {
+            Some(old) if item != first => free = old,
+            _ => return,
+        }
+    }
 }
 
 pub(super) fn same_inequalities(a: &[(Relation, Sum)], b: &[(Relation, Sum)]) -> bool {

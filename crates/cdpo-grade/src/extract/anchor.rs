@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Extracted, MAX_MARKS, MAX_SENTENCE, Rule, formula, prose};
+use super::{Extracted, MAX_MARKS, MAX_SENTENCE, Rule, context, formula, prose};
 
 /// The rest of the line after the last `####`.
 pub(super) fn hash_marks(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
@@ -135,13 +135,15 @@ const HEDGES: [&str; 7] = [
 ];
 
 /// What takes the rest of a sentence away from its answer.
-const ASIDES: [&str; 6] = [
+const ASIDES: [&str; 8] = [
     ", not ",
     " (not ",
     " because ",
     ", because ",
     " since ",
     ", since ",
+    " rather than ",
+    " instead of ",
 ];
 
 /// The answer at the head of a sentence: its first formula, else the words themselves if they read as an answer, else
@@ -166,7 +168,12 @@ fn sentence<'a>(
         .map_or(end, |at| range.start + at);
     // "Final answer: the volume is 120": the answer stands behind the last verb.
     let mut start = match prose::last_verb(&response[range.start..end]) {
-        Some(at) if prose::words(&response[range.start..range.start + at]) > 0 => range.start + at,
+        Some(at)
+            if prose::words(&response[range.start..range.start + at]) > 0
+                && !context::qualifies(&response[range.start + at..end]) =>
+        {
+            range.start + at
+        }
         _ => range.start,
     };
     if let Some(hedge) = HEDGES
@@ -179,18 +186,23 @@ fn sentence<'a>(
     let number_first = response[start..end]
         .trim_start_matches('-')
         .starts_with(|c: char| c.is_ascii_digit());
-    if !number_first && let Some(found) = formula::first_run(response, start..end) {
-        return Some(Extracted {
-            rule: Rule::AnswerIs,
-            ..found
-        });
-    }
     let region = response[start..end].trim_end_matches(['.', '*', '"', ' ', '\n', '?']);
+    if !number_first && let Some((found, behind)) = formula::first_run(response, start..end) {
+        let after = &response[behind..end.max(behind)];
+        return if context::is_formula_qualified(&response[start..found.span.start], after) {
+            Extracted::slice(response, start..start + region.len(), Rule::AnswerIs)
+        } else {
+            Some(Extracted {
+                rule: Rule::AnswerIs,
+                ..found
+            })
+        };
+    }
     let digits = region.contains(|c: char| c.is_ascii_digit());
     let bare = digits && !region.contains(['\\', '^']) && region.contains(char::is_alphabetic);
     if (prose::is_prose(region) || (bare && !is_formula(region)))
         && let Some(found) = prose::first_number(response, start..start + region.len())
-        && !prose::is_qualified(region, found.span.start - start..found.span.end - start)
+        && !context::is_qualified(region, found.span.start - start..found.span.end - start)
     {
         return Some(Extracted {
             rule: Rule::AnswerIs,

@@ -51,6 +51,20 @@ fn first_from(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
                 .then(|| Extracted::slice(response, span, Rule::Choice))
                 .flatten()
         })
+        .filter(|found| !names_another(&response[found.span.end..range.end]))
+}
+
+/// Whether a text goes on with another option: " or (B)", "/B".
+fn names_another(after: &str) -> bool {
+    let dress = [' ', '(', ')', '*', '"', '.'];
+    let after = after.trim_start_matches(dress);
+    ["or ", "and ", "/", "& "].iter().any(|word| {
+        after.strip_prefix(word).is_some_and(|rest| {
+            let mut chars = rest.trim_start_matches(dress).chars();
+            chars.next().is_some_and(|c| ('A'..='J').contains(&c))
+                && !chars.next().is_some_and(char::is_alphanumeric)
+        })
+    })
 }
 
 /// Whether a text begins with "A" and a word that may be a noun.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Extracted, Rule};
+use super::{Extracted, Rule, context, prose};
 
 /// The next formula at or after `from`: its content and where its closing delimiter ends.
 pub(super) fn next(response: &str, from: usize, limit: usize) -> Option<(Range<usize>, usize)> {
@@ -68,30 +68,47 @@ fn closing(text: &str, close: &str) -> Option<usize> {
     None
 }
 
-/// The last formula of `response[body]`.
+/// The last formula of `response[body]` that is not denied, with those before it that only "and" or "or" parts from it.
 pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
     let mut from = body.start;
-    let mut found = None;
+    let mut found: Option<Extracted<'_>> = None;
     while let Some((span, after)) = next(response, from, body.end) {
+        let gap = &response[from..span.start];
+        let (start, end) = (span.start, span.end);
+        let joins = from > body.start && matches!(bare(gap), "and" | "or" | "and/or");
+        let before = &response[body.start..start];
         from = after;
-        if !super::prose::is_prose(&response[span.clone()]) {
-            found = Extracted::slice(response, span, Rule::LastFormula).or(found);
+        if prose::is_prose(&response[span]) || context::denies(before) {
+            continue;
         }
+        let start = found
+            .as_ref()
+            .filter(|_| joins)
+            .map_or(start, |first| first.span.start);
+        found = Extracted::slice(response, start..end, Rule::LastFormula).or(found);
     }
     found
 }
 
-/// The first formula of `response[range]`, with the formulas that follow it after "and", "or" or a comma.
-pub(super) fn first_run(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
+/// The words between two formulas, without delimiters and commas.
+fn bare(gap: &str) -> &str {
+    gap.trim_matches(['$', ' ', ',', '\\', '('])
+}
+
+/// The first formula of `response[range]`, with the formulas that follow it after "and", "or" or a comma; and where the
+/// last delimiter ends.
+pub(super) fn first_run(response: &str, range: Range<usize>) -> Option<(Extracted<'_>, usize)> {
     let (span, mut after) = next(response, range.start, range.end)?;
     let mut end = span.end;
     while let Some((next_span, next_after)) = next(response, after, range.end) {
-        let gap = response[after..next_span.start].trim_matches(['$', ' ', ',', '\\', '(']);
-        if !matches!(gap, "" | "and" | "or" | "and/or") {
+        if !matches!(
+            bare(&response[after..next_span.start]),
+            "" | "and" | "or" | "and/or"
+        ) {
             break;
         }
         end = next_span.end;
         after = next_after;
     }
-    Extracted::slice(response, span.start..end, Rule::LastFormula)
+    Extracted::slice(response, span.start..end, Rule::LastFormula).map(|found| (found, after))
 }

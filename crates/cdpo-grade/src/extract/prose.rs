@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Extracted, Rule};
+use super::{Extracted, Rule, context};
 
 /// lm-evaluation-harness's flexible filter: the last match of `(-?[$0-9.,]{2,})|(-?[0-9]+)`.
 pub(super) fn flexible_number(response: &str) -> Option<Extracted<'_>> {
@@ -26,9 +26,15 @@ pub(super) fn flexible_number(response: &str) -> Option<Extracted<'_>> {
     }
 }
 
-/// The last number of `response[body]` that does not touch a letter on its left.
+/// The last number of `response[body]` that does not touch a letter on its left, is not denied and numbers no step.
 pub(super) fn last_number(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
-    numbers(response, body)
+    let stands = |span: &Range<usize>| {
+        let text = &response[body.clone()];
+        let place = span.start - body.start..span.end - body.start;
+        !context::denies(&text[..place.start]) && !context::numbers_a_step(text, place)
+    };
+    numbers(response, body.clone())
+        .filter(stands)
         .last()
         .and_then(|span| Extracted::slice(response, span, Rule::LastNumber))
 }
@@ -98,45 +104,6 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
         }
         None
     })
-}
-
-/// Words before a number that say another thing than the number.
-const QUALIFIERS: [&str; 17] = [
-    "not", "isn't", "between", "less", "greater", "more", "fewer", "twice", "double", "half",
-    "negative", "minus", "none", "log", "ln", "sqrt", "root",
-];
-
-/// Words between two numbers of which the second says nothing of the first.
-const APART: [&str; 16] = [
-    "of", "in", "out", "for", "with", "per", "at", "on", "from", "after", "when", "which", "as",
-    "by", "so", "if",
-];
-
-/// Whether the words around a number make another one of it: "twice 5", "5 squared", "8 hours and 30 minutes".
-pub(super) fn is_qualified(sentence: &str, number: Range<usize>) -> bool {
-    let (before, after) = (
-        sentence[..number.start].to_lowercase(),
-        &sentence[number.end..],
-    );
-    let signs = |c: char| matches!(c, '<' | '>' | '≤' | '≥' | '±' | '√' | '^');
-    let mut words = before.split(|c: char| c.is_whitespace() || c == ',');
-    if before.contains(signs) || words.any(|word| QUALIFIERS.contains(&word)) {
-        return true;
-    }
-    if crate::syntax::unit::alters(after.trim()) {
-        return true;
-    }
-    // Another number behind a few words that do not part the two.
-    let Some(next) = after.find(|c: char| c.is_ascii_digit()) else {
-        return false;
-    };
-    let between = &after[..next];
-    let words: Vec<&str> = between.split_whitespace().collect();
-    !words.is_empty()
-        && words.len() <= 3
-        && between.starts_with(' ')
-        && !between.contains(|c: char| !(c.is_alphanumeric() || c == ' ' || c == '/' || c == '.'))
-        && !words.iter().any(|word| APART.contains(word))
 }
 
 /// The length of the word that makes millions of a number, with the blank before it.

@@ -8,6 +8,7 @@ use super::matrix::{self, Matrix};
 use super::sum::Sum;
 use super::unit::Measure;
 use super::value::Quantity;
+use crate::options::GradeOptions;
 use crate::rational::ratio;
 use crate::refusal::Refusal;
 use crate::syntax::{Constant, Expr};
@@ -139,7 +140,10 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
         Expr::Apply(name, arguments) => {
             let keys: Result<Vec<String>, Fault> = arguments
                 .iter()
-                .map(|argument| super::answer::value_with(argument, flip).map(|v| v.key()))
+                .map(|argument| {
+                    super::answer::value_with(argument, flip)
+                        .map(|v| v.key(&GradeOptions::default()))
+                })
                 .collect();
             Sum::atom(Atom::Opaque(format!("{name}({})", keys?.join(","))))
         }

@@ -1,8 +1,11 @@
 //! Answers in normal form.
 
+use std::fmt::Write;
+
 use super::region::Region;
 use super::sum::Sum;
 use super::unit::Measure;
+use crate::options::GradeOptions;
 use crate::syntax::Relation;
 
 /// What an answer says, computed as far as exact rules go.
@@ -63,19 +66,29 @@ impl Value {
         Value::Scalar(Quantity::bare(sum))
     }
 
-    /// The canonical text: equal texts mean equal answers.
-    pub(crate) fn key(&self) -> String {
-        let join = |items: &[Value]| items.iter().map(Value::key).collect::<Vec<_>>().join(",");
+    /// The canonical text: equal texts mean equal answers under the options.
+    pub(crate) fn key(&self, options: &GradeOptions) -> String {
+        let keys = |items: &[Value]| -> Vec<String> {
+            items.iter().map(|item| item.key(options)).collect()
+        };
+        let join = |items: &[Value]| keys(items).join(",");
         let sorted = |items: &[Value]| {
-            let mut keys: Vec<String> = items.iter().map(Value::key).collect();
+            let mut keys = keys(items);
             keys.sort();
             keys
         };
         match self {
-            Value::Scalar(q) => match q.measure {
-                None => q.sum.to_string(),
-                Some(measure) => format!("{} {}", q.sum, measure.name()),
-            },
+            Value::Scalar(q) => {
+                let unreduced = options.require_simplified && q.unreduced;
+                let mut key = q.sum.to_string();
+                if unreduced {
+                    key.push_str(" unreduced");
+                }
+                if let Some(measure) = q.measure {
+                    let _ = write!(key, " {}", measure.name());
+                }
+                key
+            }
             Value::Based(digits, base) => format!("{digits}_{base}"),
             Value::Tuple(open, items, close) => format!("{open}{}{close}", join(items)),
             Value::Set(items) => {
@@ -83,13 +96,14 @@ impl Value {
                 keys.dedup();
                 format!("{{{}}}", keys.join(","))
             }
+            Value::List(items) if options.ordered_lists => keys(items).join(", "),
             Value::List(items) => sorted(items).join(", "),
             Value::Region(region) => region.to_string(),
             Value::Matrix(rows) => {
                 let rows: Vec<String> = rows.iter().map(|row| join(row)).collect();
                 format!("[{}]", rows.join(";"))
             }
-            Value::Named { name, value, .. } => format!("{name}={}", value.key()),
+            Value::Named { name, value, .. } => format!("{name}={}", value.key(options)),
             Value::Equation(sum) => format!("0={sum}"),
             Value::Inequalities(parts) => {
                 let mut keys: Vec<String> = parts

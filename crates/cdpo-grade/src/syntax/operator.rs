@@ -9,6 +9,7 @@ use super::input::{
 use super::{Constant, Expr, fence, numeral, symbol, unit};
 use crate::form::atom::Function;
 use crate::rational::integer;
+use crate::refusal::Refusal;
 
 /// A sum.
 pub(super) fn expression(input: &mut Input<'_>) -> Parsed<Expr> {
@@ -231,7 +232,7 @@ fn postfix(input: &mut Input<'_>, mut value: Expr) -> Parsed<Expr> {
                 if unit::degree_sign(input) {
                     value = Expr::Degrees(Box::new(value));
                 } else {
-                    let exponent = script(input)?;
+                    let exponent = tower(input)?;
                     value = Expr::Power(Box::new(value), Box::new(exponent));
                 }
             }
@@ -322,6 +323,32 @@ fn word(input: &mut Input<'_>) -> Parsed<Expr> {
         return fail();
     }
     symbol::symbol(input)
+}
+
+/// No more exponents stand upon each other without braces.
+const MAX_TOWER: usize = 16;
+
+/// An exponent, and the exponents that are raised upon it: 2^3^2 is 2^(3^2).
+fn tower(input: &mut Input<'_>) -> Parsed<Expr> {
+    let mut levels = vec![script(input)?];
+    while peek(input) == Some('^') {
+        let mut ahead = input.clone();
+        take(&mut ahead, "^");
+        if unit::degree_sign(&mut ahead) {
+            break;
+        }
+        if levels.len() == MAX_TOWER {
+            input.state.refusal = Some(Refusal::TooDeep);
+            return fail();
+        }
+        link(input)?;
+        take(input, "^");
+        levels.push(script(input)?);
+    }
+    let last = levels.pop().map_or_else(fail, Ok)?;
+    Ok(levels.into_iter().rfold(last, |above, level| {
+        Expr::Power(Box::new(level), Box::new(above))
+    }))
 }
 
 /// Whether an expression holds numbers alone.

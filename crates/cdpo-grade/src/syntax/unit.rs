@@ -35,6 +35,9 @@ pub(super) fn is_word(run: &str) -> bool {
                 | "per"
                 | "day"
                 | "sq"
+                | "not"
+                | "but"
+                | "nor"
         )
 }
 
@@ -137,6 +140,12 @@ pub(super) fn magnitude(word: &str) -> Option<i64> {
     })
 }
 
+/// Whether a text begins with such a word.
+pub(crate) fn begins_with_magnitude(text: &str) -> bool {
+    let len = text.find(|c: char| !c.is_alphabetic());
+    magnitude(&text[..len.unwrap_or(text.len())]).is_some()
+}
+
 /// Names of fractions, without the s.
 const ORDINALS: [&str; 9] = [
     "third",
@@ -171,8 +180,17 @@ pub(crate) fn alters(words: &str) -> bool {
             | "multiplied"
             | "modulo"
             | "mod"
+            | "raised"
+            | "choose"
+            | "below"
+            | "above"
     );
-    opens || ORDINALS.contains(&lower.strip_suffix('s').unwrap_or(&lower))
+    let denied = |word: &str| matches!(word, "not" | "wrong" | "incorrect" | "never");
+    opens
+        || lower.starts_with("to the ")
+        || lower.ends_with(" otherwise")
+        || lower.split(' ').take(3).any(denied)
+        || ORDINALS.contains(&lower.strip_suffix('s').unwrap_or(&lower))
 }
 
 /// Words up to the end of the item: `\text{ cm}^2`, `square feet`, `apples per day`.
