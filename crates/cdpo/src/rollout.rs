@@ -85,7 +85,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let settings = draw::settings(&pipeline);
     let stage = Stage {
         name: name.clone(),
-        version: 1,
+        version: 2,
         inputs: inputs.clone(),
         settings,
     };

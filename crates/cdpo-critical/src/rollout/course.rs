@@ -147,20 +147,23 @@ impl Course {
         self.groups(round)
     }
 
-    /// How many more rollouts of a position to draw: what can settle it at least; as long as no rollout is right, as many as are
-    /// known already, for then it is likely that none will be.
+    /// How many more rollouts of a position to draw: what can settle it at least. As long as no rollout is right, as many as are known
+    /// already, for then it is likely that none will be; then half of what the next success is likely to take. So a position is
+    /// settled in few rounds, and little is drawn in vain.
     fn wanted(&self, position: usize, at_least: u32) -> u32 {
         let (right, wrong) = (
             self.outcomes.successes(position),
             self.outcomes.failures(position),
         );
-        if right > 0 {
-            return at_least;
-        }
         let n = self.settings.n;
         let under = n - over_floor(n) + 1;
         let most = if wrong < under { under } else { n } - wrong;
-        at_least.max(wrong).min(most)
+        let likely = if right == 0 {
+            wrong
+        } else {
+            (right + wrong) / (2 * right)
+        };
+        at_least.max(likely).min(most)
     }
 
     /// All rollouts that are not known, a round of them.

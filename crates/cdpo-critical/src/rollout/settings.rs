@@ -46,8 +46,9 @@ pub struct RolloutSettings {
     pub last_position: LastPosition,
     /// Tokens that one response's rollouts may take; looked at between rounds. What is not settled by then is reported as such.
     pub max_tokens: Option<u64>,
-    /// No further position joins a round of one response that has so many sequences (with full scores at least 64); more of them
-    /// keep a batch fuller and waste more.
+    /// No further position joins a round of one response that has so many sequences (with full scores at least 64). With 1, a
+    /// position is settled before the next one is begun, and many responses side by side fill the batch; more are faster for
+    /// a few responses, and draw more that the answer does not need.
     pub round: usize,
     /// Seed of every draw.
     pub seed: u64,
@@ -62,7 +63,7 @@ impl Default for RolloutSettings {
             scores: Scores::Needed,
             last_position: LastPosition::Include,
             max_tokens: None,
-            round: 16,
+            round: 1,
             seed: 0,
         }
     }
