@@ -61,6 +61,7 @@ fn samples(questions: &[(&str, &str)]) -> Samples {
                     answer: key.clone(),
                     key,
                     rule: "test".into(),
+                    span: None,
                     why: "test".into(),
                 },
             });

@@ -51,6 +51,7 @@ mod tests {
                 answer: Some("4".into()),
                 key: Some("4".into()),
                 rule: "last_number".into(),
+                span: Some((14, 15)),
                 why: "4 is not 5".into(),
             },
         };

@@ -7,8 +7,11 @@ use std::cell::Cell;
 
 use crate::refusal::Refusal;
 
-/// The work of one comparison: about as many copied factors, or parser steps, as take a few milliseconds.
+/// The work of one comparison: about as many copied factors as take a few milliseconds.
 const WORK: usize = 50_000;
+
+/// What a step of the grammar, or the computing of one node of an expression, costs: both take longer than a copied factor.
+pub(crate) const STEP: usize = 8;
 
 thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(WORK) };

@@ -20,7 +20,7 @@ use crate::verdict::{Outcome, Verdict};
 /// let grader = Grader::default();
 /// let verdict = grader.grade("5 + 3 = 8, so half of it is 4.\nThe answer is 4.", "#### 4");
 /// assert_eq!(verdict.outcome, Outcome::Correct);
-/// assert_eq!(verdict.rule, "answer_is");
+/// assert_eq!((verdict.rule.as_str(), verdict.span), ("answer_is", Some((45, 46))));
 ///
 /// assert!(grader.equal(r"\dfrac{1}{1+\sqrt{2}}", r"\sqrt{2} - 1"));
 /// assert!(!grader.equal("100000", "100009"));
@@ -52,6 +52,7 @@ impl Grader {
                 answer: None,
                 key: None,
                 rule: "none".into(),
+                span: None,
                 why: "no answer was found in the response".into(),
             };
         };
@@ -62,6 +63,7 @@ impl Grader {
             _ => found,
         };
         let rule = found.rule.name().to_owned();
+        let span = Some((found.span.start, found.span.end));
         let joined = matches!(found.text, Cow::Owned(_))
             || (found.rule == Rule::AnswerIs && found.text.contains("or"));
         let answer = found.text.into_owned();
@@ -74,6 +76,7 @@ impl Grader {
                     answer: Some(answer),
                     key: None,
                     rule,
+                    span,
                     why,
                 };
             }
@@ -105,6 +108,7 @@ impl Grader {
             answer: Some(answer),
             key: Some(value.key(&self.options)),
             rule,
+            span,
             why,
         }
     }

@@ -25,6 +25,10 @@ pub struct Verdict {
     pub key: Option<String>,
     /// The extraction rule that fired (see [`crate::Rule`]), or `none`.
     pub rule: String,
+    /// Where the answer stands in the response: its first byte, and the first behind it. Missing where none was found, and
+    /// in verdicts kept by versions that did not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<(usize, usize)>,
     /// One line saying how the outcome was reached.
     pub why: String,
 }

@@ -328,3 +328,21 @@ fn one_option_of_two_is_not_the_answer() {
         );
     }
 }
+
+#[test]
+fn a_verdict_says_where_its_answer_stands() {
+    let at = |response: &str| {
+        let verdict = Grader::default().grade(response, "D");
+        let (start, end) = verdict.span.expect("an answer");
+        response[start..end].to_owned()
+    };
+    assert_eq!(at("Ä 3 + 4 = 7\n#### 7"), "7");
+    assert_eq!(at("So $x=\\boxed{\\frac{1}{2}}$."), "\\frac{1}{2}");
+    assert_eq!(
+        at("$\\boxed{1}$ and $\\boxed{2}$."),
+        "\\boxed{1}$ and $\\boxed{2}"
+    );
+    assert_eq!(at("The answer is for sure D, it can't be A"), "D");
+    assert_eq!(at("It has 8 legs"), "8");
+    assert_eq!(Grader::default().grade(" ", "D").span, None);
+}

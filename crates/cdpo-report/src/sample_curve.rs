@@ -160,6 +160,7 @@ mod tests {
                     answer: key.clone(),
                     key,
                     rule: String::new(),
+                    span: None,
                     why: String::new(),
                 };
                 rows.push(Graded {

@@ -41,6 +41,7 @@ fn graded(id: &str, sample: u32, outcome: Outcome, answer: &str) -> Graded {
             answer: Some(answer.into()),
             key: Some(answer.into()),
             rule: "boxed".into(),
+            span: None,
             why: "told".into(),
         },
     }

@@ -7,6 +7,7 @@ use super::region::{Interval, Region};
 use super::sum::Sum;
 use super::unit::Measure;
 use super::value::{Quantity, Value};
+use crate::budget::{self, STEP};
 use crate::eval::zero::is_constant;
 use crate::syntax::{Constant, Expr, Relation};
 
@@ -136,6 +137,7 @@ fn has_either(expr: &Expr) -> bool {
 
 /// The answer with the upper signs of ±, or the lower.
 pub(crate) fn value_with(expr: &Expr, flip: bool) -> Result<Value, Fault> {
+    budget::spend(STEP)?;
     Ok(match expr {
         Expr::Based(digits, base) => Value::Based(digits.clone(), *base),
         Expr::Neg(inner) if matches!(**inner, Expr::Based(..)) => match value_with(inner, flip)? {

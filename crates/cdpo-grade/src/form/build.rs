@@ -8,6 +8,7 @@ use super::matrix::{self, Matrix};
 use super::sum::Sum;
 use super::unit::Measure;
 use super::value::Quantity;
+use crate::budget::{self, STEP};
 use crate::options::GradeOptions;
 use crate::rational::ratio;
 use crate::refusal::Refusal;
@@ -55,6 +56,7 @@ pub(crate) fn plain_text(expr: &Expr) -> Option<String> {
 }
 
 pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
+    budget::spend(STEP)?;
     let sum = match expr {
         Expr::Number(value, places) => {
             let quantity = Quantity {
@@ -124,17 +126,18 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             }
         }
         Expr::Call(function, arguments) => {
-            if let (Function::Abs, [inner]) = (function, arguments.as_slice())
-                && let Computed::Matrix(m) = computed(inner, flip)?
-            {
-                let determinant = matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?;
-                return Ok(Computed::Scalar(Quantity::bare(determinant)));
+            if let (Function::Abs, [inner]) = (function, arguments.as_slice()) {
+                match computed(inner, flip)? {
+                    Computed::Matrix(m) => matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?,
+                    Computed::Scalar(q) => call(Function::Abs, vec![q.sum])?,
+                }
+            } else {
+                let arguments: Result<Vec<Sum>, Fault> = arguments
+                    .iter()
+                    .map(|argument| angle(*function, argument, flip))
+                    .collect();
+                call(*function, arguments?)?
             }
-            let arguments: Result<Vec<Sum>, Fault> = arguments
-                .iter()
-                .map(|argument| angle(*function, argument, flip))
-                .collect();
-            call(*function, arguments?)?
         }
         Expr::Log(base, x) => logarithm(&scalar(base, flip)?, &scalar(x, flip)?)?,
         Expr::Apply(name, arguments) => {

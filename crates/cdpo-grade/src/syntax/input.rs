@@ -6,7 +6,7 @@ use winnow::stream::Stateful;
 use winnow::token::{literal, take_while};
 
 use super::Reading;
-use crate::budget;
+use crate::budget::{self, STEP};
 use crate::refusal::{MAX_DEPTH, Refusal};
 
 /// What the brackets around the current place say.
@@ -61,7 +61,7 @@ pub(super) fn deeper<'a, T>(
         input.state.refusal = Some(Refusal::TooDeep);
         return fail();
     }
-    if let Err(refusal) = budget::spend(1) {
+    if let Err(refusal) = budget::spend(STEP) {
         input.state.refusal = Some(refusal);
         return fail();
     }
