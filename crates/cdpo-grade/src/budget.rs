@@ -10,6 +10,9 @@ use crate::refusal::Refusal;
 /// The work of one comparison: about as many copied factors as take a few milliseconds.
 const WORK: usize = 50_000;
 
+/// The work of reading one answer; grading reads up to three.
+const READING: usize = 30_000;
+
 /// What a step of the grammar, or the computing of one node of an expression, costs: both take longer than a copied factor.
 pub(crate) const STEP: usize = 8;
 
@@ -17,9 +20,14 @@ thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(WORK) };
 }
 
-/// Opens a fresh account.
+/// Opens a fresh account for a comparison.
 pub(crate) fn start() {
     LEFT.set(WORK);
+}
+
+/// Opens a fresh account for reading an answer.
+pub(crate) fn start_reading() {
+    LEFT.set(READING);
 }
 
 /// Draws `work` from the account.

@@ -148,6 +148,12 @@ fn unmarked<'a>(
     }
     let formula = formula::last(response, body.clone());
     let number = prose::last_number(response, body.clone());
+    // What breaks off within a formula is that formula: "= 15 + 15" is not 15.
+    if let (Some(open), Some(n)) = (formula::unclosed(response, body.clone()), &number)
+        && n.span.start >= open
+    {
+        return Extracted::slice(response, open..body.end, Rule::LastFormula);
+    }
     match (formula, number) {
         (Some(f), Some(n)) => Some(if n.span.start > f.span.end { n } else { f }),
         (f, n) => f.or(n),

@@ -109,7 +109,7 @@ pub(crate) fn decimal(digits: &str) -> Option<Rational> {
     Some(Rational::new(digits, power_of_ten(fraction.len() as u32)))
 }
 
-/// An integer power; `None` beyond the bounds or for 0 to a negative power.
+/// An integer power, charged by its size; `None` beyond the bounds or for 0 to a negative power.
 pub(crate) fn power(base: &Rational, exponent: &BigInt) -> Option<Rational> {
     if exponent.is_zero() || base.is_one() {
         return Some(Rational::one());
@@ -126,9 +126,9 @@ pub(crate) fn power(base: &Rational, exponent: &BigInt) -> Option<Rational> {
     }
     let n = exponent.abs().to_u32()?;
     let bits = base.numer().bits().max(base.denom().bits());
-    if bits.checked_mul(u64::from(n))? > MAX_BITS {
-        return None;
-    }
+    let bits = bits.checked_mul(u64::from(n)).filter(|&b| b <= MAX_BITS)?;
+    let words = (bits / 64) as usize;
+    budget::spend(words * words / 100 + words).ok()?;
     let raised = Rational::new_raw(Pow::pow(base.numer(), n), Pow::pow(base.denom(), n));
     Some(if exponent.is_negative() {
         raised.recip()

@@ -12,7 +12,7 @@ use crate::syntax::{self, Reading, surface};
 
 /// The normal form of an answer; words, and mathematics outside the grammar, are kept as text.
 pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
-    budget::start();
+    budget::start_reading();
     if let Some(quantity) = plain_number(answer) {
         return Ok(Value::Scalar(quantity));
     }

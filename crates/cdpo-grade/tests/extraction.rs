@@ -309,6 +309,24 @@ fn what_is_denied_or_counts_a_step_is_not_the_last_number() {
 }
 
 #[test]
+fn a_formula_that_breaks_off_is_not_its_last_number() {
+    let grade = |response: &str, gold: &str| Grader::default().grade(response, gold).outcome;
+    assert_eq!(grade("So we get \\[ g(p) = 15 + 15", "15"), Outcome::Wrong);
+    assert_eq!(
+        grade("So we get \\( x = \\frac{31", "31"),
+        Outcome::Unparsed
+    );
+    assert_eq!(
+        grade("Take the first \\(4\\) apples: \\[ 3 + 4 = 7", "7"),
+        Outcome::Correct
+    );
+    assert_eq!(
+        grade("As \\[ 3 + 4 = 7, \\] there are 7", "7"),
+        Outcome::Correct
+    );
+}
+
+#[test]
 fn one_option_of_two_is_not_the_answer() {
     let grader = Grader::default();
     for response in [

@@ -90,6 +90,18 @@ pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> 
     found
 }
 
+/// Where the content of a display `\[` or `\(` begins that nothing closes.
+pub(super) fn unclosed(response: &str, body: Range<usize>) -> Option<usize> {
+    let text = &response[body.clone()];
+    [("\\[", "\\]"), ("\\(", "\\)")]
+        .into_iter()
+        .filter_map(|(open, close)| {
+            let at = text.rfind(open)? + open.len();
+            (!text[at..].contains(close)).then_some(body.start + at)
+        })
+        .max()
+}
+
 /// The words between two formulas, without delimiters and commas.
 fn bare(gap: &str) -> &str {
     gap.trim_matches(['$', ' ', ',', '\\', '('])

@@ -6,7 +6,7 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 
 use super::atom::{Atom, Product};
 use super::sum::{MAX_TERMS, Sum};
-use crate::rational::{Rational, factors, integer, power};
+use crate::rational::{self, Rational, factors, integer, power, ratio};
 use crate::refusal::Refusal;
 
 impl Sum {
@@ -131,7 +131,7 @@ impl Sum {
         let mut result = Sum::one();
         for (base, multiplicity) in bases {
             for (product, coefficient) in &exponent.0 {
-                let coefficient = coefficient * &multiplicity;
+                let coefficient = rational::product(coefficient, &multiplicity)?;
                 let factor = if product.0.is_empty() {
                     Sum::atom(base.clone()).power_of_base(&coefficient)?
                 } else {
@@ -191,14 +191,14 @@ pub(crate) fn power_of_rational(base: &Rational, exponent: &Rational) -> Result<
         result = if exponent.denom().is_odd() {
             Sum::integer(if exponent.numer().is_odd() { -1 } else { 1 })
         } else {
-            Sum::integer(1).mul_power(Atom::I, &(exponent * integer(2)))?
+            Sum::integer(1).mul_power(Atom::I, &rational::product(exponent, &integer(2))?)?
         };
     }
     for (part, sign) in [(base.numer(), 1), (base.denom(), -1)] {
         for (prime, count) in factors(&part.abs())? {
             result = result.mul_power(
                 Atom::Integer(prime),
-                &(exponent * integer(sign * i64::from(count))),
+                &rational::product(exponent, &integer(sign * i64::from(count)))?,
             )?;
         }
     }
@@ -208,7 +208,7 @@ pub(crate) fn power_of_rational(base: &Rational, exponent: &Rational) -> Result<
 impl Sum {
     /// Its product with a power of an atom, under the exact rules of the atom.
     pub(crate) fn mul_power(&self, atom: Atom, exponent: &Rational) -> Result<Sum, Refusal> {
-        let half = exponent / integer(2);
+        let half = rational::product(exponent, &ratio(1, 2))?;
         let root = Sum::power_of_atom(atom, half);
         root.mul(&root)?.mul(self)
     }
@@ -230,7 +230,7 @@ fn power_of_monomial(
             .map(Sum::rational)
             .ok_or(Refusal::TooBig)?;
         for (atom, e) in &product.0 {
-            result = result.mul_power(atom.clone(), &(e * exponent))?;
+            result = result.mul_power(atom.clone(), &rational::product(e, exponent)?)?;
         }
         return Ok(result);
     }
@@ -238,7 +238,7 @@ fn power_of_monomial(
     if positive {
         let mut result = power_of_rational(coefficient, exponent)?;
         for (atom, e) in &product.0 {
-            result = result.mul_power(atom.clone(), &(e * exponent))?;
+            result = result.mul_power(atom.clone(), &rational::product(e, exponent)?)?;
         }
         return Ok(result);
     }
@@ -249,7 +249,7 @@ fn power_of_monomial(
         let defined_alike = e.is_integer() && (odd_root || e.numer().is_odd());
         let simple = matches!(atom, Atom::Symbol(_) | Atom::Opaque(_));
         if (simple && defined_alike) || (*atom == Atom::I && e.is_one()) {
-            return scale.mul_power(atom.clone(), &(e * exponent));
+            return scale.mul_power(atom.clone(), &rational::product(e, exponent)?);
         }
     }
     let unit = if coefficient.is_negative() {
