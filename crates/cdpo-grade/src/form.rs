@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod call;
 pub(crate) mod inequality;
 pub(crate) mod matrix;
+pub(crate) mod name;
 pub(crate) mod power;
 pub(crate) mod print;
 pub(crate) mod region;

@@ -258,6 +258,13 @@ fn tuples_vectors_and_matrices() {
 
 #[test]
 fn equations() {
+    equal(&[("f(x)=2x", "2x"), ("f(2)=3", "3"), ("P(A)=1/2", "1/2")]);
+    different(&[
+        ("f(2)=3", "f(3)=3"),
+        ("P(A)=1/2", "P(B)=1/2"),
+        ("f(x)=2x", "g(x)=2x"),
+    ]);
+
     equal(&[
         ("x = 5", "5"),
         ("y = 2x+3", "2x - y + 3 = 0"),

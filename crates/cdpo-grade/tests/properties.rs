@@ -233,6 +233,10 @@ fn hostile_answers_end_soon() {
     let nest = |open: &str, close: &str, n: usize| open.repeat(n) + "x" + &close.repeat(n);
     let hostile = [
         "2003^{2002^{2001}}".to_owned(),
+        nest("|", "|", 16),
+        nest("f(", "", 30),
+        "x^".repeat(390) + "2",
+        "21.18^8^4211.18^".repeat(4) + "421.18758^4218^422.188^422.1875",
         "(a+b+c+d+e+f+g+h+j+k)(a+b+c+d+e+f+g+h+j+l)".repeat(40),
         "(x+y+z+w+v)^{60}-(x+y+z+w+v)^{59}(x+y+z+w+v)".into(),
         nest("((x+1)^3+", ")^3", 12),

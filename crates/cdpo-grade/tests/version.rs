@@ -53,6 +53,7 @@ const PAIRS: &[(&str, &str)] = &[
     (r"It is 6, not 5", r"6"),
     (r"So $x=5$ or $x=6$", r"6"),
     (r"The answer is (A) or (B)", r"A"),
+    (r"\boxed{P(A)=1/2}", r"P(B)=1/2"),
 ];
 
 /// FNV-1a over outcome, answer, key and rule of each verdict.
@@ -75,7 +76,7 @@ fn digest() -> u64 {
 fn verdicts_and_version_change_together() {
     assert_eq!(
         (VERSION, digest()),
-        (5, 0xf3b7_a373_0295_a199),
+        (6, 0x2f16_3080_cfa1_71f0),
         "verdicts differ from those of this version: raise cdpo_grade::VERSION and set both numbers here"
     );
 }

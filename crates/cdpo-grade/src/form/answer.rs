@@ -3,6 +3,7 @@
 use super::atom::{Atom, Function};
 use super::build::{Computed, Fault, computed, scalar};
 use super::inequality;
+use super::name::name;
 use super::region::{Interval, Region};
 use super::sum::Sum;
 use super::unit::Measure;
@@ -316,7 +317,7 @@ fn equation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Valu
         return value;
     }
     if let Some(name) = parts.iter().find_map(|part| name(part)) {
-        let (at_end, constant) = (super::answer::name(last).is_some(), is_constant(&sums[0]));
+        let (at_end, constant) = (super::name::name(last).is_some(), is_constant(&sums[0]));
         if at_end && constant {
             return Ok(Value::Named {
                 name,
@@ -336,33 +337,6 @@ fn equation(first: &Expr, chain: &[(Relation, Expr)], flip: bool) -> Result<Valu
         [a, b] => Ok(Value::Equation(inequality::normal_equation(&a.sub(b)?)?)),
         _ => Err(Fault::OfOtherKind),
     }
-}
-
-/// The name that an expression is, if it only names something: a symbol, `f(x)`, `AB`, `AB : CD`, `(p, q)`, `|AB|`.
-pub(crate) fn name(expr: &Expr) -> Option<String> {
-    let all = |items: &[Expr]| items.iter().map(name).collect::<Option<Vec<_>>>();
-    Some(match expr {
-        Expr::Symbol(name) | Expr::Apply(name, _) => name.clone(),
-        Expr::Constant(Constant::E) => "e".into(),
-        Expr::Constant(Constant::I) => "i".into(),
-        Expr::Text(text) => text.clone(),
-        Expr::Fence(_, items, _) => format!("({})", all(items)?.join(",")),
-        Expr::Ratio(items) => all(items)?.join(":"),
-        Expr::Call(
-            function @ (Function::Abs | Function::Sin | Function::Cos | Function::Tan),
-            items,
-        ) => {
-            format!("{}({})", function.name(), all(items)?.join(","))
-        }
-        Expr::Mul(a, b) => {
-            let mut factors = [name(a)?, name(b)?];
-            factors.sort();
-            factors.concat()
-        }
-        Expr::Div(a, b) => format!("{}/{}", name(a)?, name(b)?),
-        Expr::Unit(a, _) => name(a)?,
-        _ => return None,
-    })
 }
 
 /// The sole symbol or unknown function of a form, if its degree is one and nothing else holds it.

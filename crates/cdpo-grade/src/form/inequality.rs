@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use num_traits::{Signed, Zero};
 
-use super::answer::{name, sole_variable};
+use super::answer::sole_variable;
 use super::atom::{Atom, Function, Product};
 use super::build::{Fault, scalar};
+use super::name::name;
 use super::region::{Interval, Region, infinity};
 use super::sum::Sum;
 use super::value::Value;
