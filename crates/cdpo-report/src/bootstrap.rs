@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use crate::interval::Interval;
 
+/// Draws behind each interval of a table.
+pub const RESAMPLES: usize = 10_000;
+
 /// A small generator for resampling: SplitMix64 (Steele, Lea and Flood 2014), i.e. a counter stepping by the golden ratio and mixed.
 /// The i-th draw is a pure function of (seed, i); for statistics only, not for keys or secrets.
 #[derive(Debug, Clone)]
@@ -24,6 +27,12 @@ impl CounterDraws {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+/// The 95 % interval of a mean over questions in a table, always from the same draws.
+pub(crate) fn mean_interval(values: &[f64]) -> Result<Interval> {
+    let mut draws = CounterDraws::new(0);
+    bootstrap_mean(values, RESAMPLES, 0.95, &mut || draws.draw())
 }
 
 /// The percentile bootstrap interval of the mean of `values` (one a question): `resamples` times as many questions are drawn

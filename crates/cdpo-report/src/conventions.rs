@@ -39,11 +39,6 @@ impl ConventionTable {
         self.grid().markdown()
     }
 
-    /// An aligned table for a terminal.
-    pub fn plain(&self) -> String {
-        self.grid().plain()
-    }
-
     fn grid(&self) -> Grid {
         let mut columns = vec![("method".to_owned(), Align::Left)];
         for filter in ["strict", "flexible"] {

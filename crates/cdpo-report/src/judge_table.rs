@@ -117,11 +117,6 @@ impl JudgeTable {
         self.grid().markdown()
     }
 
-    /// An aligned table for a terminal.
-    pub fn plain(&self) -> String {
-        self.grid().plain()
-    }
-
     fn grid(&self) -> Grid {
         let first = self.rows.first().map_or("", |row| row.signal.as_str());
         let mut columns = vec![("signal".to_owned(), Align::Left)];

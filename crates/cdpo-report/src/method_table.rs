@@ -5,13 +5,12 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{CounterDraws, bootstrap_mean};
+use crate::bootstrap::mean_interval;
 use crate::error::{Error, Result};
 use crate::evaluation::{Accuracy, Evaluation};
 use crate::grid::{Align, Grid};
 use crate::interval::Interval;
 use crate::paired::Paired;
-use crate::seeds::RESAMPLES;
 
 /// A method against one baseline, on the same questions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -270,8 +269,7 @@ fn difference(pairs: &[(bool, bool)]) -> Result<Interval> {
             high: 0.0,
         });
     }
-    let mut draws = CounterDraws::new(0);
-    bootstrap_mean(&values, RESAMPLES, 0.95, &mut || draws.draw())
+    mean_interval(&values)
 }
 
 /// A fraction in percent with one decimal.

@@ -93,11 +93,6 @@ impl ReplacementCurve {
         self.grid().markdown()
     }
 
-    /// An aligned table for a terminal.
-    pub fn plain(&self) -> String {
-        self.grid().plain()
-    }
-
     fn grid(&self) -> Grid {
         let titles = [
             "k",

@@ -6,16 +6,13 @@ use std::collections::BTreeMap;
 use cdpo_grade::Outcome;
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{CounterDraws, bootstrap_mean};
+use crate::bootstrap::mean_interval;
 use crate::error::{Error, Result};
 use crate::evaluation::Evaluation;
 use crate::grid::{Align, Grid};
 use crate::interval::Interval;
 use crate::method_table::{p_value_text, percent, signed_points};
 use crate::sign_flip::sign_flip_p_value;
-
-/// Bootstrap draws behind each interval.
-pub const RESAMPLES: usize = 10_000;
 
 /// One evaluation of an experiment: a method, trained with one seed on one model, on one data set.
 #[derive(Debug, Clone, PartialEq)]
@@ -265,7 +262,7 @@ fn spread(method: &str, seeds: &BTreeMap<u64, &Evaluation>) -> Result<Spread> {
     Ok(Spread {
         mean,
         deviation: (accuracies.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
-        interval: interval(&shares)?,
+        interval: mean_interval(&shares)?,
         accuracies,
     })
 }
@@ -320,15 +317,9 @@ fn versus(
     Ok(PooledVersus {
         baseline: baseline.to_owned(),
         difference: (only_method as f64 - only_baseline as f64) / pairs.max(1) as f64,
-        interval: interval(&shares)?,
+        interval: mean_interval(&shares)?,
         only_method,
         only_baseline,
         p_value: sign_flip_p_value(&differences),
     })
-}
-
-/// The bootstrap interval of a mean over questions, always from the same draws.
-fn interval(values: &[f64]) -> Result<Interval> {
-    let mut draws = CounterDraws::new(0);
-    bootstrap_mean(values, RESAMPLES, 0.95, &mut || draws.draw())
 }

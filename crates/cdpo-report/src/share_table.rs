@@ -110,11 +110,6 @@ impl ShareTable {
         self.grid().markdown()
     }
 
-    /// An aligned table for a terminal.
-    pub fn plain(&self) -> String {
-        self.grid().plain()
-    }
-
     fn grid(&self) -> Grid {
         let mut columns = vec![
             (self.title.clone(), Align::Left),

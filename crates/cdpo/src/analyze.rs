@@ -8,7 +8,7 @@ use cdpo_critical::analysis::{Place, WordTypeCensus, departure, place, step_toke
 use cdpo_data::rollout::{CriticalKind, ReplacementRecord, RolloutRecord};
 use cdpo_data::{GivenSolution, OnBadRow, Problem, given_solutions, jsonl};
 use cdpo_model::Tokenizer;
-use cdpo_report::bootstrap::CounterDraws;
+use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};
 use cdpo_report::critical_tokens::{error_kind_table, place_table, word_type_table};
 use cdpo_report::{CriticalTokens, Findings, ReplacementCurve, ShareTable};
 
@@ -17,9 +17,6 @@ use crate::pipeline::{Pipeline, Step};
 use crate::stages::TRAIN;
 use crate::talk::out;
 use crate::{run_folder, talk};
-
-/// Bootstrap draws over trajectories.
-pub(crate) const RESAMPLES: usize = 10_000;
 
 /// Prints the tables, and writes them as `analysis.md` and `analysis.json`.
 pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<()> {

@@ -12,11 +12,12 @@ use cdpo_data::jsonl::Appender;
 use cdpo_data::rollout::RolloutRecord;
 use cdpo_data::{OnBadRow, Pair, artifact, jsonl};
 use cdpo_model::{Adapter, AdapterStack};
+use cdpo_report::bootstrap::RESAMPLES;
 use cdpo_report::ranking::{Ranking, rank};
 use cdpo_report::{JudgeTable, Judgement};
 use serde_json::json;
 
-use crate::analyze::{RESAMPLES, setting};
+use crate::analyze::setting;
 use crate::args::JudgeArgs;
 use crate::outcome::{Interrupted, Usage};
 use crate::pipeline::{Pipeline, Step};

@@ -1,6 +1,5 @@
 //! A finished run in the terminal: its folder goes in; the table of methods, the list of scored responses, or one of them with
 //! every token coloured, comes out. Reads files alone.
-#![allow(clippy::print_stdout)]
 
 use std::io::IsTerminal as _;
 use std::path::Path;

@@ -251,7 +251,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     }
     Ok(Some(Stage {
         name: step.name(),
-        // 2: scored pairs hold the positive model's ranks and best tokens.
+        // 2: scored pairs hold the positive model's ranks and best tokens. 3: the rejected tokens alone are judged.
         version: if step == Step::Score { 3 } else { 1 },
         inputs,
         settings,

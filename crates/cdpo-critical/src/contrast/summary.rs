@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::name;
 use crate::error::{Error, Result};
 
-/// Below this separation the two contrastive models have hardly parted and their scores say little.
-pub const SEPARATION_FLOOR: f64 = 0.05;
+/// Where the greatest separation of a response is below this on average (in nats), the two contrastive models have hardly parted
+/// anywhere and their scores say little.
+pub const SEPARATION_FLOOR: f64 = 0.3;
 
 /// Means over the rejected tokens of all scored pairs; terminators apart from content tokens. Means over nothing are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct ContrastSummary {
     pub terminators: u64,
     /// Mean |log P_p - log P_n| over content tokens, in nats.
     pub separation: Option<f64>,
+    /// The greatest |log P_p - log P_n| of each pair's content tokens, its mean over pairs, in nats.
+    #[serde(default)]
+    pub peak: Option<f64>,
     /// Mean score s_t of content tokens.
     pub mean_score: Option<f64>,
     /// Mean score of terminators.
@@ -41,6 +45,7 @@ impl ContrastSummary {
             content_tokens: 0,
             terminators: 0,
             separation: None,
+            peak: None,
             mean_score: None,
             mean_terminator_score: None,
             score_histogram: [0; 10],
@@ -59,11 +64,11 @@ impl ContrastSummary {
         Ok(summary)
     }
 
-    /// Whether the two models hardly differ: mean |log P_p - log P_n| under [`SEPARATION_FLOOR`]. Then more training of the
-    /// contrastive models is needed (more steps, a shorter warm-up) before their scores mean anything.
+    /// Whether the two models hardly differ anywhere: [`Self::peak`] under [`SEPARATION_FLOOR`]. Then more training of the
+    /// contrastive models is needed (more steps, a shorter warm-up) before their scores mean anything. The mean over all tokens
+    /// would not tell: most tokens of a solution are forced, and both models are sure of them.
     pub fn barely_separated(&self) -> bool {
-        self.separation
-            .is_some_and(|separation| separation < SEPARATION_FLOOR)
+        self.peak.is_some_and(|peak| peak < SEPARATION_FLOOR)
     }
 
     pub(super) fn add(&mut self, pair: &Pair) -> Result<()> {
@@ -73,6 +78,7 @@ impl ContrastSummary {
         let negative = per_token(pair, "negative_logps", pair.negative_logps.as_deref())?;
         self.pairs += 1;
         self.tokens_read += (pair.prompt_ids.len() + pair.chosen_ids.len() + tokens) as u64;
+        let mut peak: f64 = 0.0;
         for t in 0..tokens {
             let score = f64::from(scores[t]);
             if pair.rejected_terminated && t + 1 == tokens {
@@ -82,10 +88,12 @@ impl ContrastSummary {
             }
             self.content_tokens += 1;
             let apart = (f64::from(positive[t]) - f64::from(negative[t])).abs();
+            peak = peak.max(apart);
             running_mean(&mut self.separation, self.content_tokens, apart);
             running_mean(&mut self.mean_score, self.content_tokens, score);
             self.score_histogram[((score * 10.0) as usize).min(9)] += 1;
         }
+        running_mean(&mut self.peak, self.pairs as u64, peak);
         Ok(())
     }
 }

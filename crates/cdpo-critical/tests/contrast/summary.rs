@@ -11,21 +11,27 @@ fn the_summary_keeps_terminators_apart_and_measures_the_separation() {
     );
     assert_eq!(summary.tokens_read, 68);
     let (mut apart, mut content, mut terminator) = (0.0, 0.0, 0.0);
+    let mut peaks = 0.0;
     for pair in &scored {
+        let mut peak: f64 = 0.0;
         for (t, &id) in pair.rejected_ids.iter().enumerate() {
             let s = f64::from(pair.rejected_scores.as_ref().unwrap()[t]);
             if pair.rejected_terminated && t + 1 == pair.rejected_ids.len() {
                 terminator += s;
             } else {
                 content += s;
-                apart += 0.05 * (f64::from(id) + 1.0);
+                let own = 0.05 * (f64::from(id) + 1.0);
+                apart += own;
+                peak = peak.max(own);
             }
         }
+        peaks += peak;
     }
     assert!((summary.mean_score.unwrap() - content / 27.0).abs() < 1e-12);
     assert!((summary.mean_terminator_score.unwrap() - terminator / 3.0).abs() < 1e-12);
     // The stand-in's f32 products are rounded: 61 * 0.25 * 2^-24.
     assert!((summary.separation.unwrap() - apart / 27.0).abs() < 1e-5);
+    assert!((summary.peak.unwrap() - peaks / 5.0).abs() < 1e-5);
     assert_eq!(summary.score_histogram.iter().sum::<u64>(), 27);
     assert!(!summary.barely_separated());
     assert_eq!(ContrastSummary::of(1.0, &scored).unwrap(), summary);

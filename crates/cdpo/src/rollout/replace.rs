@@ -9,7 +9,7 @@ use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{OnBadRow, Problem, ReplacementRecord, RolloutRecord};
 use cdpo_grade::Grader;
-use cdpo_report::bootstrap::CounterDraws;
+use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};
 use cdpo_report::replacement_curve::ReplacementCurve;
 use cdpo_sample::Branches;
 use serde_json::{Value, json};
@@ -20,9 +20,6 @@ use crate::outcome::Interrupted;
 use crate::pipeline::Pipeline;
 use crate::stages::{self, Finished};
 use crate::talk::{self, Progress};
-
-/// Bootstrap draws over the responses.
-const RESAMPLES: usize = 2000;
 
 /// What the stage is set by.
 pub(super) fn settings(p: &Pipeline) -> Value {

@@ -64,16 +64,17 @@ pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finish
     out.sync()?;
     jsonl::write_json(dir.path("summary.json"), &summary)?;
     talk::say(format_args!(
-        "scored: separation {:.4} nats, mean s {:.3}, at the terminators {:.3}",
+        "scored: separation {:.4} nats, at most {:.2} in a response, mean s {:.3}, at the terminators {:.3}",
         summary.separation.unwrap_or(f64::NAN),
+        summary.peak.unwrap_or(f64::NAN),
         summary.mean_score.unwrap_or(f64::NAN),
         summary.mean_terminator_score.unwrap_or(f64::NAN)
     ));
     if summary.barely_separated() {
         talk::warn(format_args!(
-            "the positive and the negative model hardly differ (mean |log P_p - log P_n| is {:.4}, less than {}); train \
-             them longer (ce.train.epochs) or with a shorter warm-up",
-            summary.separation.unwrap_or(0.0),
+            "the positive and the negative model hardly differ (the greatest |log P_p - log P_n| of a response is {:.4} nats on \
+             average, less than {}); train them longer (ce.train.epochs) or with a shorter warm-up",
+            summary.peak.unwrap_or(0.0),
             cdpo_critical::contrast::SEPARATION_FLOOR
         ));
     }

@@ -5,13 +5,10 @@ use std::path::PathBuf;
 use cdpo_data::artifact::{MANIFEST, Manifest, StageDir};
 use cdpo_data::{OnBadRow, Problem, jsonl};
 use cdpo_grade::Grader;
-use cdpo_report::bootstrap::CounterDraws;
-use cdpo_report::seeds::RESAMPLES;
-use cdpo_report::{
-    ConventionTable, CostTable, Evaluation, MethodTable, SampleCurve, StageCost, sample_curve,
-};
+use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};
+use cdpo_report::page::MethodCurve;
+use cdpo_report::{ConventionTable, CostTable, Evaluation, MethodTable, StageCost, sample_curve};
 use cdpo_train::Method;
-use serde::Serialize;
 use serde_json::json;
 
 use super::{Finished, TEST, TRAJECTORIES, conventions, select};
@@ -97,19 +94,11 @@ fn curves(p: &Pipeline, grader: &Grader, problems: &[Problem]) -> anyhow::Result
     Ok(curves)
 }
 
-/// A method's Pass@k and maj@k.
-#[derive(Debug, Serialize)]
-struct MethodCurve {
-    method: String,
-    #[serde(flatten)]
-    curve: SampleCurve,
-}
-
 /// Seconds and tokens of every finished stage, by its manifest: whatever command ran it, and the rollouts that came later.
 pub(crate) fn costs(p: &Pipeline) -> CostTable {
     let steps = Step::all(&p.recipe).into_iter();
     let mut manifests: Vec<PathBuf> = steps.map(|step| p.path(step, MANIFEST)).collect();
-    for later in ["rollouts", "replacements"] {
+    for later in ["rollouts", "rollouts-pairs", "replacements"] {
         manifests.push(p.run_dir.join(later).join(MANIFEST));
     }
     let cost = |path: &PathBuf| -> Option<StageCost> {
