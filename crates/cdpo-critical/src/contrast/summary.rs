@@ -25,7 +25,7 @@ pub struct ContrastSummary {
     pub terminators: u64,
     /// Mean |log P_p - log P_n| over content tokens, in nats.
     pub separation: Option<f64>,
-    /// The greatest |log P_p - log P_n| of each pair's content tokens, its mean over pairs, in nats.
+    /// The greatest |log P_p - log P_n| of each pair's content tokens, its mean over pairs, in nats; 0 of a pair without content.
     #[serde(default)]
     pub peak: Option<f64>,
     /// Mean score s_t of content tokens.
