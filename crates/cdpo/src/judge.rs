@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use cdpo_critical::analysis::{Signal, TokenNumbers};
 use cdpo_critical::{ContrastModels, ContrastSettings, score_pairs};
+use cdpo_data::artifact::{MANIFEST, Manifest};
 use cdpo_data::jsonl::Appender;
 use cdpo_data::rollout::RolloutRecord;
 use cdpo_data::{OnBadRow, Pair, artifact, jsonl};
@@ -133,6 +134,19 @@ fn scored(
                 run.join("recipe.toml").display()
             ))
             .into());
+        }
+        // The stage's own word of what it was trained on; a folder of adapters without one is taken as it is.
+        let manifest = folder.with_file_name(MANIFEST);
+        if manifest.is_file() {
+            let manifest: Manifest = serde_json::from_slice(&std::fs::read(&manifest)?)?;
+            let base = manifest.inputs.get("model");
+            if base.is_some_and(|base| *base != p.base.checkpoint.content_id) {
+                return Err(Usage(format!(
+                    "{} was trained on another base model than the rollouts were drawn from; name a run of the same model",
+                    folder.display()
+                ))
+                .into());
+            }
         }
     }
     let few_shot = p.recipe.train.few_shot;

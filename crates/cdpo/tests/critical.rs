@@ -130,4 +130,14 @@ fn tokens_are_judged_by_the_scores_that_the_run_gave_them() {
     assert_eq!(ours.total, Some(records.len() as u64));
     let all: u64 = records.iter().map(|r| r.ids.len() as u64).sum();
     assert_eq!(analysis.word_types.rows[3].total, Some(all));
+
+    // Models of another base would give numbers that mean nothing.
+    let path = place.run_dir().join("positive/manifest.json");
+    let mut manifest: serde_json::Value = json(&place, "positive/manifest.json");
+    assert!(manifest["inputs"]["model"].is_string());
+    manifest["inputs"]["model"] = "another".into();
+    std::fs::write(path, manifest.to_string()).unwrap();
+    place
+        .cdpo(&["judge", run])
+        .failed(2, &["another base model"]);
 }
