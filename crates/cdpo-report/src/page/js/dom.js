@@ -23,8 +23,10 @@ function filled(node, attributes, children) {
 }
 
 const count = (n) => n.toLocaleString("en-US");
-const percent = (share, digits = 1) => (share * 100).toFixed(digits);
-const signed = (share) => (share < 0 ? "−" : "+") + (Math.abs(share) * 100).toFixed(1);
+/** One decimal as in the program's own tables: a tie goes to the even digit. Of the ties, toFixed takes x.25 alone the other way. */
+const tenths = (x) => (x % 1 === 0.25 ? x - 0.05 : x).toFixed(1);
+const percent = (share, digits = 1) => (digits === 1 ? tenths(share * 100) : (share * 100).toFixed(digits));
+const signed = (share) => (share < 0 ? "−" : "+") + tenths(Math.abs(share) * 100);
 const pValue = (p) => (p >= 0.001 ? p.toFixed(3) : p.toExponential(1));
 
 /** A probability, legible from 1 down to very little. */
