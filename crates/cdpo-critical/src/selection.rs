@@ -224,15 +224,7 @@ fn select_question(
             rejected_ids: rejected.response_ids(eos),
             chosen_terminated: chosen.terminated(),
             rejected_terminated: rejected.terminated(),
-            rejected_scores: None,
-            rejected_weights: None,
-            chosen_weights: None,
-            positive_logps: None,
-            negative_logps: None,
-            rejected_ranks: None,
-            rejected_alternatives: None,
-            chosen_positive_logps: None,
-            chosen_negative_logps: None,
+            ..Pair::default()
         });
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::record::{FINITE, Record, check_count, check_ids, check_per_token, che
 ///
 /// Per-token lists have one value per id of their side, end-of-sequence included where there is one: `R` values for `R`
 /// rejected ids, `C` for `C` chosen ids. A count that does not match is an error, as is a value that is not finite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Pair {
     /// The framed question, zero-shot (TRL's column).
     pub prompt: String,

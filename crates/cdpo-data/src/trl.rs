@@ -55,15 +55,9 @@ impl TextPair {
             rejected_ids,
             chosen_terminated: true,
             rejected_terminated: true,
-            rejected_scores: None,
             rejected_weights: self.rejected_weights,
             chosen_weights: self.chosen_weights,
-            positive_logps: None,
-            negative_logps: None,
-            rejected_ranks: None,
-            rejected_alternatives: None,
-            chosen_positive_logps: None,
-            chosen_negative_logps: None,
+            ..Pair::default()
         })
     }
 }

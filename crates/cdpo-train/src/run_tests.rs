@@ -49,26 +49,14 @@ fn pairs(values: &Value) -> Vec<Pair> {
     let pair = |(i, p): (usize, &Value)| {
         let scores: Vec<f64> = serde_json::from_value(p["scores"].clone()).unwrap();
         Pair {
-            prompt: String::new(),
-            chosen: String::new(),
-            rejected: String::new(),
             problem_id: format!("q/{i}"),
-            chosen_sample: 0,
             rejected_sample: 1,
             prompt_ids: ids(&p["prompt"]),
             chosen_ids: ids(&p["chosen"]),
             rejected_ids: ids(&p["rejected"]),
             chosen_terminated: true,
-            rejected_terminated: false,
-            rejected_scores: None,
             rejected_weights: Some(scores.iter().map(|s| (1.0 - s) as f32).collect()),
-            chosen_weights: None,
-            positive_logps: None,
-            negative_logps: None,
-            rejected_ranks: None,
-            rejected_alternatives: None,
-            chosen_positive_logps: None,
-            chosen_negative_logps: None,
+            ..Pair::default()
         }
     };
     values["pairs"]

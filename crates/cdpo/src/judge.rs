@@ -221,25 +221,10 @@ fn pair(p: &Pipeline, record: &RolloutRecord, few_shot: bool) -> Pair {
     }
     prompt_ids.extend(&record.prompt_ids);
     Pair {
-        prompt: String::new(),
-        chosen: String::new(),
-        rejected: String::new(),
         problem_id: record.problem_id.clone(),
-        chosen_sample: 0,
         rejected_sample: record.sample,
         prompt_ids,
-        chosen_ids: Vec::new(),
         rejected_ids: record.ids.clone(),
-        chosen_terminated: false,
-        rejected_terminated: false,
-        rejected_scores: None,
-        rejected_weights: None,
-        chosen_weights: None,
-        positive_logps: None,
-        negative_logps: None,
-        rejected_ranks: None,
-        rejected_alternatives: None,
-        chosen_positive_logps: None,
-        chosen_negative_logps: None,
+        ..Pair::default()
     }
 }

@@ -37,15 +37,7 @@ fn pair(id: usize, prompt: usize, rejected: usize, terminated: bool) -> Pair {
         rejected_ids: ids("rejected", rejected),
         chosen_terminated: false,
         rejected_terminated: terminated,
-        rejected_scores: None,
-        rejected_weights: None,
-        chosen_weights: None,
-        positive_logps: None,
-        negative_logps: None,
-        rejected_ranks: None,
-        rejected_alternatives: None,
-        chosen_positive_logps: None,
-        chosen_negative_logps: None,
+        ..Pair::default()
     }
 }
 

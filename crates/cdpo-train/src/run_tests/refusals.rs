@@ -2,6 +2,14 @@
 
 use super::*;
 
+/// What a new run with these settings says before it ends.
+fn refusal(method: Method, settings: &TrainSettings) -> String {
+    let (model, set) = (model("llama"), set(method, &values("llama")));
+    let dir = tempfile::tempdir().unwrap();
+    let ended = train(&model, &set, settings, dir.path(), NEVER, 0.0);
+    ended.unwrap_err().to_string()
+}
+
 #[test]
 fn settings_and_policy_must_name_the_same_parameters() {
     let values = values("llama");
@@ -14,7 +22,6 @@ fn settings_and_policy_must_name_the_same_parameters() {
 
 #[test]
 fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
-    let (model, values) = (model("llama"), values("llama"));
     let settings = TrainSettings {
         max_steps: None,
         epochs: Some(1.0),
@@ -22,17 +29,7 @@ fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
         warmup_steps: Some(70),
         ..small(Method::CDPO)
     };
-    let dir = tempfile::tempdir().unwrap();
-    let error = train(
-        &model,
-        &set(Method::CDPO, &values),
-        &settings,
-        dir.path(),
-        NEVER,
-        0.0,
-    )
-    .unwrap_err()
-    .to_string();
+    let error = refusal(Method::CDPO, &settings);
     assert!(
         error.contains("warm-up of 70 steps") && error.contains("set warmup_ratio"),
         "{error}"
@@ -41,23 +38,12 @@ fn a_warmup_that_does_not_end_is_refused_with_a_remedy() {
 
 #[test]
 fn a_number_that_is_not_finite_stops_with_step_examples_and_checkpoint() {
-    let (model, values) = (model("llama"), values("llama"));
     let settings = TrainSettings {
         learning_rate: Some(1e38),
         checkpoint_every: Some(1),
         ..small(Method::SFT)
     };
-    let dir = tempfile::tempdir().unwrap();
-    let error = train(
-        &model,
-        &set(Method::SFT, &values),
-        &settings,
-        dir.path(),
-        NEVER,
-        0.0,
-    )
-    .unwrap_err();
-    let text = error.to_string();
+    let text = refusal(Method::SFT, &settings);
     assert!(
         text.contains("not finite: ") && text.contains("; examples: q/"),
         "{text}"
@@ -116,19 +102,8 @@ fn tdpo_refuses_to_train_all_parameters() {
 
 #[test]
 fn a_method_that_starts_from_the_fine_tuned_model_needs_its_adapter() {
-    let (model, values) = (model("llama"), values("llama"));
     let method: Method = "sft+dpo".parse().unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let error = train(
-        &model,
-        &set(method, &values),
-        &small(method),
-        dir.path(),
-        NEVER,
-        0.0,
-    )
-    .unwrap_err()
-    .to_string();
+    let error = refusal(method, &small(method));
     assert!(
         error.contains("sft+dpo starts from the fine-tuned model"),
         "{error}"
