@@ -18,7 +18,7 @@ use crate::command;
 use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
-use crate::recipe::{self, Of, Recipe};
+use crate::recipe::{self, Of, RolloutSection};
 use crate::stages::{self, Finished};
 use crate::talk;
 use crate::talk::out;
@@ -37,8 +37,10 @@ pub(crate) type Picks = Vec<(Problem, Trajectory)>;
 
 /// Finds critical tokens, and replaces them if asked to; prints where the records are.
 pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
-    let recipe = recipe::read(&args.run.recipe, &args.sets())?;
-    let name = stage_name(&recipe, args);
+    let recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
+    // The flags are of this command alone: the run's folder keeps the recipe without them.
+    let section = recipe::read(&args.run.recipe, &args.sets())?.rollout;
+    let name = stage_name(&section, args);
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let given = args.trajectories.as_deref();
     if given.is_none() && recipe.data.pairs.is_some() {
@@ -50,9 +52,14 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let mut pipeline = if given.is_some() {
         // Given responses need no stage of the run.
         command::threads(&recipe);
-        Pipeline::new(recipe)?
+        let pipeline = Pipeline::new(recipe)?;
+        if !args.run.dry_run {
+            let _lock = Lock::take(&run_dir)?;
+            pipeline.keep_recipe()?;
+        }
+        pipeline
     } else {
-        let goals = [match recipe.rollout.of {
+        let goals = [match section.of {
             Of::Samples => (Step::Grade, stages::GRADED),
             Of::Pairs => (Step::Select, stages::PAIRS),
         }];
@@ -61,6 +68,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
             None => return Ok(()),
         }
     };
+    pipeline.recipe.rollout = section;
     let (picks, mut inputs) = match given {
         Some(path) => pick::given(&pipeline, path)?,
         None => match pipeline.recipe.rollout.of {
@@ -73,10 +81,6 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let _lock = Lock::take(&run_dir)?;
-    if given.is_some() {
-        // No stage of the run was asked for that would have.
-        pipeline.keep_recipe()?;
-    }
     inputs.insert("model".into(), pipeline.base.checkpoint.content_id.clone());
     inputs.insert(
         "tokenizer".into(),
@@ -117,8 +121,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
 pub(crate) const OWN: [&str; 2] = ["rollouts", "rollouts-pairs"];
 
 /// The stage's folder: variants that one compares with each other lie side by side.
-fn stage_name(recipe: &Recipe, args: &RolloutArgs) -> String {
-    let section = &recipe.rollout;
+fn stage_name(section: &RolloutSection, args: &RolloutArgs) -> String {
     let mut name = "rollouts".to_owned();
     if args.trajectories.is_some() {
         name += "-given";

@@ -113,7 +113,15 @@ fn the_pairs_rejected_responses_are_rolled_out_and_stand_in_the_report() {
         assert_eq!(record.sample, pair.rejected_sample);
         assert!(pair.rejected_ids.starts_with(&record.ids));
     }
+    // A flag is of its command alone.
     let run = place.run_dir();
+    let kept = run.join("recipe.toml");
+    place
+        .cdpo(&["rollout", kept.to_str().unwrap(), "--limit", "6"])
+        .succeeded();
+    let samples = records(&place, "rollouts");
+    assert!(samples.iter().zip(&found).any(|(a, b)| a.ids != b.ids));
+    std::fs::remove_dir_all(run.join("rollouts")).unwrap();
     place.cdpo(&["report", run.to_str().unwrap()]).succeeded();
     let data: serde_json::Value = serde_json::from_str(&place.read("report.json")).unwrap();
     let shown = data["trajectories"].as_array().unwrap().iter();
