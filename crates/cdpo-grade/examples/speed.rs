@@ -82,6 +82,11 @@ fn main() {
         hostile().len(),
         slowest(&grader(Extraction::Plain), &hostile())
     );
+    println!(
+        "slowest of {} hostile responses: {:?}",
+        long_responses().len(),
+        slowest(&grader(Extraction::Auto), &long_responses())
+    );
 }
 
 /// The time of the slowest pair: the mean of twenty runs, for those that take more than a millisecond once.
@@ -101,6 +106,30 @@ fn slowest(grader: &Grader, pairs: &[(String, String)]) -> Duration {
         spent(day).saturating_sub(start) / 20
     };
     pairs.iter().map(time).max().unwrap_or_default()
+}
+
+/// Responses of 32 KiB whose every part may be the answer.
+fn long_responses() -> Vec<(String, String)> {
+    [
+        "1 ",
+        "$1$ ",
+        "it 5 ",
+        "not 5 ",
+        "not $5$ or ",
+        "$5$ and ",
+        "5. x\n",
+        "Step 5 ",
+        "\\[5\\] ",
+        "\\\\[2pt] ",
+        "A or B ",
+        "$x=5$ or ",
+        "\\boxed{5} ",
+        "The answer is 5, ",
+        "The answer is not $5$ + ",
+        "#### 5 ",
+    ]
+    .map(|part| (part.repeat((32 << 10) / part.len()), "7".to_owned()))
+    .to_vec()
 }
 
 /// Pairs that try the bounds.

@@ -155,7 +155,12 @@ fn unmarked<'a>(
         return Extracted::slice(response, open..body.end, Rule::LastFormula);
     }
     match (formula, number) {
-        (Some(f), Some(n)) => Some(if n.span.start > f.span.end { n } else { f }),
+        // A number within a later formula was denied with it.
+        (Some(f), Some(n)) => {
+            let behind = n.span.start > f.span.end;
+            let within = || formula::holds(response, body.clone(), n.span.end - 1);
+            Some(if behind && !within() { n } else { f })
+        }
         (f, n) => f.or(n),
     }
     .or_else(|| Extracted::slice(response, body, Rule::Whole).filter(|e| e.text.len() <= MAX_WHOLE))

@@ -51,10 +51,10 @@ pub use options::{Extraction, GradeOptions};
 pub use refusal::{MAX_DEPTH, MAX_LEN, Refusal};
 pub use verdict::{Outcome, Verdict};
 
-/// The version of the verdicts: bumped with every change that can alter an outcome, an extracted answer or a key of some
+/// The version of the verdicts: bumped with every change that can alter an outcome, an extracted answer, its place or a key of some
 /// response under some options. Speed, wording and documentation do not bump it. Whoever keeps verdicts puts it beside the
 /// inputs that they are kept under, so that verdicts of another version are made anew.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

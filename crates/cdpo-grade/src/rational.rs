@@ -125,7 +125,7 @@ pub(crate) fn power(base: &Rational, exponent: &BigInt) -> Option<Rational> {
         });
     }
     let n = exponent.abs().to_u32()?;
-    let bits = base.numer().bits().max(base.denom().bits());
+    let bits = bits(base);
     let bits = bits.checked_mul(u64::from(n)).filter(|&b| b <= MAX_BITS)?;
     let words = (bits / 64) as usize;
     budget::spend(words * words / 100 + words).ok()?;

@@ -364,3 +364,83 @@ fn a_verdict_says_where_its_answer_stands() {
     assert_eq!(at("It has 8 legs"), "8");
     assert_eq!(Grader::default().grade(" ", "D").span, None);
 }
+
+#[test]
+fn the_length_of_a_row_break_opens_no_formula() {
+    let response = "$$\\begin{aligned} x &= 1 \\\\[2pt] y &= 2 \\end{aligned}$$ so the total is 7";
+    found(Extraction::Auto, response, "7", Rule::LastNumber);
+}
+
+#[test]
+fn a_list_of_formulas_is_denied_as_a_whole_and_operands_are_no_list() {
+    let auto = |response, text| found(Extraction::Auto, response, text, Rule::LastFormula);
+    auto("So $4$ is it, not $2$ or $3$.", "4");
+    auto("We know $7$ first. Then it is not $5$ and $6$.", "7");
+    auto("So we get $2$ or $3$.", "2$ or $3");
+    auto("We take the gcd of $12$ and $18$.", "18");
+    auto("We use $a=1$ and $b=2$ and $c=3$.", "c=3");
+    auto("So we get $x=5$ or $x=6$.", "x=5$ or $x=6");
+}
+
+#[test]
+fn an_announced_formula_that_goes_on_is_not_the_formula_alone() {
+    let grader = Grader::default();
+    for behind in ["+ 3", "/6", "^2", ", or 6."] {
+        let response = format!("The answer is $5$ {behind}")
+            .replace("$ /", "$/")
+            .replace("$ ^", "$^")
+            .replace("$ ,", "$,");
+        assert_ne!(
+            grader.grade(&response, "5").outcome,
+            Outcome::Correct,
+            "{response}"
+        );
+    }
+    for before in ["a third of", "the reciprocal of", "the cube of"] {
+        for response in [
+            format!("The answer is {before} $5$."),
+            format!("The answer is {before} 5."),
+        ] {
+            assert_ne!(
+                grader.grade(&response, "5").outcome,
+                Outcome::Correct,
+                "{response}"
+            );
+        }
+    }
+    for response in [
+        "The answer is $5$ cm, but not exact.",
+        "The answer is **$5$**.",
+        "The answer is $5$/hour.",
+    ] {
+        assert_eq!(
+            grader.grade(response, "5").outcome,
+            Outcome::Correct,
+            "{response}"
+        );
+    }
+}
+
+#[test]
+fn two_options_are_none() {
+    let choice = Grader::new(cdpo_grade::GradeOptions {
+        extraction: Extraction::Choice,
+        ..cdpo_grade::GradeOptions::default()
+    });
+    for response in [
+        "The answer is A, or B",
+        "Option C is tempting. The answer is A or B.",
+    ] {
+        for gold in ["A", "B", "C"] {
+            assert_ne!(
+                choice.grade(response, gold).outcome,
+                Outcome::Correct,
+                "{response}: {gold}"
+            );
+        }
+    }
+    assert_eq!(
+        choice.grade("The answer is A, and B is wrong", "A").outcome,
+        Outcome::Correct
+    );
+}

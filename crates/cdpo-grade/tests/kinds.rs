@@ -347,3 +347,14 @@ fn lists_are_paired_whatever_their_order() {
     equal(&[("0, a=0", "b=0, 0")]);
     different(&[("a=0, b=0", "a=0, c=0")]);
 }
+
+#[test]
+fn values_of_a_function_at_other_places_are_other_values() {
+    different(&[
+        ("f(a)=3", "f(b)=3"),
+        ("f(x)=x", "f(y)=x"),
+        ("f(x,y)=3", "f(x)=3"),
+        ("P(a)=1/2", "P(b)=1/2"),
+    ]);
+    equal(&[("f(x)=2x", "2x"), ("f(x)=2x+2", "f(x)=2(x+1)")]);
+}

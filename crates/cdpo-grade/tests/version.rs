@@ -54,16 +54,20 @@ const PAIRS: &[(&str, &str)] = &[
     (r"So $x=5$ or $x=6$", r"6"),
     (r"The answer is (A) or (B)", r"A"),
     (r"\boxed{P(A)=1/2}", r"P(B)=1/2"),
+    (r"\boxed{f(x)=x}", r"f(y)=x"),
+    (r"The answer is $5$ + 3", r"5"),
+    (r"$$x &= 1 \\[2pt] y$$ so the total is 7", r"7"),
+    (r"So it is $4$, not $2$ or $3$.", r"4"),
 ];
 
-/// FNV-1a over outcome, answer, key and rule of each verdict.
+/// FNV-1a over outcome, answer, key, rule and span of each verdict.
 fn digest() -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for (response, gold) in PAIRS {
         let verdict =
             serde_json::to_value(Grader::default().grade(response, gold)).expect("a verdict");
-        for field in ["outcome", "answer", "key", "rule"] {
-            let text = verdict[field].as_str().unwrap_or_default();
+        for field in ["outcome", "answer", "key", "rule", "span"] {
+            let text = verdict[field].to_string();
             for byte in text.bytes().chain([b'|']) {
                 hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
             }
@@ -76,7 +80,7 @@ fn digest() -> u64 {
 fn verdicts_and_version_change_together() {
     assert_eq!(
         (VERSION, digest()),
-        (6, 0x2f16_3080_cfa1_71f0),
+        (7, 0x1867_f12d_43f2_d8e8),
         "verdicts differ from those of this version: raise cdpo_grade::VERSION and set both numbers here"
     );
 }

@@ -31,6 +31,7 @@ pub(super) fn letter(response: &str, body: Range<usize>) -> Option<Extracted<'_>
         })
         .chain([0])
         .find_map(|from| first_from(response, body.start + from..body.end))
+        .filter(|found| !names_another(&response[found.span.end..body.end]))
 }
 
 fn first_from(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
@@ -51,13 +52,17 @@ fn first_from(response: &str, range: Range<usize>) -> Option<Extracted<'_>> {
                 .then(|| Extracted::slice(response, span, Rule::Choice))
                 .flatten()
         })
-        .filter(|found| !names_another(&response[found.span.end..range.end]))
 }
 
 /// Whether a text goes on with another option: " or (B)", "/B".
 fn names_another(after: &str) -> bool {
     let dress = [' ', '(', ')', '*', '"', '.'];
     let after = after.trim_start_matches(dress);
+    // A comma may begin what is said of another option: "A, and B is wrong".
+    let after = match after.strip_prefix(',') {
+        Some(rest) if rest.trim_start().starts_with("or ") => rest.trim_start(),
+        _ => after,
+    };
     ["or ", "and ", "/", "& "].iter().any(|word| {
         after.strip_prefix(word).is_some_and(|rest| {
             let mut chars = rest.trim_start_matches(dress).chars();

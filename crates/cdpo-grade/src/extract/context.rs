@@ -29,13 +29,32 @@ const DRESS: [char; 8] = [' ', '$', '\\', '(', '[', '*', '"', ':'];
 /// No word further than this many bytes before a number is looked at.
 const REACH: usize = 64;
 
-/// The last words of a text, lower case, the last first.
-fn last_words(text: &str) -> Vec<String> {
+/// What of a number or a formula another one is: "a third of 5", "the cube of 5".
+const FUNCTIONS: [&str; 10] = [
+    "third",
+    "quarter",
+    "fifth",
+    "tenth",
+    "square",
+    "cube",
+    "reciprocal",
+    "inverse",
+    "opposite",
+    "multiple",
+];
+
+/// The end of a text that may be looked at.
+fn tail(text: &str) -> &str {
     let mut from = text.len().saturating_sub(REACH);
     while !text.is_char_boundary(from) {
         from += 1;
     }
-    text[from..]
+    &text[from..]
+}
+
+/// The last words of a text, lower case, the last first.
+fn last_words(text: &str) -> Vec<String> {
+    tail(text)
         .trim_end_matches(DRESS)
         .rsplit(|c: char| c.is_whitespace() || c == ',')
         .take(4)
@@ -68,6 +87,19 @@ pub(super) fn qualifies(text: &str) -> bool {
     QUALIFIERS.contains(&word.to_lowercase().as_str())
 }
 
+/// Whether a text ends with words that compute something of the formulas behind it: "the gcd of", "between".
+pub(super) fn computes(before: &str) -> bool {
+    let words = last_words(before);
+    words
+        .first()
+        .is_some_and(|word| matches!(word.as_str(), "of" | "between" | "from"))
+}
+
+/// Whether the last words of a text, the last first, are "a third of" and the like.
+fn takes_part(words: &[String]) -> bool {
+    matches!(words, [of, word, ..] if of == "of" && FUNCTIONS.contains(&word.as_str()))
+}
+
 /// Whether the words around a number make another one of it: "twice 5", "5 squared", "8 hours and 30 minutes".
 pub(super) fn is_qualified(sentence: &str, number: Range<usize>) -> bool {
     let before = sentence[..number.start].to_lowercase();
@@ -75,6 +107,7 @@ pub(super) fn is_qualified(sentence: &str, number: Range<usize>) -> bool {
     let mut words = before.split(|c: char| c.is_whitespace() || c == ',');
     before.contains(signs)
         || words.any(|word| QUALIFIERS.contains(&word))
+        || takes_part(&last_words(&before))
         || is_changed_behind(&sentence[number.end..])
 }
 
@@ -86,12 +119,32 @@ pub(super) fn is_formula_qualified(before: &str, after: &str) -> bool {
         return true;
     }
     let words = last_words(before);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let before = match words.as_slice() {
-        ["than" | "of" | "the", word, ..] | [word, ..] => QUALIFIERS.contains(word),
-        [] => false,
+    let qualified = takes_part(&words) || {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["than" | "of" | "the", word, ..] | [word, ..] => QUALIFIERS.contains(word),
+            [] => false,
+        }
     };
-    before || unit::begins_with_magnitude(after.trim_start()) || is_changed_behind(after)
+    qualified
+        || is_continued(after)
+        || unit::begins_with_magnitude(after.trim_start())
+        || is_changed_behind(after)
+}
+
+/// Whether a text goes on with the formula before it ("+ 3", "^2", "/6") or with another answer (", or 6").
+fn is_continued(after: &str) -> bool {
+    let digit = |text: &str| {
+        text.trim_start_matches(DRESS)
+            .starts_with(|c: char| c.is_ascii_digit())
+    };
+    let after = after.trim_start();
+    after.starts_with(['+', '^', '×'])
+        || after.strip_prefix('/').is_some_and(digit)
+        || after
+            .trim_start_matches([',', ' '])
+            .strip_prefix("or ")
+            .is_some_and(digit)
 }
 
 /// Whether what follows a number makes another one of it.
@@ -114,14 +167,14 @@ fn is_changed_behind(after: &str) -> bool {
 
 /// Whether a number counts a step and says nothing of the answer: "Step 3", or `3.` at the head of a line with text behind.
 pub(super) fn numbers_a_step(text: &str, number: Range<usize>) -> bool {
-    let before = &text[..number.start];
+    let digits = &text[number.clone()];
+    let before = tail(&text[..number.start]);
     if last_words(before)
         .first()
         .is_some_and(|word| word == "step")
     {
         return true;
     }
-    let digits = &text[number.clone()];
     let Some(line) = before.rfind('\n') else {
         return false;
     };

@@ -68,26 +68,64 @@ fn closing(text: &str, close: &str) -> Option<usize> {
     None
 }
 
-/// The last formula of `response[body]` that is not denied, with those before it that only "and" or "or" parts from it.
+/// The last formula of `response[body]` that is not denied, with those before it that only "and" or "or" parts from it: a list,
+/// which is denied as a whole.
 pub(super) fn last(response: &str, body: Range<usize>) -> Option<Extracted<'_>> {
+    let mut spans = Vec::new();
     let mut from = body.start;
-    let mut found: Option<Extracted<'_>> = None;
     while let Some((span, after)) = next(response, from, body.end) {
-        let gap = &response[from..span.start];
-        let (start, end) = (span.start, span.end);
-        let joins = from > body.start && matches!(bare(gap), "and" | "or" | "and/or");
-        let before = &response[body.start..start];
+        let joins = !spans.is_empty()
+            && matches!(bare(&response[from..span.start]), "and" | "or" | "and/or");
+        spans.push((span, joins));
         from = after;
-        if prose::is_prose(&response[span]) || context::denies(before) {
+    }
+    let formula = |at: usize| &response[spans[at].0.clone()];
+    let mut last = spans.len();
+    while last > 0 {
+        last -= 1;
+        if prose::is_prose(formula(last)) {
             continue;
         }
-        let start = found
-            .as_ref()
-            .filter(|_| joins)
-            .map_or(start, |first| first.span.start);
-        found = Extracted::slice(response, start..end, Rule::LastFormula).or(found);
+        let mut head = last;
+        while spans[head].1 && !prose::is_prose(formula(head - 1)) {
+            head -= 1;
+        }
+        let before = &response[body.start..spans[head].0.start];
+        if context::denies(before) {
+            last = head;
+            continue;
+        }
+        // Values of several names are no list of answers, nor are the numbers that something is computed of.
+        let of_one = (head..=last).all(|at| named(formula(at)) == named(formula(last)));
+        let first = if of_one && !context::computes(before) {
+            head
+        } else {
+            last
+        };
+        let span = spans[first].0.start..spans[last].0.end;
+        return Extracted::slice(response, span, Rule::LastFormula);
     }
-    found
+    None
+}
+
+/// Whether a formula that is no prose holds the byte `at`.
+pub(super) fn holds(response: &str, body: Range<usize>, at: usize) -> bool {
+    let mut from = body.start;
+    while let Some((span, after)) = next(response, from, body.end) {
+        if span.contains(&at) {
+            return !prose::is_prose(&response[span]);
+        }
+        if span.start > at {
+            break;
+        }
+        from = after;
+    }
+    false
+}
+
+/// What stands left of the equals sign.
+fn named(formula: &str) -> Option<&str> {
+    formula.split_once('=').map(|(name, _)| name.trim())
 }
 
 /// Where the content of a display `\[` or `\(` begins that nothing closes.
@@ -96,7 +134,11 @@ pub(super) fn unclosed(response: &str, body: Range<usize>) -> Option<usize> {
     [("\\[", "\\]"), ("\\(", "\\)")]
         .into_iter()
         .filter_map(|(open, close)| {
-            let at = text.rfind(open)? + open.len();
+            // Behind a backslash it is the length of a row break: `\\\\[2pt]`.
+            let (at, _) = text
+                .rmatch_indices(open)
+                .find(|&(at, _)| !text[..at].ends_with('\\'))?;
+            let at = at + open.len();
             (!text[at..].contains(close)).then_some(body.start + at)
         })
         .max()

@@ -33,9 +33,10 @@ pub(super) fn last_number(response: &str, body: Range<usize>) -> Option<Extracte
         let place = span.start - body.start..span.end - body.start;
         !context::denies(&text[..place.start]) && !context::numbers_a_step(text, place)
     };
-    numbers(response, body.clone())
-        .filter(stands)
-        .last()
+    let all: Vec<Range<usize>> = numbers(response, body.clone()).collect();
+    all.into_iter()
+        .rev()
+        .find(stands)
         .and_then(|span| Extracted::slice(response, span, Rule::LastNumber))
 }
 

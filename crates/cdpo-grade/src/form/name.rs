@@ -10,18 +10,13 @@ pub(crate) fn name(expr: &Expr) -> Option<String> {
     let all = |items: &[Expr]| items.iter().map(name).collect::<Option<Vec<_>>>();
     Some(match expr {
         Expr::Symbol(name) => name.clone(),
-        // f(x) names the function; f(2) and P(A) a value of it.
+        // f(x), f(2) and P(A) are names of their own each.
         Expr::Apply(name, items) => {
-            let variable = |item: &Expr| matches!(item, Expr::Symbol(s) if s.starts_with(char::is_lowercase) || s.starts_with('\\'));
-            if items.iter().all(variable) {
-                name.clone()
-            } else {
-                let keys: Option<Vec<String>> = items
-                    .iter()
-                    .map(|item| Some(value(item).ok()?.key(&GradeOptions::default())))
-                    .collect();
-                format!("{name}({})", keys?.join(","))
-            }
+            let keys: Option<Vec<String>> = items
+                .iter()
+                .map(|item| Some(value(item).ok()?.key(&GradeOptions::default())))
+                .collect();
+            format!("{name}({})", keys?.join(","))
         }
         Expr::Constant(Constant::E) => "e".into(),
         Expr::Constant(Constant::I) => "i".into(),

@@ -185,11 +185,13 @@ pub(crate) fn alters(words: &str) -> bool {
             | "below"
             | "above"
     );
+    // What stands behind a comma is not said of the number: "5 cm, but not exact".
+    let said = lower.split(',').next().unwrap_or_default();
     let denied = |word: &str| matches!(word, "not" | "wrong" | "incorrect" | "never");
     opens
         || lower.starts_with("to the ")
         || lower.ends_with(" otherwise")
-        || lower.split(' ').take(3).any(denied)
+        || said.split(' ').take(3).any(denied)
         || ORDINALS.contains(&lower.strip_suffix('s').unwrap_or(&lower))
 }
 
