@@ -30,7 +30,7 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(GivenPairs,
         }
     };
     if encoded {
-        if path.extension().is_some_and(|e| e == "parquet") {
+        if rows.is_parquet() {
             return Err(Error::file(
                 path,
                 "pairs with token ids (prompt_ids, ..) are read from JSON Lines only; write the rows as .jsonl",

@@ -36,6 +36,11 @@ enum Source {
 pub type NumberedRow = (usize, std::result::Result<Columns, String>);
 
 impl Rows {
+    /// Whether the file is Parquet, whatever its name.
+    pub(crate) fn is_parquet(&self) -> bool {
+        matches!(self.source, Source::Parquet { .. })
+    }
+
     /// Opens a file, Parquet if it begins with Parquet's mark, JSON Lines otherwise. Of a Parquet file only the columns for
     /// which `wanted` holds are read; JSON rows come whole.
     ///

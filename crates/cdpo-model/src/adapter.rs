@@ -12,10 +12,10 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::arena::{Arena, Layout};
-use crate::block::Projection;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::keyed::Key;
+use crate::projection::Projection;
 
 pub use stack::AdapterStack;
 

@@ -9,7 +9,7 @@
 
 pub mod adapter;
 pub mod arena;
-pub mod block;
+mod block;
 pub mod config;
 pub mod error;
 pub mod forest;
@@ -18,6 +18,7 @@ pub mod kv;
 pub mod model;
 pub mod ops;
 pub mod peft;
+pub mod projection;
 pub mod source;
 mod tensor_file;
 pub mod tokenizer;

@@ -15,6 +15,12 @@ use crate::error::{Error, Result};
 pub(crate) fn write(tensors: &HashMap<&str, Tensor>, path: &Path) -> Result<()> {
     let partial = path.with_extension("safetensors.partial");
     let fault = |e| Error::io(&partial, e);
+    // One that a killed process left may be private and would stay so.
+    if let Err(e) = fs::remove_file(&partial)
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(fault(e));
+    }
     // The writer makes its file private; it gets the permissions that files are made with here.
     let permissions = File::create(&partial)
         .and_then(|file| file.metadata())
@@ -22,6 +28,9 @@ pub(crate) fn write(tensors: &HashMap<&str, Tensor>, path: &Path) -> Result<()> 
         .permissions();
     candle_core::safetensors::save(tensors, &partial)?;
     fs::set_permissions(&partial, permissions).map_err(fault)?;
+    File::open(&partial)
+        .and_then(|file| file.sync_all())
+        .map_err(fault)?;
     fs::rename(&partial, path).map_err(|e| Error::io(path, e))
 }
 
@@ -40,6 +49,10 @@ mod tests {
             dir.path().join("adapter_config.json"),
         );
         fs::write(&neighbour, "{}").unwrap();
+        let left = path.with_extension("safetensors.partial");
+        fs::write(&left, "half of it").unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&left, private).unwrap();
         let tensor = Tensor::from_slice(&[1f32, 2.0], 2, &Device::Cpu).unwrap();
         write(&HashMap::from([("a", tensor)]), &path).unwrap();
         let permissions = |path: &Path| fs::metadata(path).unwrap().permissions();

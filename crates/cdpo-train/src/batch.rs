@@ -107,7 +107,6 @@ impl Objective {
     }
 
     /// Derivatives of the step's loss by each log-probability and divergence of one micro-batch; adds its share to `sums`.
-    ///
     pub(crate) fn gradient(
         &self,
         items: &[&Item],
@@ -124,6 +123,7 @@ impl Objective {
         let mut gradient = vec![0.0f32; logps.len()];
         let mut by_kl = vec![0.0f32; kls.len()];
         let padded_positions = items.iter().map(|item| item.longest()).max().unwrap_or(1) - 1;
+        let needs_kl = self.needs_kl();
         for (i, (item, spans)) in items.iter().zip(&packed.spans).enumerate() {
             match self {
                 Self::Sft => {
@@ -147,7 +147,7 @@ impl Objective {
                         policy: &logps[spans[s].clone()],
                         reference: &reference[s],
                         weights: &item.responses[s].weights,
-                        kl: if loss.needs_kl() {
+                        kl: if needs_kl {
                             &kls[spans[s].clone()]
                         } else {
                             &[]
@@ -173,7 +173,7 @@ impl Objective {
                     {
                         *to = (g * scale) as f32;
                     }
-                    if loss.needs_kl() {
+                    if needs_kl {
                         for (span, slope) in spans.iter().zip(terms.kl_gradient) {
                             by_kl[span.clone()].fill((slope * scale) as f32);
                         }

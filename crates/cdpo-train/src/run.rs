@@ -119,9 +119,11 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
+    let loss = settings.method.loss().on_pairs(&settings.loss);
+    let needs_reference = loss.as_ref().is_some_and(|l| l.needs_reference());
     if let Policy::Adapter { under, .. } = job.policy
         && settings.method.starts_from_sft()
-        && (under.is_empty() || job.reference.is_empty())
+        && (under.is_empty() || (needs_reference && job.reference.is_empty()))
     {
         let lacks = if under.is_empty() {
             "there is no adapter under the trained one"
@@ -134,7 +136,6 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
-    let loss = settings.method.loss().on_pairs(&settings.loss);
     let weights = loss.as_ref().map(|l| l.weights());
     let context = job.policy.model().config().max_positions;
     let (items, left_out) = example::prepare(
@@ -185,7 +186,6 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         return Ok(report);
     }
 
-    let needs_reference = loss.as_ref().is_some_and(|l| l.needs_reference());
     let objective = loss.map_or(Objective::Sft, |loss| {
         Objective::Pairs(loss, settings.sft_term)
     });

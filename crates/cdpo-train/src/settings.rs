@@ -225,8 +225,13 @@ impl TrainSettings {
         if let (WarmUp::Steps(warmup), Some(all)) = (warmup, self.max_steps)
             && warmup >= all
         {
+            let by_default = if self.warmup_steps.is_none() {
+                " by default"
+            } else {
+                ""
+            };
             faults.push(format!(
-                "warmup_steps ({warmup}) must be less than max_steps ({all}); warmup_ratio = 0.1 fits any length"
+                "warmup_steps ({warmup}{by_default}) must be less than max_steps ({all}); warmup_ratio = 0.1 fits any length"
             ));
         }
         if self.epochs.is_some() && self.max_steps.is_some() {

@@ -63,6 +63,27 @@ fn all_faults_are_reported_together() {
 }
 
 #[test]
+fn a_warmup_that_is_no_shorter_than_the_run_is_refused_at_once() {
+    let settings = |warmup_steps| TrainSettings {
+        max_steps: Some(50),
+        warmup_steps,
+        ..TrainSettings::of(Method::SFT)
+    };
+    let fault = |settings: TrainSettings| settings.validate().unwrap_err().to_string();
+    let own = fault(settings(Some(50)));
+    assert!(
+        own.contains("warmup_steps (50) must be less than max_steps (50)"),
+        "{own}"
+    );
+    let left_out = fault(settings(None));
+    assert!(
+        left_out.contains("warmup_steps (100 by default) must be"),
+        "{left_out}"
+    );
+    assert!(settings(Some(49)).validate().is_ok());
+}
+
+#[test]
 fn an_unknown_setting_is_refused() {
     let error = serde_json::from_str::<TrainSettings>(r#"{"method": "cdpo", "lerning_rate": 1}"#)
         .unwrap_err();

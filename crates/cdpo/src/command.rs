@@ -125,8 +125,13 @@ pub(crate) fn run_beside(
 ) -> anyhow::Result<Option<Pipeline>> {
     threads(&recipe);
     let last: Vec<Step> = goals.iter().map(|(step, _)| *step).collect();
+    let seeds = if last.iter().all(|step| step.shared()) {
+        // What all seeds share is done with the first.
+        vec![recipe.run.seed]
+    } else {
+        recipe.seeds()
+    };
     if dry_run {
-        let seeds = recipe.seeds();
         let mut pipeline = Pipeline::new(recipe)?;
         for &seed in &seeds {
             pipeline.turn_to(seed);
@@ -142,12 +147,6 @@ pub(crate) fn run_beside(
     }
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let _lock = Lock::take(&run_dir)?;
-    let seeds = if last.iter().all(|step| step.shared()) {
-        // What all seeds share is done with the first.
-        vec![recipe.run.seed]
-    } else {
-        recipe.seeds()
-    };
     let mut pipeline = Pipeline::new(recipe)?;
     pipeline.siblings = siblings.to_vec();
     talk::say(format_args!("run     {}", run_dir.display()));

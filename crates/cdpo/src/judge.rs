@@ -137,8 +137,7 @@ fn scored(
         }
         // The stage's own word of what it was trained on; a folder of adapters without one is taken as it is.
         let manifest = folder.with_file_name(MANIFEST);
-        if manifest.is_file() {
-            let manifest: Manifest = serde_json::from_slice(&std::fs::read(&manifest)?)?;
+        if let Ok(manifest) = Manifest::read(&manifest)? {
             let base = manifest.inputs.get("model");
             if base.is_some_and(|base| *base != p.base.checkpoint.content_id) {
                 return Err(Usage(format!(

@@ -63,10 +63,13 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
             Of::Samples => (Step::Grade, stages::GRADED),
             Of::Pairs => (Step::Select, stages::PAIRS),
         }];
-        match command::run(recipe, &goals, args.run.dry_run)? {
-            Some(pipeline) => pipeline,
-            None => return Ok(()),
-        }
+        let Some(mut pipeline) = command::run(recipe, &goals, args.run.dry_run)? else {
+            return Ok(());
+        };
+        // The records belong to the first seed, whose folder is the run's.
+        pipeline.turn_to(pipeline.seeds[0]);
+        pipeline.plan(&[goals[0].0])?;
+        pipeline
     };
     pipeline.recipe.rollout = section;
     let (picks, mut inputs) = match given {
@@ -100,10 +103,10 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     if args.replace {
         let hash = manifest.outputs.get(ROLLOUTS).cloned().unwrap_or_default();
         inputs.insert("rollouts".into(), hash);
-        let name = name.replacen("rollouts", "replacements", 1);
+        let name = replacements(&name);
         let stage = Stage {
             name: name.clone(),
-            version: 1,
+            version: 2,
             inputs,
             settings: replace::settings(&pipeline),
         };
@@ -119,6 +122,11 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
 
 /// The folders of records of a run's own responses at the default settings, relative to the run's.
 pub(crate) const OWN: [&str; 2] = ["rollouts", "rollouts-pairs"];
+
+/// The folder of the replacements that belong to a folder of rollouts.
+pub(crate) fn replacements(rollouts: &str) -> String {
+    rollouts.replacen("rollouts", "replacements", 1)
+}
 
 /// The stage's folder: variants that one compares with each other lie side by side.
 fn stage_name(section: &RolloutSection, args: &RolloutArgs) -> String {

@@ -122,6 +122,10 @@ fn shared_stages_are_done_once_and_a_run_with_one_seed_shows_its_own_table() {
         .cdpo(&["sample", "tiny.toml", "--set", "run.seeds=2"])
         .succeeded();
     assert!(!sampled.stderr.contains("seed    8"), "{sampled:?}");
+    let planned = place
+        .cdpo(&["sample", "tiny.toml", "--set", "run.seeds=2", "--dry-run"])
+        .succeeded();
+    assert!(!planned.stdout.contains("seed 8"), "{planned:?}");
     let run = |more: &[&str]| {
         let args = [&["run", "tiny.toml", "--set", "methods=[\"dpo\"]"], more].concat();
         place.cdpo(&args).succeeded()
@@ -139,6 +143,39 @@ fn shared_stages_are_done_once_and_a_run_with_one_seed_shows_its_own_table() {
         costs,
         "a command that does less keeps what others took"
     );
+}
+
+#[test]
+fn rollouts_of_pairs_are_those_of_the_first_seed() {
+    let place = place("seed = 7", "seed = 7");
+    let rolled = [
+        "rollout",
+        "tiny.toml",
+        "--of",
+        "pairs",
+        "--n",
+        "8",
+        "--set",
+        "run.seeds=2",
+    ];
+    place.cdpo(&rolled).succeeded();
+    let read = |file: &str| -> Vec<serde_json::Value> {
+        let rows = place.read(file);
+        rows.lines()
+            .map(|row| serde_json::from_str(row).unwrap())
+            .collect()
+    };
+    let named = |rows: Vec<serde_json::Value>, sample: &str| -> Vec<(String, u64)> {
+        let name = |row: &serde_json::Value| {
+            (row["problem_id"].to_string(), row[sample].as_u64().unwrap())
+        };
+        rows.iter().map(name).collect()
+    };
+    let found = named(read("rollouts-pairs/rollouts.jsonl"), "sample");
+    let first = named(read("selected/pairs.jsonl"), "rejected_sample");
+    let second = named(read("seed-8/selected/pairs.jsonl"), "rejected_sample");
+    assert_eq!(found[..], first[..found.len()]);
+    assert_ne!(first, second);
 }
 
 #[test]

@@ -3,9 +3,6 @@
 /// Log-probability of `id` under the softmax of `logits` at temperature 1, and the entropy of that distribution, in nats; `None` if
 /// a logit is not finite.
 pub(super) fn surprise(logits: &[f32], id: Option<u32>) -> Option<(f32, f32)> {
-    if logits.iter().any(|logit| !logit.is_finite()) {
-        return None;
-    }
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (mut total, mut mean) = (0.0f64, 0.0f64);
     for &logit in logits {
@@ -15,11 +12,15 @@ pub(super) fn surprise(logits: &[f32], id: Option<u32>) -> Option<(f32, f32)> {
         mean += weight * below;
     }
     let log_total = total.ln();
-    // Rounding may leave a certain distribution a hair below 0.
-    let entropy = (log_total - mean / total).max(0.0);
+    let entropy = log_total - mean / total;
+    // A logit that is not finite leaves none: ∞ - ∞, or 0 · ∞.
+    if !entropy.is_finite() {
+        return None;
+    }
     let logp = id.and_then(|id| logits.get(id as usize));
     let logp = logp.map_or(0.0, |&logit| (f64::from(logit - max) - log_total) as f32);
-    Some((logp, entropy as f32))
+    // Rounding may leave a certain distribution a hair below 0.
+    Some((logp, entropy.max(0.0) as f32))
 }
 
 #[cfg(test)]

@@ -77,7 +77,10 @@ impl Manifest {
     }
 
     /// Reads a manifest; the inner error is the reason why the file is none.
-    pub(super) fn read(path: &Path) -> Result<std::result::Result<Self, String>> {
+    ///
+    /// # Errors
+    /// If a file that is there cannot be read.
+    pub fn read(path: &Path) -> Result<std::result::Result<Self, String>> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {

@@ -1,10 +1,10 @@
 //! The adapters of one call: which are added to the base, and which of them is trained.
 
 use super::{Adapter, LoraModule};
-use crate::block::Projection;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::ops::linear::{Dropout, LoraRef};
+use crate::projection::Projection;
 
 /// The adapters that are active in a call, at most one of them trainable. The empty stack is the base model.
 #[derive(Debug, Clone, Copy, Default)]

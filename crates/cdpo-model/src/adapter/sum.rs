@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Adapter, LoraConfig, check_layout, layout, peft_name};
 use crate::Device;
 use crate::arena::Arena;
-use crate::block::Projection;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::projection::Projection;
 
 impl Adapter {
     /// One adapter whose addition is the sum of `parts`' additions: their `A` above each other `[r1 + r2 + .., in]`, their `B` beside
@@ -47,11 +47,7 @@ impl Adapter {
                 let mut above = 0;
                 for part in parts {
                     let own = part.config.rank;
-                    let factor = if same {
-                        1.0
-                    } else {
-                        (part.config.scale() / scale) as f32
-                    };
+                    let factor = (part.config.scale() / scale) as f32;
                     if let (Some(from), Some(to)) = (part.params.view(&a), params.view_mut(&a)) {
                         let begin = above * (from.len() / own);
                         to[begin..begin + from.len()].copy_from_slice(from);

@@ -9,9 +9,9 @@ use candle_core::{DType, Tensor};
 use super::{EMBEDDING, HEAD, Model};
 use crate::adapter::{Adapter, AdapterStack};
 use crate::arena::{Arena, Layout};
-use crate::block::Projection;
 use crate::error::{Error, Result};
 use crate::ops::host::{HostSlice, contiguous};
+use crate::projection::Projection;
 use crate::tensor_file;
 use crate::weight::Weight;
 
@@ -152,7 +152,6 @@ impl Model {
     /// # Errors
     /// As [`Model::save`].
     pub fn save_as(&self, dir: &Path, dtype: DType) -> Result<()> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let mut config = self.config.to_hf_json()?;
         config["torch_dtype"] = match dtype {
             DType::BF16 => "bfloat16",
@@ -167,13 +166,14 @@ impl Model {
         .into();
         let config = serde_json::to_string_pretty(&config)
             .map_err(|e| Error::Config(format!("cannot be written: {e}")))?;
-        let path = dir.join("config.json");
-        std::fs::write(&path, config + "\n").map_err(|e| Error::io(&path, e))?;
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
         let tensors: HashMap<&str, Tensor> = self
             .named()?
             .into_iter()
             .map(|(n, t)| Ok((n, t.to_dtype(dtype)?)))
             .collect::<Result<_>>()?;
-        tensor_file::write(&tensors, &dir.join("model.safetensors"))
+        tensor_file::write(&tensors, &dir.join("model.safetensors"))?;
+        let path = dir.join("config.json");
+        std::fs::write(&path, config + "\n").map_err(|e| Error::io(&path, e))
     }
 }

@@ -69,7 +69,7 @@ impl ReportData {
                 .collect(),
             rollouts: rollouts
                 .iter()
-                .map(|r| ((r.problem_id.as_str(), r.sample), r))
+                .map(|r| ((r.problem_id.as_str(), r.sample, r.ids.as_slice()), r))
                 .collect(),
         };
         let mut texts = Texts::default();

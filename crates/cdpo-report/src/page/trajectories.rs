@@ -114,7 +114,7 @@ impl TrajectoryView {
 pub(super) struct Beside<'a> {
     pub(super) problems: HashMap<&'a str, &'a Problem>,
     pub(super) graded: HashMap<(&'a str, u32), &'a Graded>,
-    pub(super) rollouts: HashMap<(&'a str, u32), &'a RolloutRecord>,
+    pub(super) rollouts: HashMap<(&'a str, u32, &'a [u32]), &'a RolloutRecord>,
 }
 
 impl Beside<'_> {
@@ -153,10 +153,12 @@ impl Beside<'_> {
                 .map(|&id| texts.alone(id, bytes)),
         );
         // Records stay when other samples are drawn: they count only for the very same tokens.
-        let rollouts = self
-            .rollouts
-            .get(&(pair.problem_id.as_str(), pair.rejected_sample))
-            .filter(|record| record.ids == pair.rejected_ids[..content]);
+        let name = (
+            pair.problem_id.as_str(),
+            pair.rejected_sample,
+            &pair.rejected_ids[..content],
+        );
+        let rollouts = self.rollouts.get(&name);
         Some(TrajectoryView {
             id: format!("{}#{}", pair.problem_id, pair.rejected_sample),
             question: problem.map_or_else(|| pair.prompt.clone(), |p| p.question.clone()),

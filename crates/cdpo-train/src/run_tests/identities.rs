@@ -21,6 +21,7 @@ fn packed_or_accumulated_a_step_is_the_same() {
         };
         let one_by_one = split(1, 4);
         for other in [split(4, 1), split(2, 2)] {
+            assert_eq!((one_by_one.len(), other.len()), (7, 7));
             for (a, b) in one_by_one.iter().zip(&other) {
                 assert!(
                     (a.loss - b.loss).abs() < 1e-5 * a.loss,
@@ -104,6 +105,7 @@ fn a_prefix_before_every_prompt_is_the_same_as_longer_prompts() {
         report.metrics.iter().map(|m| m.loss).collect::<Vec<_>>()
     };
     let (with_prefix, without) = (losses(short, &prefix), losses(long, &[]));
+    assert_eq!((with_prefix.len(), without.len()), (7, 7));
     for (a, b) in with_prefix.iter().zip(&without) {
         assert!((a - b).abs() < 1e-5, "{with_prefix:?} {without:?}");
     }

@@ -108,4 +108,23 @@ fn a_method_that_starts_from_the_fine_tuned_model_needs_its_adapter() {
         error.contains("sft+dpo starts from the fine-tuned model"),
         "{error}"
     );
+    let model = model("llama");
+    let (tuned, dir) = (fresh(&model, 0.0), tempfile::tempdir().unwrap());
+    let job = Job {
+        policy: Policy::Adapter {
+            model: &model,
+            adapter: fresh(&model, 0.0),
+            under: &[&tuned],
+        },
+        model_id: "fixture",
+        reference: &[],
+        examples: &set(method, &values("llama")),
+        prefix_ids: &[],
+        settings: &small(method),
+        dir: dir.path(),
+        reference_cache: None,
+    };
+    let error = run(job, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("its reference has no adapter"), "{text}");
 }

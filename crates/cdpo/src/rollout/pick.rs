@@ -105,10 +105,10 @@ pub(super) fn of_pairs(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, 
         section.limit
     ));
     let mut inputs = own_inputs(p);
-    inputs.extend(
-        p.output(Step::Select, PAIRS)
-            .map(|hash| ("pairs".into(), hash)),
-    );
+    let pairs = p
+        .output(Step::Select, PAIRS)
+        .ok_or_else(|| anyhow::anyhow!("the run's pairs are not selected"))?;
+    inputs.insert("pairs".into(), pairs);
     Ok((picks, inputs))
 }
 

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{Finished, TEST, TRAJECTORIES, conventions, select};
 use crate::pipeline::{Pipeline, Step};
 use crate::recipe::Recipe;
+use crate::rollout;
 use crate::talk;
 
 /// The table's rows: the base and every method.
@@ -98,11 +99,14 @@ fn curves(p: &Pipeline, grader: &Grader, problems: &[Problem]) -> anyhow::Result
 pub(crate) fn costs(p: &Pipeline) -> CostTable {
     let steps = Step::all(&p.recipe).into_iter();
     let mut manifests: Vec<PathBuf> = steps.map(|step| p.path(step, MANIFEST)).collect();
-    for later in ["rollouts", "rollouts-pairs", "replacements"] {
-        manifests.push(p.run_dir.join(later).join(MANIFEST));
+    for own in rollout::OWN {
+        for later in [own.to_owned(), rollout::replacements(own)] {
+            manifests.push(p.run_dir.join(later).join(MANIFEST));
+        }
     }
     let cost = |path: &PathBuf| -> Option<StageCost> {
-        let manifest: Manifest = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        // A stage that is not done, or whose manifest cannot be read, has no cost to tell.
+        let manifest = Manifest::read(path).ok()?.ok()?;
         manifest.clock.finished.as_ref()?;
         let tokens = |name: &str| {
             let counted = manifest.counts.get(name);

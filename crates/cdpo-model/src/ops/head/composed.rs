@@ -3,7 +3,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
-use super::{Result, Standing, not_finite, rows_per_chunk};
+use super::{Divergence, Result, Standing, not_finite, rows_per_chunk};
 use crate::ops::gemm::{matmul_nn, matmul_nt};
 
 /// See [`super::token_logps`].
@@ -63,12 +63,58 @@ pub(crate) fn token_logps_grad(
         let own = w.index_select(&Tensor::new(targets_here, w.device())?, 0)?;
         grads.push((own - matmul_nn(&e.broadcast_div(&total)?, w)?)?);
     }
-    let grad = if grads.is_empty() {
+    Ok((logps, whole(&grads, h)?))
+}
+
+/// See [`super::token_logps_kl_grad`].
+pub(crate) fn divergence(
+    h: &Tensor,
+    reference: &Tensor,
+    w: &Tensor,
+    targets: &[u32],
+    chunk_bytes: usize,
+) -> Result<Divergence> {
+    let (mut logps, mut kls) = (Vec::new(), Vec::new());
+    let (mut dlogps, mut dkls) = (Vec::new(), Vec::new());
+    // Two rows of logits each.
+    for (start, count) in chunks(targets.len(), w, chunk_bytes / 2)? {
+        let policy = log_softmax(&h.narrow(0, start, count)?, w)?;
+        let other = log_softmax(&reference.narrow(0, start, count)?, w)?;
+        let (p, r) = (policy.exp()?, other.exp()?);
+        let ids = Tensor::new(&targets[start..start + count], w.device())?;
+        let logp = policy.gather(&ids.unsqueeze(1)?, 1)?.squeeze(1)?;
+        let kl = (&r * (other - policy)?)?.sum(D::Minus1)?;
+        logps.extend(finite(&logp, targets, start)?);
+        kls.extend(
+            finite(&kl, targets, start)?
+                .into_iter()
+                .map(|kl| kl.max(0.0)),
+        );
+        dlogps.push((w.index_select(&ids, 0)? - matmul_nn(&p, w)?)?);
+        dkls.push(matmul_nn(&(p - r)?, w)?);
+    }
+    Ok(Divergence {
+        logps,
+        kls,
+        dlogps: whole(&dlogps, h)?,
+        dkls: whole(&dkls, h)?,
+    })
+}
+
+fn log_softmax(h: &Tensor, w: &Tensor) -> Result<Tensor> {
+    let logits = matmul_nt(h, w)?;
+    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
+    let log_total = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    Ok(shifted.broadcast_sub(&log_total)?)
+}
+
+/// The chunks' rows together; of no chunk, as many as `h` has, which are none.
+fn whole(parts: &[Tensor], h: &Tensor) -> Result<Tensor> {
+    Ok(if parts.is_empty() {
         h.zeros_like()?
     } else {
-        Tensor::cat(&grads, 0)?
-    };
-    Ok((logps, grad))
+        Tensor::cat(parts, 0)?
+    })
 }
 
 fn chunks(rows: usize, w: &Tensor, bytes: usize) -> Result<impl Iterator<Item = (usize, usize)>> {

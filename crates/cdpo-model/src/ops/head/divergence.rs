@@ -9,12 +9,12 @@
 //! One walk over both rows of logits gives all of it: two products forward, two back. Rows go in chunks of bounded size; no
 //! `[R, V]` tensor exists.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{CHUNK_BYTES, check, cpu, not_finite, rows_per_chunk};
+use super::{CHUNK_BYTES, check, composed, cpu, not_finite, rows_per_chunk};
 use crate::error::{Error, Result};
-use crate::ops::gemm::{MatRef, Rhs, gemm, matmul_nn, matmul_nt};
+use crate::ops::gemm::{MatRef, Rhs, gemm};
 use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
 use crate::ops::simd::{self, Isa, Kernel, LANES};
 use crate::weight::Weight;
@@ -54,7 +54,7 @@ pub fn token_logps_kl_grad(
     if is_host_f32(h) && is_host_f32(reference) {
         on_host(h, reference, w, targets, CHUNK_BYTES)
     } else {
-        composed(h, reference, w.dense()?, targets, CHUNK_BYTES)
+        composed::divergence(h, reference, w.dense()?, targets, CHUNK_BYTES)
     }
 }
 
@@ -237,64 +237,10 @@ impl Kernel for Combine<'_> {
     }
 }
 
-/// On tensor operations, for any device and float type.
-pub(crate) fn composed(
-    h: &Tensor,
-    reference: &Tensor,
-    w: &Tensor,
-    targets: &[u32],
-    chunk_bytes: usize,
-) -> Result<Divergence> {
-    let step = rows_per_chunk(chunk_bytes / 2, w.dim(0)?);
-    let (mut logps, mut kls) = (Vec::new(), Vec::new());
-    let (mut dlogps, mut dkls) = (Vec::new(), Vec::new());
-    for start in (0..targets.len()).step_by(step) {
-        let count = step.min(targets.len() - start);
-        let here = &targets[start..start + count];
-        let policy = log_softmax(&h.narrow(0, start, count)?, w)?;
-        let other = log_softmax(&reference.narrow(0, start, count)?, w)?;
-        let (p, r) = (policy.exp()?, other.exp()?);
-        let ids = Tensor::new(here, w.device())?;
-        let logp = policy.gather(&ids.unsqueeze(1)?, 1)?.squeeze(1)?;
-        let kl = (&r * (other - policy)?)?.sum(D::Minus1)?;
-        for (to, values) in [(&mut logps, logp), (&mut kls, kl)] {
-            let host = values.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
-            let host = host.to_vec1::<f32>()?;
-            if let Some(i) = host.iter().position(|x| !x.is_finite()) {
-                return Err(not_finite(start + i, here[i]));
-            }
-            to.extend(host);
-        }
-        dlogps.push((w.index_select(&ids, 0)? - matmul_nn(&p, w)?)?);
-        dkls.push(matmul_nn(&(p - r)?, w)?);
-    }
-    for kl in &mut kls {
-        *kl = kl.max(0.0);
-    }
-    let whole = |parts: &[Tensor]| {
-        if parts.is_empty() {
-            h.zeros_like()
-        } else {
-            Tensor::cat(parts, 0)
-        }
-    };
-    Ok(Divergence {
-        logps,
-        kls,
-        dlogps: whole(&dlogps)?,
-        dkls: whole(&dkls)?,
-    })
-}
-
-fn log_softmax(h: &Tensor, w: &Tensor) -> Result<Tensor> {
-    let logits = matmul_nt(h, w)?;
-    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
-    let log_total = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    Ok(shifted.broadcast_sub(&log_total)?)
-}
-
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device};
+
     use super::*;
     use crate::ops::oracle::{
         assert_close, assert_rows_stand_alone, draw, draw_both, finite_differences, values,
@@ -329,7 +275,7 @@ mod tests {
     fn the_divergence_is_its_definition_and_its_gradient_the_finite_difference() {
         let (h, reference, w) = (draw(1, &[5, 12]), draw(2, &[5, 12]), draw(3, &[37, 12]));
         let (h, reference) = ((h * 3.0).unwrap(), (reference * 3.0).unwrap());
-        let got = composed(&h, &reference, &w, &TARGETS, CHUNK_BYTES).unwrap();
+        let got = composed::divergence(&h, &reference, &w, &TARGETS, CHUNK_BYTES).unwrap();
         let expected = by_definition(&h, &reference, &w);
         assert_close("kl", &as_f64(&got.kls), &expected, 1e-7);
         let ones = Tensor::ones(5, DType::F64, &Device::Cpu).unwrap();
@@ -356,7 +302,8 @@ mod tests {
             let (reference, reference64) = draw_both(5, &[rows, width]);
             let (w, w64) = draw_both(4, &[vocab, width]);
             let targets: Vec<u32> = (0..rows).map(|r| (r * 7919 % vocab) as u32).collect();
-            let exact = composed(&h64, &reference64, &w64, &targets, CHUNK_BYTES).unwrap();
+            let exact =
+                composed::divergence(&h64, &reference64, &w64, &targets, CHUNK_BYTES).unwrap();
             let weight = Weight::frozen(w).unwrap();
             for chunk_rows in [1, 2, 3, rows, 100] {
                 let bytes = 2 * chunk_rows * vocab * 4;
