@@ -190,6 +190,11 @@ impl Record for RolloutRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundUnit(pub u32, pub u32, pub bool, pub u32);
 
+/// Rollouts that were set aside before their end: the place where they left the response, their numbers, and the ids that they drew from
+/// there on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundAside(pub u32, pub Vec<u32>, pub Vec<u32>);
+
 /// Rollouts of one response that were drawn together: kept while the stage runs, so that a kill costs one round and not the response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutRound {
@@ -201,15 +206,25 @@ pub struct RolloutRound {
     pub round: u32,
     /// Tokens drawn in it.
     pub generated: u64,
-    /// The rollouts, by place and number.
+    /// The rollouts that ended, by place and number.
     pub units: Vec<RoundUnit>,
+    /// Those that were set aside, by place and number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<RoundAside>,
 }
 
 impl Record for RolloutRound {
     fn check(&self) -> Result<(), String> {
         check_text("problem_id", &self.problem_id)?;
-        if self.units.is_empty() {
-            return Err("units is empty: a round draws at least one rollout".into());
+        if self.units.is_empty() && self.aside.is_empty() {
+            return Err("units and aside are empty: a round draws at least one rollout".into());
+        }
+        if let Some(i) = self
+            .aside
+            .iter()
+            .position(|one| one.1.is_empty() || one.2.is_empty())
+        {
+            return Err(format!("aside[{i}] has no rollout or no token"));
         }
         Ok(())
     }

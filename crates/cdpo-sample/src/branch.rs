@@ -58,8 +58,12 @@ pub struct Branch {
     pub trunk: TrunkId,
     /// How many of its response tokens are kept.
     pub keep: usize,
-    /// The token behind them, if it has been drawn already.
+    /// The tokens behind them that an [`Aside`] had drawn; they do not count again.
+    pub drawn: Vec<u32>,
+    /// The token behind those, if it is known already.
     pub first: Option<u32>,
+    /// Tokens of the whole response at which a rollout that has not ended is set aside; `usize::MAX` for never.
+    pub pause: usize,
     /// At least one.
     pub rollouts: Vec<Rollout>,
 }
@@ -79,6 +83,17 @@ pub struct Ended {
     pub tokens: usize,
 }
 
+/// Rollouts that were set aside before their end; a [`Branch`] that keeps the same tokens goes on with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The trunk that they left.
+    pub trunk: TrunkId,
+    /// Their names.
+    pub tags: Vec<u64>,
+    /// What they drew behind the tokens kept, the branch's own beginning included.
+    pub drawn: Vec<u32>,
+}
+
 /// Tokens that were spent so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
@@ -86,7 +101,7 @@ pub struct Spent {
     pub generated: u64,
     /// Tokens of prompts and trunks, each shared prefix once.
     pub prefilled: u64,
-    /// Tokens computed anew because their sequence had been set aside for want of cache.
+    /// Tokens computed anew because their sequence had left the cache, for want of room or because it was set aside.
     pub recomputed: u64,
 }
 
@@ -166,7 +181,8 @@ impl<'a> Branches<'a> {
     /// Adds a branch; it grows in the steps that follow. A branch that ends at once is handed out by the next [`Branches::ended`].
     ///
     /// # Errors
-    /// If `keep` passes the trunk's end, the branch begins with more tokens than a response may have, or there is no rollout.
+    /// If `keep` passes the trunk's end, the branch begins with more tokens than a response may have or than it is to pause at, what
+    /// it had drawn ends the response, or there is no rollout.
     ///
     /// # Panics
     /// If the trunk is closed.
@@ -185,6 +201,11 @@ impl<'a> Branches<'a> {
     /// What has ended since the last call.
     pub fn ended(&mut self) -> Vec<Ended> {
         self.engine.ended()
+    }
+
+    /// What was set aside since the last call.
+    pub fn set_aside(&mut self) -> Vec<Aside> {
+        self.engine.set_aside()
     }
 
     /// Sequences under way or waiting.

@@ -92,7 +92,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let settings = draw::settings(&pipeline);
     let stage = Stage {
         name: name.clone(),
-        version: 2,
+        version: 3,
         inputs: inputs.clone(),
         settings,
     };

@@ -5,6 +5,7 @@
 //! on the other responses beside it, and a course that was cut short is the same when it is repeated.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::definition::{Finding, find, over_floor};
 use super::outcomes::Outcomes;
@@ -12,12 +13,24 @@ use super::places::{Places, Unit};
 use super::search::{Progress, search};
 use super::settings::{RolloutSettings, Scores, Sharing};
 
-/// A sequence to draw: rollouts that keep the same tokens and go on with the same one.
+/// What rollouts of one sequence have in common: where they leave the response and with which tokens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Stem {
+    pub(super) place: u32,
+    /// The rollout, if it shares its sequence with no other.
+    alone: Option<u32>,
+    /// Whether the rollouts had been set aside: `first` is then among what they had drawn.
+    pub(super) drawn: Arc<[u32]>,
+    pub(super) first: Option<u32>,
+}
+
+/// A sequence to draw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
-    pub(super) place: u32,
+    pub(super) stem: Stem,
     pub(super) keep: usize,
-    pub(super) first: Option<u32>,
+    /// Tokens of the whole response at which it is set aside.
+    pub(super) pause: usize,
     pub(super) rollouts: Vec<u32>,
 }
 
@@ -38,21 +51,33 @@ pub(super) struct Drawn {
     pub(super) tokens: u32,
 }
 
+/// Tokens beyond the length of most rollouts at which one is set aside. Those that go on for long are few and cost most: of 64 at a
+/// position, three may stay unknown.
+const PATIENCE: usize = 32;
+
 #[derive(Debug)]
 pub(super) struct Course {
     settings: RolloutSettings,
+    /// Tokens of the response.
+    tokens: usize,
     outcomes: Outcomes,
     places: Places,
     drawn: HashMap<Unit, Drawn>,
+    /// What those had drawn that were set aside.
+    aside: HashMap<Unit, Arc<[u32]>>,
 }
 
 impl Course {
-    pub(super) fn new(settings: &RolloutSettings, positions: usize, places: Places) -> Self {
+    /// The course of a response of so many tokens.
+    pub(super) fn new(settings: &RolloutSettings, tokens: usize, places: Places) -> Self {
+        let positions = settings.last_position.positions(tokens);
         Self {
             settings: settings.clone(),
+            tokens,
             outcomes: Outcomes::new(positions, settings.n),
             places,
             drawn: HashMap::new(),
+            aside: HashMap::new(),
         }
     }
 
@@ -71,6 +96,7 @@ impl Course {
     /// If it had another outcome before: the caller draws each unit once.
     pub(super) fn note(&mut self, unit: Unit, drawn: Drawn) {
         self.drawn.insert(unit, drawn);
+        self.aside.remove(&unit);
         let last = self.outcomes.positions();
         for position in self.places.serves(unit).filter(|&t| t <= last) {
             assert!(
@@ -79,6 +105,11 @@ impl Course {
                 unit.rollout
             );
         }
+    }
+
+    /// Notes what a unit had drawn when it was set aside.
+    pub(super) fn note_aside(&mut self, unit: Unit, drawn: Arc<[u32]>) {
+        self.aside.insert(unit, drawn);
     }
 
     /// What comes next, given the tokens spent.
@@ -126,25 +157,42 @@ impl Course {
                 .partition(|unit| round.units.contains(unit));
             let wanted = (self.wanted(position, at_least) as usize).saturating_sub(coming.len());
             if wanted > 0 && !missing.is_empty() {
-                let mut size: HashMap<(u32, u64), usize> = HashMap::new();
+                let mut size: HashMap<Stem, usize> = HashMap::new();
                 for &unit in &missing {
-                    *size.entry(self.group(unit)).or_default() += 1;
+                    *size.entry(self.stem(unit)).or_default() += 1;
                 }
-                // What shares a sequence costs least.
-                missing.sort_by_key(|&unit| {
-                    let group = self.group(unit);
-                    let new = !round.groups.contains_key(&group);
-                    (new, usize::MAX - size[&group], group, unit.rollout)
+                // Left unknown should be what has turned out long, else what shares its sequence with few, else what serves few
+                // further positions.
+                missing.sort_by_cached_key(|&unit| {
+                    let stem = self.stem(unit);
+                    let alone = usize::MAX - size[&stem];
+                    let reach = *self.places.serves(unit).start();
+                    (!stem.drawn.is_empty(), alone, reach, stem, unit.rollout)
                 });
                 for unit in missing.into_iter().take(wanted) {
-                    round.add(unit, self.group(unit));
+                    round.add(unit, self.stem(unit));
                 }
             }
             if round.groups.len() >= self.settings.round {
                 break;
             }
         }
-        self.groups(round)
+        self.groups(round, self.patience())
+    }
+
+    /// Tokens of the whole response at which a rollout is set aside: well beyond the median of those begun, or, before there are
+    /// any, beyond the response itself.
+    fn patience(&self) -> usize {
+        let ended = self.drawn.values().map(|drawn| drawn.tokens as usize);
+        let mut lengths: Vec<usize> = ended
+            .chain(self.aside.values().map(|_| usize::MAX))
+            .collect();
+        let middle = lengths.len() / 2;
+        let usual = match lengths.is_empty() {
+            true => self.tokens,
+            false => *lengths.select_nth_unstable(middle).1,
+        };
+        usual.saturating_add(PATIENCE)
     }
 
     /// How many more rollouts of a position to draw: what can settle it at least. As long as no rollout is right, as many as are known
@@ -172,62 +220,73 @@ impl Course {
         'all: for position in (1..=self.outcomes.positions()).rev() {
             for rollout in self.outcomes.unknown(position) {
                 let unit = self.places.unit(position, rollout);
-                round.add(unit, self.group(unit));
+                round.add(unit, self.stem(unit));
             }
             // Rollouts of one position stay together, for those that draw the same tokens are one sequence.
             if round.groups.len() >= self.settings.round.max(64) {
                 break 'all;
             }
         }
-        self.groups(round)
+        self.groups(round, usize::MAX)
     }
 
-    /// What rollouts of one sequence have in common.
-    fn group(&self, unit: Unit) -> (u32, u64) {
-        let own = match self.settings.sharing {
-            Sharing::Tree => match self.places.branch(unit).1 {
-                Some(id) => u64::from(id),
-                None => 1 << 32,
-            },
-            Sharing::None | Sharing::Path => u64::from(unit.rollout),
-        };
-        (unit.place, own)
+    fn stem(&self, unit: Unit) -> Stem {
+        let drawn = self.aside.get(&unit).cloned().unwrap_or_default();
+        Stem {
+            place: unit.place,
+            alone: (self.settings.sharing != Sharing::Tree).then_some(unit.rollout),
+            first: self.places.branch(unit).1.filter(|_| drawn.is_empty()),
+            drawn,
+        }
     }
 
-    fn groups(&self, round: Round) -> Vec<Group> {
-        let group = |((place, _), mut rollouts): ((u32, u64), Vec<u32>)| {
+    fn groups(&self, round: Round, patience: usize) -> Vec<Group> {
+        let group = |(stem, mut rollouts): (Stem, Vec<u32>)| {
             rollouts.sort_unstable();
+            let place = stem.place;
             let rollout = rollouts[0];
-            let (keep, first) = self.places.branch(Unit { place, rollout });
+            let (keep, _) = self.places.branch(Unit { place, rollout });
+            // What was set aside and is needed all the same goes on for as long again.
+            let drawn = stem.drawn.len();
+            let longer = if drawn == 0 {
+                0
+            } else {
+                keep + drawn + drawn.max(PATIENCE)
+            };
             Group {
-                place,
+                stem,
                 keep,
-                first,
+                pause: patience.max(longer),
                 rollouts,
             }
         };
         round.groups.into_iter().map(group).collect()
     }
 
-    /// Tokens that every rollout of every position would draw by itself, and whether they were counted: a position without a
-    /// known rollout is taken to be as its nearest neighbour with one.
+    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that was set
+    /// aside is as long as it was then, which is too short; the unknown ones of a position are as long as the others on average; and a
+    /// position without any is as its nearest neighbour with one.
     pub(super) fn exhaustive(&self) -> (u64, bool) {
         let n = u64::from(self.settings.n);
         let positions = self.outcomes.positions();
         let mut counted = true;
-        // Mean length of the whole response over the known rollouts of each position.
+        // Mean length of the whole response over the rollouts of each position.
         let lengths: Vec<Option<f64>> = (1..=positions)
             .map(|t| {
-                let (mut sum, mut known) = (0u64, 0u64);
+                let (mut sum, mut known, mut aside) = (0u64, 0u64, 0u64);
                 for rollout in 0..self.settings.n {
                     let unit = self.places.unit(t, rollout);
                     if let Some(drawn) = self.drawn.get(&unit) {
                         sum += u64::from(drawn.tokens);
                         known += 1;
+                    } else if let Some(drawn) = self.aside.get(&unit) {
+                        sum += (self.places.branch(unit).0 + drawn.len()) as u64;
+                        aside += 1;
                     }
                 }
                 counted &= known == n;
-                (known > 0).then(|| sum as f64 / known as f64)
+                let begun = known + aside;
+                (begun > 0).then(|| sum as f64 / begun as f64)
             })
             .collect();
         let nearest = |t: usize| {
@@ -245,14 +304,14 @@ impl Course {
 /// A round under construction.
 #[derive(Default)]
 struct Round {
-    groups: BTreeMap<(u32, u64), Vec<u32>>,
+    groups: BTreeMap<Stem, Vec<u32>>,
     units: HashSet<Unit>,
 }
 
 impl Round {
-    fn add(&mut self, unit: Unit, group: (u32, u64)) {
+    fn add(&mut self, unit: Unit, stem: Stem) {
         if self.units.insert(unit) {
-            self.groups.entry(group).or_default().push(unit.rollout);
+            self.groups.entry(stem).or_default().push(unit.rollout);
         }
     }
 }

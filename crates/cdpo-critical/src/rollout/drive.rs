@@ -113,7 +113,7 @@ pub fn roll_out(
             return Ok(ControlFlow::Continue(()));
         }
         branches.step()?;
-        deliver(&mut live, branches.ended(), right);
+        deliver(&mut live, branches, right);
         let mut at = 0;
         while at < live.len() {
             if live[at].is_drawing() {
@@ -183,7 +183,7 @@ fn go_on(
         }
         one.submit(branches, groups, settings.keys)?;
         // Branches that end at once are this response's alone: what others ended was taken before.
-        deliver(std::slice::from_mut(one), branches.ended(), right);
+        deliver(std::slice::from_mut(one), branches, right);
         if one.is_drawing() {
             return Ok(Stage::Drawing);
         }

@@ -1,12 +1,13 @@
 //! A response whose rollouts are under way: its trunk, its course, and the round being drawn.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use cdpo_data::RolloutKeys;
-use cdpo_data::rollout::{RolloutRound, RoundUnit};
+use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
 use cdpo_model::Key;
 use cdpo_sample::draw::draw;
-use cdpo_sample::{Branch, Branches, Ended, Rollout, TrunkId};
+use cdpo_sample::{Branch, Branches, Rollout, TrunkId};
 
 use super::course::{Course, Drawn, Group};
 use super::places::{Places, Unit};
@@ -27,10 +28,16 @@ pub(super) struct Live {
     pub(super) spent: u64,
     /// Rounds that have ended.
     pub(super) rounds: u32,
-    /// Places and rollouts of the round under way, and how each ended.
-    pending: HashMap<u64, Option<Drawn>>,
+    /// Places and rollouts of the round under way, and what became of each.
+    pending: HashMap<u64, Option<Fate>>,
     /// Tokens that the trunk's branches had drawn when it began.
     pub(super) before: u64,
+}
+
+/// What became of a rollout in a round.
+enum Fate {
+    Ended(Drawn),
+    Aside(Arc<[u32]>),
 }
 
 /// The tag of a unit among a trunk's branches.
@@ -92,11 +99,10 @@ impl Live {
         } else {
             Places::Own
         };
-        let positions = settings.last_position.positions(tokens);
         Ok(Self {
             index,
             trunk,
-            course: Course::new(settings, positions, places),
+            course: Course::new(settings, tokens, places),
             key,
             token_logps,
             entropies,
@@ -128,14 +134,12 @@ impl Live {
         for group in groups {
             let rollouts = group.rollouts.iter().map(|&rollout| {
                 let key = self.key.with(u64::from(rollout));
+                let place = group.stem.place;
                 Rollout {
-                    tag: tag(Unit {
-                        place: group.place,
-                        rollout,
-                    }),
+                    tag: tag(Unit { place, rollout }),
                     key: match keys {
                         RolloutKeys::Common => key,
-                        RolloutKeys::Independent => key.with(u64::from(group.place)),
+                        RolloutKeys::Independent => key.with(u64::from(place)),
                     },
                 }
             });
@@ -145,7 +149,9 @@ impl Live {
             branches.submit(Branch {
                 trunk: self.trunk,
                 keep: group.keep,
-                first: group.first,
+                drawn: group.stem.drawn.to_vec(),
+                first: group.stem.first,
+                pause: group.pause,
                 rollouts,
             })?;
         }
@@ -155,24 +161,31 @@ impl Live {
     /// Moves a round's outcomes into the course.
     pub(super) fn close_round(&mut self, wrong: &Wrong, generated: u64) -> RolloutRound {
         let mut units: Vec<RoundUnit> = Vec::with_capacity(self.pending.len());
-        for (tag, drawn) in self.pending.drain() {
-            if let Some(drawn) = drawn {
-                let unit = unit(tag);
-                units.push(RoundUnit(
-                    unit.place,
-                    unit.rollout,
-                    drawn.right,
-                    drawn.tokens,
-                ));
+        let mut aside: BTreeMap<(u32, Arc<[u32]>), Vec<u32>> = BTreeMap::new();
+        for (tag, fate) in self.pending.drain() {
+            let Unit { place, rollout } = unit(tag);
+            match fate {
+                Some(Fate::Ended(Drawn { right, tokens })) => {
+                    units.push(RoundUnit(place, rollout, right, tokens));
+                }
+                Some(Fate::Aside(drawn)) => aside.entry((place, drawn)).or_default().push(rollout),
+                None => {}
             }
         }
         units.sort_unstable_by_key(|unit| (unit.0, unit.1));
+        let aside = aside.into_iter().map(|((place, drawn), mut rollouts)| {
+            rollouts.sort_unstable();
+            RoundAside(place, rollouts, drawn.to_vec())
+        });
+        let mut aside: Vec<RoundAside> = aside.collect();
+        aside.sort_unstable_by_key(|aside| (aside.0, aside.1[0]));
         let round = RolloutRound {
             problem_id: wrong.problem_id.clone(),
             sample: wrong.sample,
             round: self.rounds,
             generated,
             units,
+            aside,
         };
         self.enter(&round);
         round
@@ -184,6 +197,14 @@ impl Live {
             self.course
                 .note(Unit { place, rollout }, Drawn { right, tokens });
         }
+        for RoundAside(place, rollouts, drawn) in &round.aside {
+            let drawn: Arc<[u32]> = drawn.as_slice().into();
+            for &rollout in rollouts {
+                let place = *place;
+                self.course
+                    .note_aside(Unit { place, rollout }, Arc::clone(&drawn));
+            }
+        }
         self.spent += round.generated;
         self.rounds += 1;
     }
@@ -192,10 +213,19 @@ impl Live {
     pub(super) fn repeat(&mut self, groups: &[Group], round: &RolloutRound) -> Result<()> {
         let mut planned: Vec<(u32, u32)> = groups
             .iter()
-            .flat_map(|group| group.rollouts.iter().map(|&rollout| (group.place, rollout)))
+            .flat_map(|group| {
+                let place = group.stem.place;
+                group.rollouts.iter().map(move |&rollout| (place, rollout))
+            })
             .collect();
         planned.sort_unstable();
-        let drawn: Vec<(u32, u32)> = round.units.iter().map(|unit| (unit.0, unit.1)).collect();
+        let ended = round.units.iter().map(|unit| (unit.0, unit.1));
+        let aside = round
+            .aside
+            .iter()
+            .flat_map(|aside| aside.1.iter().map(|&rollout| (aside.0, rollout)));
+        let mut drawn: Vec<(u32, u32)> = ended.chain(aside).collect();
+        drawn.sort_unstable();
         if planned != drawn {
             return Err(Error::OtherRounds {
                 problem_id: round.problem_id.clone(),
@@ -208,9 +238,23 @@ impl Live {
     }
 }
 
-/// Notes how branches ended, each text graded once.
-pub(super) fn deliver(live: &mut [Live], ended: Vec<Ended>, right: &dyn Fn(usize, &str) -> bool) {
-    for ended in ended {
+/// Notes how branches ended, each text graded once, and what was set aside.
+pub(super) fn deliver(
+    live: &mut [Live],
+    branches: &mut Branches<'_>,
+    right: &dyn Fn(usize, &str) -> bool,
+) {
+    for aside in branches.set_aside() {
+        let Some(one) = live.iter_mut().find(|one| one.trunk == aside.trunk) else {
+            continue;
+        };
+        let drawn: Arc<[u32]> = aside.drawn.into();
+        for tag in aside.tags {
+            one.pending
+                .insert(tag, Some(Fate::Aside(Arc::clone(&drawn))));
+        }
+    }
+    for ended in branches.ended() {
         let Some(one) = live.iter_mut().find(|one| one.trunk == ended.trunk) else {
             continue;
         };
@@ -219,7 +263,7 @@ pub(super) fn deliver(live: &mut [Live], ended: Vec<Ended>, right: &dyn Fn(usize
             tokens: ended.tokens as u32,
         };
         for tag in ended.tags {
-            one.pending.insert(tag, Some(drawn));
+            one.pending.insert(tag, Some(Fate::Ended(drawn)));
         }
     }
 }

@@ -212,7 +212,9 @@ fn open(
         branches.submit(Branch {
             trunk,
             keep: at,
+            drawn: Vec::new(),
             first: Some(id),
+            pause: usize::MAX,
             rollouts,
         })?;
     }

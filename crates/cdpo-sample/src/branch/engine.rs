@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::trunks::{Open, Prefix};
-use super::{Branch, Ended, Rollout, Spent, TrunkId};
+use super::{Aside, Branch, Ended, Rollout, Spent, TrunkId};
 use crate::decoder::{Decoder, PREFILL, Step, branch_pages, extend_pages, fork_pages};
 use crate::draw::draw;
 use crate::error::{Error, Result};
@@ -18,6 +18,7 @@ use crate::stop::{Response, StopRule};
 pub(super) struct Node<P> {
     pub(super) trunk: usize,
     keep: usize,
+    pause: usize,
     response: Response,
     rollouts: Vec<Rollout>,
     /// Absent while it waits.
@@ -38,6 +39,7 @@ pub(super) struct Engine<D: Decoder> {
     pub(super) active: Vec<Node<D::Path>>,
     pub(super) waiting: VecDeque<Node<D::Path>>,
     ended: Vec<Ended>,
+    aside: Vec<Aside>,
     pub(super) spent: Spent,
 }
 
@@ -60,6 +62,7 @@ impl<D: Decoder> Engine<D> {
             active: Vec::new(),
             waiting: VecDeque::new(),
             ended: Vec::new(),
+            aside: Vec::new(),
             spent: Spent::default(),
         })
     }
@@ -98,18 +101,24 @@ impl<D: Decoder> Engine<D> {
         std::mem::take(&mut self.ended)
     }
 
+    pub(super) fn set_aside(&mut self) -> Vec<Aside> {
+        std::mem::take(&mut self.aside)
+    }
+
     pub(super) fn submit(&mut self, branch: Branch) -> Result<()> {
         let open = self.trunk(branch.trunk.0);
         let tokens = open.pieces.len();
-        let drawn = branch.keep + usize::from(branch.first.is_some());
-        if branch.keep > tokens || drawn > open.budget || branch.rollouts.is_empty() {
+        let begun = branch.keep + branch.drawn.len();
+        let drawn = begun + usize::from(branch.first.is_some());
+        let most = open.budget.min(branch.pause);
+        if branch.keep > tokens || begun > most || drawn > open.budget || branch.rollouts.is_empty()
+        {
             return Err(Error::Request {
                 problem_id: open.name.clone(),
                 reason: format!(
-                    "a branch of {} rollouts keeps {} of {tokens} response tokens and begins with {drawn} of at most {}",
+                    "a branch of {} rollouts keeps {} of {tokens} response tokens and begins with {drawn} of at most {most}",
                     branch.rollouts.len(),
                     branch.keep,
-                    open.budget
                 ),
             });
         }
@@ -121,19 +130,29 @@ impl<D: Decoder> Engine<D> {
             // The trunk was checked to hold no stop string.
             response.push(id, piece, &self.rule);
         }
+        for &id in &branch.drawn {
+            let piece = self.decoder.piece(id)?;
+            if self.is_end(id) || response.push(id, &piece, &self.rule) {
+                return Err(Error::Request {
+                    problem_id: open.name.clone(),
+                    reason: format!("a branch goes on behind token {id}, which ends the response"),
+                });
+            }
+        }
         let node = Node {
             trunk: branch.trunk.0,
             keep: branch.keep,
+            pause: branch.pause,
             response,
             rollouts: branch.rollouts,
             path: None,
-            again: false,
+            again: !branch.drawn.is_empty(),
         };
         let next = match branch.first {
             Some(id) => self.accept(node, id)?,
             // A response that is as long as may be has nothing to draw.
-            None if branch.keep >= self.trunk(node.trunk).budget => {
-                self.end(node, branch.keep, Finish::Length);
+            None if begun >= self.trunk(node.trunk).budget => {
+                self.end(node, begun, Finish::Length);
                 None
             }
             None => Some(node),
@@ -142,7 +161,7 @@ impl<D: Decoder> Engine<D> {
         Ok(())
     }
 
-    /// Appends a drawn token to a sequence; `None` if it ends with it.
+    /// Appends a drawn token to a sequence that has no path; `None` if it ends with it or is set aside.
     fn accept(&mut self, mut node: Node<D::Path>, id: u32) -> Result<Option<Node<D::Path>>> {
         self.spent.generated += 1;
         if let Some(open) = &mut self.trunks[node.trunk] {
@@ -160,6 +179,14 @@ impl<D: Decoder> Engine<D> {
         }
         if tokens >= self.trunk(node.trunk).budget {
             self.end(node, tokens, Finish::Length);
+            return Ok(None);
+        }
+        if tokens >= node.pause {
+            self.aside.push(Aside {
+                trunk: TrunkId(node.trunk),
+                tags: node.rollouts.iter().map(|rollout| rollout.tag).collect(),
+                drawn: node.response.ids()[node.keep..].to_vec(),
+            });
             return Ok(None);
         }
         Ok(Some(node))
@@ -362,6 +389,7 @@ impl<D: Decoder> Engine<D> {
             let child = Node {
                 trunk: node.trunk,
                 keep: node.keep,
+                pause: node.pause,
                 response,
                 rollouts,
                 path: None,

@@ -137,7 +137,9 @@ fn grow(cache: usize, max_batch: usize, split: bool) -> (BTreeMap<u64, Outcome>,
                     .submit(Branch {
                         trunk,
                         keep,
+                        drawn: Vec::new(),
                         first,
+                        pause: usize::MAX,
                         rollouts,
                     })
                     .unwrap();
@@ -265,7 +267,9 @@ fn a_trunk_that_fits_has_room_for_its_longest_branch() {
             .submit(Branch {
                 trunk: id,
                 keep: 0,
+                drawn: Vec::new(),
                 first: None,
+                pause: usize::MAX,
                 rollouts: vec![Rollout {
                     tag: j,
                     key: key(0, j),
@@ -289,7 +293,9 @@ fn a_branch_that_begins_beyond_the_limit_is_refused() {
         let branch = Branch {
             trunk: id,
             keep,
+            drawn: Vec::new(),
             first,
+            pause: usize::MAX,
             rollouts,
         };
         engine.submit(branch).unwrap_err().to_string()
