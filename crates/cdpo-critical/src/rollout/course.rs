@@ -51,10 +51,6 @@ pub(super) struct Drawn {
     pub(super) tokens: u32,
 }
 
-/// Tokens beyond the length of most rollouts at which one is set aside. Those that go on for long are few and cost most: of 64 at a
-/// position, three may stay unknown.
-const PATIENCE: usize = 32;
-
 #[derive(Debug)]
 pub(super) struct Course {
     settings: RolloutSettings,
@@ -188,11 +184,12 @@ impl Course {
             .chain(self.aside.values().map(|_| usize::MAX))
             .collect();
         let middle = lengths.len() / 2;
-        let usual = match lengths.is_empty() {
-            true => self.tokens,
-            false => *lengths.select_nth_unstable(middle).1,
+        let usual = if lengths.is_empty() {
+            self.tokens
+        } else {
+            *lengths.select_nth_unstable(middle).1
         };
-        usual.saturating_add(PATIENCE)
+        usual.saturating_add(self.settings.patience)
     }
 
     /// How many more rollouts of a position to draw: what can settle it at least. As long as no rollout is right, as many as are known
@@ -248,11 +245,7 @@ impl Course {
             let (keep, _) = self.places.branch(Unit { place, rollout });
             // What was set aside and is needed all the same goes on for as long again.
             let drawn = stem.drawn.len();
-            let longer = if drawn == 0 {
-                0
-            } else {
-                keep + drawn + drawn.max(PATIENCE)
-            };
+            let longer = keep + drawn + drawn.max(self.settings.patience);
             Group {
                 stem,
                 keep,
@@ -264,29 +257,40 @@ impl Course {
     }
 
     /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that was set
-    /// aside is as long as it was then, which is too short; the unknown ones of a position are as long as the others on average; and a
-    /// position without any is as its nearest neighbour with one.
+    /// aside is as long as those are on average that turned out longer than it was then, or as it was if none did; those of a position
+    /// that were not begun are as long as the others on average; and a position without any is as its nearest neighbour with one.
     pub(super) fn exhaustive(&self) -> (u64, bool) {
         let n = u64::from(self.settings.n);
         let positions = self.outcomes.positions();
         let mut counted = true;
+        let mut totals: Vec<u32> = self.drawn.values().map(|drawn| drawn.tokens).collect();
+        totals.sort_unstable();
+        let longer_than = |tokens: usize| {
+            let longer = &totals[totals.partition_point(|&one| one as usize <= tokens)..];
+            let sum: f64 = longer.iter().map(|&one| f64::from(one)).sum();
+            if longer.is_empty() {
+                tokens as f64
+            } else {
+                sum / longer.len() as f64
+            }
+        };
         // Mean length of the whole response over the rollouts of each position.
         let lengths: Vec<Option<f64>> = (1..=positions)
             .map(|t| {
-                let (mut sum, mut known, mut aside) = (0u64, 0u64, 0u64);
+                let (mut sum, mut known, mut aside) = (0.0, 0u64, 0u64);
                 for rollout in 0..self.settings.n {
                     let unit = self.places.unit(t, rollout);
                     if let Some(drawn) = self.drawn.get(&unit) {
-                        sum += u64::from(drawn.tokens);
+                        sum += f64::from(drawn.tokens);
                         known += 1;
                     } else if let Some(drawn) = self.aside.get(&unit) {
-                        sum += (self.places.branch(unit).0 + drawn.len()) as u64;
+                        sum += longer_than(self.places.branch(unit).0 + drawn.len());
                         aside += 1;
                     }
                 }
                 counted &= known == n;
                 let begun = known + aside;
-                (begun > 0).then(|| sum as f64 / begun as f64)
+                (begun > 0).then(|| sum / begun as f64)
             })
             .collect();
         let nearest = |t: usize| {

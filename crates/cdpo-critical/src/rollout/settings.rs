@@ -50,6 +50,9 @@ pub struct RolloutSettings {
     /// position is settled before the next one is begun, and many responses side by side fill the batch; more are faster for
     /// a few responses, and draw more that the answer does not need.
     pub round: usize,
+    /// Tokens beyond the length of most rollouts at which one is set aside, unless all scores are wanted. Those that go on for long
+    /// are few and cost most, and at most positions the answer can do without three of 64.
+    pub patience: usize,
     /// Seed of every draw.
     pub seed: u64,
 }
@@ -64,6 +67,7 @@ impl Default for RolloutSettings {
             last_position: LastPosition::Include,
             max_tokens: None,
             round: 1,
+            patience: 32,
             seed: 0,
         }
     }
@@ -100,6 +104,9 @@ impl RolloutSettings {
         }
         if self.round == 0 {
             return Err(fault("round", "0".into(), "at least 1 sequence"));
+        }
+        if self.patience == 0 {
+            return Err(fault("patience", "0".into(), "at least 1 token"));
         }
         Ok(())
     }

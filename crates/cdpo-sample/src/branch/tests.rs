@@ -107,7 +107,14 @@ fn branches(trunks: &[Trunk]) -> Vec<(usize, usize, Option<u32>)> {
     all
 }
 
-fn grow(cache: usize, max_batch: usize, split: bool) -> (BTreeMap<u64, Outcome>, u64, u64) {
+/// Outcomes, tokens drawn and tokens computed anew. With `pause`, rollouts are set aside every so many tokens and go on when all
+/// others have ended.
+fn grow(
+    cache: usize,
+    max_batch: usize,
+    split: bool,
+    pause: Option<usize>,
+) -> (BTreeMap<u64, Outcome>, u64, u64) {
     let fake = Fake::new(cache, 200);
     let mut engine = Engine::new(fake, params(), vec![EOS], max_batch).unwrap();
     let trunks = trunks();
@@ -139,7 +146,7 @@ fn grow(cache: usize, max_batch: usize, split: bool) -> (BTreeMap<u64, Outcome>,
                         keep,
                         drawn: Vec::new(),
                         first,
-                        pause: usize::MAX,
+                        pause: pause.map_or(usize::MAX, |pause| keep + pause),
                         rollouts,
                     })
                     .unwrap();
@@ -150,8 +157,31 @@ fn grow(cache: usize, max_batch: usize, split: bool) -> (BTreeMap<u64, Outcome>,
                 submit(&mut engine, rollouts.collect());
             }
         }
-        while engine.sequences() > 0 {
-            engine.step().unwrap();
+        loop {
+            while engine.sequences() > 0 {
+                engine.step().unwrap();
+            }
+            let aside = engine.set_aside();
+            if aside.is_empty() {
+                break;
+            }
+            for one in aside {
+                let (_, keep, _) = all[(one.tags[0] / 5) as usize];
+                let t = open.iter().find(|(_, id)| **id == one.trunk).unwrap().0;
+                let rollouts = one.tags.iter().map(|&tag| Rollout {
+                    tag,
+                    key: key(*t, tag % 5),
+                });
+                let branch = Branch {
+                    trunk: one.trunk,
+                    keep,
+                    pause: keep + one.drawn.len() + pause.unwrap(),
+                    rollouts: rollouts.collect(),
+                    first: None,
+                    drawn: one.drawn,
+                };
+                engine.submit(branch).unwrap();
+            }
         }
         for ended in engine.ended() {
             for &tag in &ended.tags {
@@ -189,9 +219,9 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
             "no rollout ends by {finish:?}"
         );
     }
-    let (got, together, _) = grow(4000, 64, false);
+    let (got, together, _) = grow(4000, 64, false, None);
     assert_eq!(got, want);
-    let (got, apart, recomputed) = grow(4000, 64, true);
+    let (got, apart, recomputed) = grow(4000, 64, true, None);
     assert_eq!(got, want, "each rollout a sequence of its own");
     assert!(
         together < apart,
@@ -199,11 +229,21 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
     );
     assert_eq!(recomputed, 0);
     for max_batch in [1, 3] {
-        assert_eq!(grow(4000, max_batch, false).0, want, "batch {max_batch}");
+        assert_eq!(
+            grow(4000, max_batch, false, None).0,
+            want,
+            "batch {max_batch}"
+        );
     }
-    let (got, _, recomputed) = grow(60, 64, false);
+    let (got, _, recomputed) = grow(60, 64, false, None);
     assert_eq!(got, want, "in a small cache");
     assert!(recomputed > 0, "the cache was not small");
+    for pause in [1, 2, 7] {
+        let (got, tokens, recomputed) = grow(4000, 8, false, Some(pause));
+        assert_eq!(got, want, "set aside every {pause} tokens");
+        assert_eq!(tokens, together, "nothing counts twice");
+        assert!(recomputed > 0, "what is set aside leaves the cache");
+    }
 }
 
 #[test]
@@ -307,4 +347,27 @@ fn a_branch_that_begins_beyond_the_limit_is_refused() {
     assert!(refused(30, Some(9), one.clone()).contains("begins with 31 of at most 30"));
     assert!(refused(31, None, one).contains("keeps 31 of 30"));
     assert!(refused(3, None, Vec::new()).contains("a branch of 0 rollouts"));
+}
+
+#[test]
+fn a_branch_does_not_go_on_behind_an_end_or_beyond_its_pause() {
+    let mut engine = Engine::new(Fake::new(4000, 200), params(), vec![EOS], 8).unwrap();
+    let (trunk, _) = engine.open(&trunks()[0], |_, _| ()).unwrap();
+    let mut refused = |drawn: &[u32], pause| {
+        let branch = Branch {
+            trunk,
+            keep: 2,
+            drawn: drawn.to_vec(),
+            first: None,
+            pause,
+            rollouts: vec![Rollout {
+                tag: 0,
+                key: key(0, 0),
+            }],
+        };
+        engine.submit(branch).unwrap_err().to_string()
+    };
+    assert!(refused(&[9, EOS], 9).contains(&format!("behind token {EOS}, which ends")));
+    assert!(refused(&[9, 1, 2], 9).contains("behind token 2, which ends"));
+    assert!(refused(&[9, 9, 9], 4).contains("begins with 5 of at most 4"));
 }

@@ -85,6 +85,7 @@ impl RolloutSection {
             max_tokens: self.max_tokens,
             round: self.round,
             seed,
+            ..RolloutSettings::default()
         }
     }
 
