@@ -380,6 +380,29 @@ mod tests {
     }
 
     #[test]
+    fn a_round_keeps_what_was_set_aside_and_is_not_empty() {
+        let mut round = RolloutRound {
+            problem_id: "q/1".into(),
+            sample: 3,
+            round: 2,
+            generated: 7,
+            units: Vec::new(),
+            aside: vec![RoundAside(4, vec![0, 9], vec![5, 6])],
+        };
+        assert_eq!(round.check(), Ok(()));
+        let line = serde_json::to_string(&round).unwrap();
+        assert!(
+            line.ends_with(r#""units":[],"aside":[[4,[0,9],[5,6]]]}"#),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<RolloutRound>(&line).unwrap(), round);
+        round.aside[0].2.clear();
+        assert!(round.check().unwrap_err().contains("aside[0]"));
+        round.aside.clear();
+        assert!(round.check().unwrap_err().contains("at least one rollout"));
+    }
+
+    #[test]
     fn a_critical_token_is_not_its_own_replacement() {
         let mut record = ReplacementRecord {
             problem_id: "q/1".into(),

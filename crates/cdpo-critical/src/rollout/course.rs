@@ -1,7 +1,7 @@
 //! The course of one response: outcomes go in as they are known; what to draw next, and in the end the finding, come out.
 //!
 //! It goes in rounds: a round's sequences are chosen from the outcomes of the rounds before, and the next one is chosen when all
-//! of them have ended. So what is drawn for a response depends on nothing but the response and the settings, not on the batch or
+//! of them have ended or been set aside. So what is drawn for a response depends on nothing but the response and the settings, not on the batch or
 //! on the other responses beside it, and a course that was cut short is the same when it is repeated.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -19,7 +19,7 @@ pub(super) struct Stem {
     pub(super) place: u32,
     /// The rollout, if it shares its sequence with no other.
     alone: Option<u32>,
-    /// Whether the rollouts had been set aside: `first` is then among what they had drawn.
+    /// What they had drawn when they were set aside, `first` included; empty for those that were not begun.
     pub(super) drawn: Arc<[u32]>,
     pub(super) first: Option<u32>,
 }
@@ -157,8 +157,8 @@ impl Course {
                 for &unit in &missing {
                     *size.entry(self.stem(unit)).or_default() += 1;
                 }
-                // Left unknown should be what has turned out long, else what shares its sequence with few, else what serves few
-                // further positions.
+                // Left unknown should be what has turned out long, else what shares its sequence with few, else what does not serve
+                // the positions further in front.
                 missing.sort_by_cached_key(|&unit| {
                     let stem = self.stem(unit);
                     let alone = usize::MAX - size[&stem];
@@ -176,13 +176,15 @@ impl Course {
         self.groups(round, self.patience())
     }
 
-    /// Tokens of the whole response at which a rollout is set aside: well beyond the median of those begun, or, before there are
-    /// any, beyond the response itself.
+    /// Tokens of the whole response at which a rollout is set aside: well beyond the median of those begun, each as long as it is so
+    /// far, or, before there are any, beyond the response itself.
     fn patience(&self) -> usize {
         let ended = self.drawn.values().map(|drawn| drawn.tokens as usize);
-        let mut lengths: Vec<usize> = ended
-            .chain(self.aside.values().map(|_| usize::MAX))
-            .collect();
+        let aside = self
+            .aside
+            .iter()
+            .map(|(&unit, drawn)| self.length(unit, drawn));
+        let mut lengths: Vec<usize> = ended.chain(aside).collect();
         let middle = lengths.len() / 2;
         let usual = if lengths.is_empty() {
             self.tokens
@@ -190,6 +192,11 @@ impl Course {
             *lengths.select_nth_unstable(middle).1
         };
         usual.saturating_add(self.settings.patience)
+    }
+
+    /// Tokens of the whole response when a unit was set aside.
+    fn length(&self, unit: Unit, drawn: &[u32]) -> usize {
+        self.places.branch(unit).0 + drawn.len()
     }
 
     /// How many more rollouts of a position to draw: what can settle it at least. As long as no rollout is right, as many as are known
@@ -245,7 +252,7 @@ impl Course {
             let (keep, _) = self.places.branch(Unit { place, rollout });
             // What was set aside and is needed all the same goes on for as long again.
             let drawn = stem.drawn.len();
-            let longer = keep + drawn + drawn.max(self.settings.patience);
+            let longer = (keep + drawn).saturating_add(drawn.max(self.settings.patience));
             Group {
                 stem,
                 keep,
@@ -284,7 +291,7 @@ impl Course {
                         sum += f64::from(drawn.tokens);
                         known += 1;
                     } else if let Some(drawn) = self.aside.get(&unit) {
-                        sum += longer_than(self.places.branch(unit).0 + drawn.len());
+                        sum += longer_than(self.length(unit, drawn));
                         aside += 1;
                     }
                 }

@@ -211,14 +211,13 @@ impl Live {
 
     /// Enters a round that an earlier call drew, if it is the one that is planned.
     pub(super) fn repeat(&mut self, groups: &[Group], round: &RolloutRound) -> Result<()> {
-        let mut planned: Vec<(u32, u32)> = groups
+        let planned: BTreeMap<(u32, u32), &Group> = groups
             .iter()
             .flat_map(|group| {
-                let place = group.stem.place;
-                group.rollouts.iter().map(move |&rollout| (place, rollout))
+                let name = move |&rollout| ((group.stem.place, rollout), group);
+                group.rollouts.iter().map(name)
             })
             .collect();
-        planned.sort_unstable();
         let ended = round.units.iter().map(|unit| (unit.0, unit.1));
         let aside = round
             .aside
@@ -226,7 +225,17 @@ impl Live {
             .flat_map(|aside| aside.1.iter().map(|&rollout| (aside.0, rollout)));
         let mut drawn: Vec<(u32, u32)> = ended.chain(aside).collect();
         drawn.sort_unstable();
-        if planned != drawn {
+        // A sequence is set aside where it was to pause, with what it began with.
+        let as_planned = |RoundAside(place, rollouts, drawn): &RoundAside| {
+            rollouts.iter().all(|&rollout| {
+                planned.get(&(*place, rollout)).is_some_and(|group| {
+                    let begun = group.stem.drawn.iter().copied().chain(group.stem.first);
+                    drawn.iter().copied().take(begun.clone().count()).eq(begun)
+                        && group.keep + drawn.len() == group.pause
+                })
+            })
+        };
+        if !planned.keys().eq(&drawn) || !round.aside.iter().all(as_planned) {
             return Err(Error::OtherRounds {
                 problem_id: round.problem_id.clone(),
                 sample: round.sample,

@@ -52,6 +52,7 @@ pub struct RolloutSettings {
     pub round: usize,
     /// Tokens beyond the length of most rollouts at which one is set aside, unless all scores are wanted. Those that go on for long
     /// are few and cost most, and at most positions the answer can do without three of 64.
+    #[serde(skip)]
     pub patience: usize,
     /// Seed of every draw.
     pub seed: u64,

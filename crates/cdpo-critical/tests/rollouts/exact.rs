@@ -1,12 +1,14 @@
 //! The default against the definition, and against itself in other batches, on other threads, after a kill.
 
+use std::collections::BTreeMap;
+
 use cdpo_critical::rollout::{Finding, LastPosition, RolloutSettings, Scores, Sharing, find};
 use cdpo_data::RolloutKeys;
-use cdpo_data::rollout::RolloutRound;
+use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
 use cdpo_model::Key;
 use cdpo_sample::{Finish, LocalSampler, SampleParams};
 
-use crate::setup::{model, run, run_upto, tokenizer, with_threads, wrongs};
+use crate::setup::{model, run, run_upto, tokenizer, try_upto, with_threads, wrongs};
 
 fn params() -> SampleParams {
     SampleParams {
@@ -176,8 +178,34 @@ fn a_killed_call_goes_on_from_its_rounds_and_ends_as_if_it_had_not_been() {
     let mut sampler = LocalSampler::new(&model, &tokenizer).with_max_batch(8);
     let wrongs = wrongs(&mut sampler, &params(), 5, &by_letters);
     let want = run(&sampler, &params(), &wrongs, &settings(32), &by_letters);
-    let aside = want.rounds.iter().map(|round| round.aside.len());
-    assert!(aside.sum::<usize>() > 10, "little was set aside");
+    let mut times: BTreeMap<(&str, u32, u32, u32), u32> = BTreeMap::new();
+    for round in &want.rounds {
+        for RoundAside(place, rollouts, _) in &round.aside {
+            for &rollout in rollouts {
+                let name = (round.problem_id.as_str(), round.sample, *place, rollout);
+                *times.entry(name).or_default() += 1;
+            }
+        }
+    }
+    let ended = |round: &RolloutRound| {
+        let unit = |unit: &RoundUnit| (unit.0, unit.1);
+        let name = |(place, rollout)| (round.problem_id.as_str(), round.sample, place, rollout);
+        round
+            .units
+            .iter()
+            .map(unit)
+            .filter(|&unit| times.contains_key(&name(unit)))
+            .count()
+    };
+    assert!(times.len() > 10, "little was set aside");
+    assert!(
+        times.values().any(|&times| times > 1),
+        "nothing was set aside twice"
+    );
+    assert!(
+        want.rounds.iter().map(ended).sum::<usize>() > 0,
+        "nothing went on to its end"
+    );
     for most in [1, 5, want.rounds.len() / 2, want.rounds.len() - 1] {
         let first = run_upto(
             &sampler,
@@ -209,6 +237,36 @@ fn a_killed_call_goes_on_from_its_rounds_and_ends_as_if_it_had_not_been() {
 }
 
 #[test]
+fn rounds_that_were_set_aside_elsewhere_are_refused() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer).with_max_batch(8);
+    let wrongs = wrongs(&mut sampler, &params(), 5, &by_letters);
+    let want = run(&sampler, &params(), &wrongs, &settings(32), &by_letters);
+    let at = want.rounds.iter().position(|round| !round.aside.is_empty());
+    let at = at.expect("something is set aside");
+    let refused = |change: fn(&mut Vec<u32>)| {
+        let mut rounds = want.rounds.clone();
+        change(&mut rounds[at].aside[0].2);
+        let most = usize::MAX;
+        try_upto(
+            &sampler,
+            &params(),
+            &wrongs,
+            &settings(32),
+            &by_letters,
+            &rounds,
+            most,
+        )
+        .is_err()
+    };
+    assert!(!refused(|_| ()));
+    assert!(refused(|drawn| {
+        drawn.pop();
+    }));
+    assert!(refused(|drawn| drawn[0] += 1));
+}
+
+#[test]
 fn what_the_budget_does_not_settle_is_reported_as_such() {
     let (model, tokenizer) = (model(12), tokenizer(12));
     let mut sampler = LocalSampler::new(&model, &tokenizer);
@@ -236,15 +294,20 @@ fn without_the_last_position_the_others_are_as_they_were() {
     let (model, tokenizer) = (model(12), tokenizer(12));
     let mut sampler = LocalSampler::new(&model, &tokenizer);
     let wrongs = wrongs(&mut sampler, &params(), 4, &by_letters);
-    let full = |last_position| {
+    let told = |last_position, scores| {
         let settings = RolloutSettings {
             last_position,
-            scores: Scores::Full,
+            scores,
             ..settings(16)
         };
         run(&sampler, &params(), &wrongs, &settings, &by_letters).done
     };
+    let full = |last_position| told(last_position, Scores::Full);
     let (with, without) = (full(LastPosition::Include), full(LastPosition::Exclude));
+    let searched = told(LastPosition::Exclude, Scores::Needed);
+    for (index, without) in &without {
+        assert_eq!(searched[index].finding, without.finding);
+    }
     for (index, with) in &with {
         let positions = with.counts.len();
         assert_eq!(positions, wrongs[*index].ids.len());
@@ -260,15 +323,16 @@ fn independent_keys_give_other_rollouts() {
     let (model, tokenizer) = (model(12), tokenizer(12));
     let mut sampler = LocalSampler::new(&model, &tokenizer);
     let wrongs = wrongs(&mut sampler, &params(), 4, &by_letters);
-    let full = |keys, sharing| {
+    let told = |keys, sharing, scores| {
         let settings = RolloutSettings {
             keys,
             sharing,
-            scores: Scores::Full,
+            scores,
             ..settings(32)
         };
         run(&sampler, &params(), &wrongs, &settings, &by_letters).done
     };
+    let full = |keys, sharing| told(keys, sharing, Scores::Full);
     let common = full(RolloutKeys::Common, Sharing::Tree);
     let independent = full(RolloutKeys::Independent, Sharing::Tree);
     let apart = full(RolloutKeys::Independent, Sharing::None);
@@ -279,4 +343,8 @@ fn independent_keys_give_other_rollouts() {
     };
     assert_ne!(counts(&common), counts(&independent));
     assert_eq!(counts(&independent), counts(&apart));
+    let searched = told(RolloutKeys::Independent, Sharing::Tree, Scores::Needed);
+    for (index, independent) in &independent {
+        assert_eq!(searched[index].finding, independent.finding);
+    }
 }

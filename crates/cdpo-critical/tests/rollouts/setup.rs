@@ -156,6 +156,18 @@ pub(crate) fn run_upto(
     known: &[RolloutRound],
     most: usize,
 ) -> Told {
+    try_upto(sampler, params, wrongs, settings, right, known, most).unwrap()
+}
+
+pub(crate) fn try_upto(
+    sampler: &LocalSampler<'_>,
+    params: &SampleParams,
+    wrongs: &[Wrong],
+    settings: &RolloutSettings,
+    right: &dyn Fn(&str) -> bool,
+    known: &[RolloutRound],
+    most: usize,
+) -> cdpo_critical::Result<Told> {
     let mut told = Told {
         done: BTreeMap::new(),
         rounds: known.to_vec(),
@@ -184,8 +196,7 @@ pub(crate) fn run_upto(
             }
             Ok(ControlFlow::Continue(()))
         },
-    )
-    .unwrap();
+    )?;
     assert_eq!(flow.is_break(), new == most);
-    told
+    Ok(told)
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::trunks::{Open, Prefix};
 use super::{Aside, Branch, Ended, Rollout, Spent, TrunkId};
-use crate::decoder::{Decoder, PREFILL, Step, branch_pages, extend_pages, fork_pages};
+use crate::decoder::{Decoder, PREFILL, Step, branch_pages, check_ids, extend_pages, fork_pages};
 use crate::draw::draw;
 use crate::error::{Error, Result};
 use crate::params::SampleParams;
@@ -130,6 +130,7 @@ impl<D: Decoder> Engine<D> {
             // The trunk was checked to hold no stop string.
             response.push(id, piece, &self.rule);
         }
+        check_ids(&self.decoder, &open.name, &branch.drawn)?;
         for &id in &branch.drawn {
             let piece = self.decoder.piece(id)?;
             if self.is_end(id) || response.push(id, &piece, &self.rule) {
@@ -301,7 +302,7 @@ impl<D: Decoder> Engine<D> {
     }
 
     pub(super) fn step(&mut self) -> Result<()> {
-        // The oldest sequence is never set aside, so there is always progress.
+        // The oldest sequence never leaves the cache, so there is always progress.
         while self.active.len() > 1 && self.growth(self.max_batch) > self.decoder.free_pages() {
             self.set_youngest_aside();
         }

@@ -238,10 +238,16 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
     let (got, _, recomputed) = grow(60, 64, false, None);
     assert_eq!(got, want, "in a small cache");
     assert!(recomputed > 0, "the cache was not small");
-    for pause in [1, 2, 7] {
-        let (got, tokens, recomputed) = grow(4000, 8, false, Some(pause));
+    for (pause, cache, max_batch, split) in [
+        (1, 4000, 8, false),
+        (2, 4000, 1, false),
+        (7, 4000, 8, true),
+        (7, 60, 64, false),
+    ] {
+        let (got, tokens, recomputed) = grow(cache, max_batch, split, Some(pause));
         assert_eq!(got, want, "set aside every {pause} tokens");
-        assert_eq!(tokens, together, "nothing counts twice");
+        let once = if split { apart } else { together };
+        assert_eq!(tokens, once, "nothing counts twice");
         assert!(recomputed > 0, "what is set aside leaves the cache");
     }
 }
@@ -370,4 +376,5 @@ fn a_branch_does_not_go_on_behind_an_end_or_beyond_its_pause() {
     assert!(refused(&[9, EOS], 9).contains(&format!("behind token {EOS}, which ends")));
     assert!(refused(&[9, 1, 2], 9).contains("behind token 2, which ends"));
     assert!(refused(&[9, 9, 9], 4).contains("begins with 5 of at most 4"));
+    assert!(refused(&[VOCABULARY as u32], 9).contains("outside the model's vocabulary"));
 }
