@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use cdpo_critical::Error;
 use cdpo_critical::rollout::{Finding, LastPosition, RolloutSettings, Scores, Sharing, find};
 use cdpo_data::RolloutKeys;
 use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
 use cdpo_model::Key;
 use cdpo_sample::{Finish, LocalSampler, SampleParams};
 
-use crate::setup::{model, run, run_upto, tokenizer, try_upto, with_threads, wrongs};
+use crate::setup::{model, run, run_upto, tokenizer, with_threads, wrongs};
 
 fn params() -> SampleParams {
     SampleParams {
@@ -215,7 +216,8 @@ fn a_killed_call_goes_on_from_its_rounds_and_ends_as_if_it_had_not_been() {
             &by_letters,
             &[],
             most,
-        );
+        )
+        .unwrap();
         assert_eq!(first.rounds.len(), most);
         let rest = run_upto(
             &sampler,
@@ -225,7 +227,8 @@ fn a_killed_call_goes_on_from_its_rounds_and_ends_as_if_it_had_not_been() {
             &by_letters,
             &first.rounds,
             usize::MAX,
-        );
+        )
+        .unwrap();
         assert_eq!(rest.done, want.done, "after {most} rounds");
         let sorted = |rounds: &[RolloutRound]| {
             let mut rounds = rounds.to_vec();
@@ -247,17 +250,22 @@ fn rounds_that_were_set_aside_elsewhere_are_refused() {
     let refused = |change: fn(&mut Vec<u32>)| {
         let mut rounds = want.rounds.clone();
         change(&mut rounds[at].aside[0].2);
-        let most = usize::MAX;
-        try_upto(
+        let told = run_upto(
             &sampler,
             &params(),
             &wrongs,
             &settings(32),
             &by_letters,
             &rounds,
-            most,
-        )
-        .is_err()
+            usize::MAX,
+        );
+        match told {
+            Ok(_) => false,
+            Err(error) => {
+                assert!(matches!(error, Error::OtherRounds { .. }), "{error}");
+                true
+            }
+        }
     };
     assert!(!refused(|_| ()));
     assert!(refused(|drawn| {

@@ -144,22 +144,10 @@ pub(crate) fn run(
     settings: &RolloutSettings,
     right: &dyn Fn(&str) -> bool,
 ) -> Told {
-    run_upto(sampler, params, wrongs, settings, right, &[], usize::MAX)
+    run_upto(sampler, params, wrongs, settings, right, &[], usize::MAX).unwrap()
 }
 
 pub(crate) fn run_upto(
-    sampler: &LocalSampler<'_>,
-    params: &SampleParams,
-    wrongs: &[Wrong],
-    settings: &RolloutSettings,
-    right: &dyn Fn(&str) -> bool,
-    known: &[RolloutRound],
-    most: usize,
-) -> Told {
-    try_upto(sampler, params, wrongs, settings, right, known, most).unwrap()
-}
-
-pub(crate) fn try_upto(
     sampler: &LocalSampler<'_>,
     params: &SampleParams,
     wrongs: &[Wrong],

@@ -224,10 +224,10 @@ impl<D: Decoder> Engine<D> {
         kept - usize::from(node.response.ids().len() == node.keep)
     }
 
-    /// Sets the youngest sequences aside until `pages` more can be given out.
+    /// Evicts the youngest sequences until `pages` more can be given out.
     pub(super) fn make_room(&mut self, pages: usize) -> Result<()> {
         while pages > self.decoder.free_pages() {
-            if !self.set_youngest_aside() {
+            if !self.evict_youngest() {
                 return Err(self.full(pages));
             }
         }
@@ -235,7 +235,7 @@ impl<D: Decoder> Engine<D> {
     }
 
     /// False if no sequence is in the cache.
-    fn set_youngest_aside(&mut self) -> bool {
+    fn evict_youngest(&mut self) -> bool {
         let Some(mut node) = self.active.pop() else {
             return false;
         };
@@ -304,7 +304,7 @@ impl<D: Decoder> Engine<D> {
     pub(super) fn step(&mut self) -> Result<()> {
         // The oldest sequence never leaves the cache, so there is always progress.
         while self.active.len() > 1 && self.growth(self.max_batch) > self.decoder.free_pages() {
-            self.set_youngest_aside();
+            self.evict_youngest();
         }
         self.admit()?;
         let count = self.active.len().min(self.max_batch);
