@@ -78,7 +78,8 @@ pub struct RolloutCost {
     pub prefilled: u64,
     /// Tokens that every rollout of every position draws if each is drawn by itself.
     pub exhaustive: u64,
-    /// Whether `exhaustive` was counted; else it is estimated from the lengths of the rollouts drawn.
+    /// Whether `exhaustive` was counted; else it is estimated from the lengths of the rollouts drawn, and too low where those ended
+    /// once their answer was settled.
     pub exhaustive_counted: bool,
     /// Rollouts drawn to their end.
     pub rollouts: u64,

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::options::Extraction;
+use anchor::Strict;
 
 /// The rule that found an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,7 +93,7 @@ pub(crate) fn extract<'a>(
     match conventions {
         Extraction::Choice => choice::letter(response, tail(response, 0..response.len())),
         Extraction::Plain => Extracted::slice(response, 0..response.len(), Rule::Whole),
-        Extraction::Gsm8kStrict => anchor::gsm8k_strict(response),
+        Extraction::Gsm8kStrict => Strict::find(response)?.extracted(response),
         Extraction::Gsm8kFlexible => prose::flexible_number(response),
         Extraction::Math => {
             let body = body(response);
@@ -164,6 +165,14 @@ fn unmarked<'a>(
         (f, n) => f.or(n),
     }
     .or_else(|| Extracted::slice(response, body, Rule::Whole).filter(|e| e.text.len() <= MAX_WHOLE))
+}
+
+/// See [`crate::Grader::settled_at`].
+pub(crate) fn settled_at(response: &str, conventions: Extraction) -> Option<usize> {
+    match conventions {
+        Extraction::Gsm8kStrict => Strict::find(response)?.settled,
+        _ => None,
+    }
 }
 
 /// The end of `range`, or the last character boundary at most `max` bytes into it.

@@ -113,6 +113,27 @@ impl Grader {
         }
     }
 
+    /// How many bytes of a response that may still grow decide its verdict: cut there or anywhere behind, and whatever is added to it,
+    /// it is graded as it is now. `None` if they are not there yet, and always where the last match counts instead of the first.
+    ///
+    /// ```
+    /// use cdpo_grade::{Extraction, GradeOptions, Grader};
+    ///
+    /// let options = GradeOptions { extraction: Extraction::Gsm8kStrict, ..GradeOptions::default() };
+    /// let strict = Grader::new(options);
+    /// assert_eq!(strict.settled_at("The answer is 1"), None);
+    /// assert_eq!(strict.settled_at("The answer is 12 apples"), Some(17));
+    /// assert_eq!(Grader::default().settled_at("The answer is 12 apples"), None);
+    /// ```
+    pub fn settled_at(&self, response: &str) -> Option<usize> {
+        extract::settled_at(response, self.options.extraction)
+    }
+
+    /// Whether responses can be settled before they end: whether the first match counts under these options.
+    pub fn settles(&self) -> bool {
+        self.options.extraction == Extraction::Gsm8kStrict
+    }
+
     /// Whether two answers are equal. Symmetric, and true of an answer and itself; `false` if either is refused.
     ///
     /// Not transitive: a decimal equals exact values that round to it, a quantity with a unit equals the bare number,

@@ -9,7 +9,8 @@ pub enum Extraction {
     /// Every convention, the most explicit first: `####`, `\boxed{}`, "the answer is", last formula or number.
     #[default]
     Auto,
-    /// The strict filter of lm-evaluation-harness for GSM8K: the number after the first `####` or "The answer is".
+    /// The strict filter of lm-evaluation-harness for GSM8K: the number after the first `####` or "The answer is",
+    /// whichever comes first.
     Gsm8kStrict,
     /// The flexible filter of lm-evaluation-harness for GSM8K: the last number of the response.
     Gsm8kFlexible,

@@ -130,6 +130,13 @@ fn the_filters_of_lm_evaluation_harness_are_kept() {
     let strict = |response, text, rule| found(Extraction::Gsm8kStrict, response, text, rule);
     strict("… #### 1,234\nmore #### 5", "1,234", Rule::HashMarks);
     strict("The answer is 12. The answer is 13.", "12", Rule::AnswerIs);
+    strict("The answer is 12. #### 13", "12", Rule::AnswerIs);
+    strict("#### 13 The answer is 12.", "13", Rule::HashMarks);
+    strict("#### none. The answer is 12.", "12", Rule::AnswerIs);
+    // One character must follow on the line, or the number's last is taken for it.
+    strict("The answer is 12\n", "1", Rule::AnswerIs);
+    strict("The answer is 12.\n", "12", Rule::AnswerIs);
+    nothing(Extraction::Gsm8kStrict, "The answer is 1");
     nothing(Extraction::Gsm8kStrict, "The answer is $12.");
     nothing(Extraction::Gsm8kStrict, "the answer is 12.");
     let flexible =
@@ -138,6 +145,45 @@ fn the_filters_of_lm_evaluation_harness_are_kept() {
     flexible("He pays $1,200 in all", "$1,200");
     flexible("Seven: 7", "7");
     nothing(Extraction::Gsm8kFlexible, "none.");
+}
+
+#[test]
+fn a_response_is_settled_where_the_first_match_is_whole() {
+    let strict = Grader::new(GradeOptions {
+        extraction: Extraction::Gsm8kStrict,
+        ..GradeOptions::default()
+    });
+    for (response, settled) in [
+        ("", None),
+        ("The answer is", None),
+        ("The answer is 12", None),
+        ("The answer is 12.", None),
+        ("The answer is 12.\n", Some(17)),
+        ("The answer is 12. So", Some(18)),
+        ("The answer is 12é", Some(18)),
+        ("The answer is 1\n", None),
+        ("The answer is $12. The answer is 3 or", Some(35)),
+        ("The answer is $12. The answer is 3", None),
+        ("#### 5", None),
+        ("#### 5\n", Some(6)),
+        ("#### 5 ", Some(6)),
+        ("#### 5 The answer is 3 or", Some(6)),
+    ] {
+        assert_eq!(strict.settled_at(response), settled, "{response:?}");
+    }
+    for extraction in [
+        Extraction::Auto,
+        Extraction::Gsm8kFlexible,
+        Extraction::Math,
+        Extraction::Plain,
+        Extraction::Choice,
+    ] {
+        let grader = Grader::new(GradeOptions {
+            extraction,
+            ..GradeOptions::default()
+        });
+        assert_eq!(grader.settled_at("#### 5\nThe answer is 5. (A)"), None);
+    }
 }
 
 #[test]

@@ -106,6 +106,29 @@ fn near_answer() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Pieces of announcements, in any order.
+fn announced() -> impl Strategy<Value = String> {
+    let pieces = [
+        "#### ",
+        "The answer is ",
+        "The answer",
+        " is ",
+        "1",
+        "2",
+        "12",
+        "-",
+        ".",
+        ",",
+        "$",
+        "\n",
+        " ",
+        "é",
+        "so",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..12)
+        .prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -128,6 +151,22 @@ proptest! {
                 prop_assert!(response.get(found.span.clone()).is_some());
 
             }
+        }
+    }
+
+    #[test]
+    fn a_settled_response_is_graded_the_same_cut_behind_that_and_whatever_follows(
+        before in announced(), after in announced(), gold in 0u32..20,
+    ) {
+        let strict = Grader::new(GradeOptions { extraction: Extraction::Gsm8kStrict, ..GradeOptions::default() });
+        let verdict = |response: &str| strict.grade(response, &gold.to_string());
+        if let Some(settled) = strict.settled_at(&before) {
+            let whole = verdict(&before);
+            prop_assert_eq!(&verdict(&(before.clone() + &after)), &whole);
+            for cut in (settled..=before.len()).filter(|&cut| before.is_char_boundary(cut)) {
+                prop_assert_eq!(&verdict(&before[..cut]), &whole, "{:?} cut at {}", &before, cut);
+            }
+            prop_assert_eq!(strict.settled_at(&(before + &after)), Some(settled));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The version follows the verdicts: a change of any of these, or of their number, asks for another.
 
-use cdpo_grade::{Grader, VERSION};
+use cdpo_grade::{Extraction, GradeOptions, Grader, VERSION};
 
 const PAIRS: &[(&str, &str)] = &[
     (r"The answer is 5.", r"#### 5"),
@@ -60,12 +60,25 @@ const PAIRS: &[(&str, &str)] = &[
     (r"So it is $4$, not $2$ or $3$.", r"4"),
 ];
 
+/// Under `gsm8k_strict`.
+const STRICT: &[(&str, &str)] = &[
+    ("The answer is 12. #### 13", "12"),
+    ("#### 13\nThe answer is 12.", "12"),
+    ("The answer is 12", "12"),
+    ("The answer is $12.", "12"),
+];
+
 /// FNV-1a over outcome, answer, key, rule and span of each verdict.
 fn digest() -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for (response, gold) in PAIRS {
-        let verdict =
-            serde_json::to_value(Grader::default().grade(response, gold)).expect("a verdict");
+    let strict = Grader::new(GradeOptions {
+        extraction: Extraction::Gsm8kStrict,
+        ..GradeOptions::default()
+    });
+    let auto = PAIRS.iter().map(|pair| (Grader::default(), pair));
+    let strict = STRICT.iter().map(|pair| (strict.clone(), pair));
+    for (grader, (response, gold)) in auto.chain(strict) {
+        let verdict = serde_json::to_value(grader.grade(response, gold)).expect("a verdict");
         for field in ["outcome", "answer", "key", "rule", "span"] {
             let text = verdict[field].to_string();
             for byte in text.bytes().chain([b'|']) {
@@ -80,7 +93,7 @@ fn digest() -> u64 {
 fn verdicts_and_version_change_together() {
     assert_eq!(
         (VERSION, digest()),
-        (7, 0x1867_f12d_43f2_d8e8),
+        (8, 0x79d1_466b_6ca2_3f99),
         "verdicts differ from those of this version: raise cdpo_grade::VERSION and set both numbers here"
     );
 }

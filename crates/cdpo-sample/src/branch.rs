@@ -77,8 +77,8 @@ pub struct Ended {
     pub tags: Vec<u64>,
     /// The whole response's text: the tokens kept and those drawn, without an end token or a stop string.
     pub text: Arc<str>,
-    /// Why it ended.
-    pub finish: Finish,
+    /// Why it ended; `None` if it did not, but its text was settled ([`Branches::with_settled`]).
+    pub finish: Option<Finish>,
     /// Tokens of the whole response, an end token or the tokens of a stop string included.
     pub tokens: usize,
 }
@@ -105,9 +105,13 @@ pub struct Spent {
     pub recomputed: u64,
 }
 
+/// How many bytes of a text that may still grow decide what is made of it, if they are there: cut anywhere behind them and whatever is
+/// added, it comes to the same.
+pub type Settled<'a> = Box<dyn Fn(&str) -> Option<usize> + 'a>;
+
 /// Grows branches on a [`Model`], which must be packed.
 pub struct Branches<'a> {
-    engine: Engine<Local<'a>>,
+    engine: Engine<'a, Local<'a>>,
 }
 
 impl std::fmt::Debug for Branches<'_> {
@@ -137,6 +141,20 @@ impl<'a> Branches<'a> {
         Ok(Self {
             engine: Engine::new(decoder, params, eos, sampler.max_batch())?,
         })
+    }
+
+    /// Ends a rollout as soon as its text is settled, if [`Branches::stop_early`] allows it.
+    #[must_use]
+    pub fn with_settled(mut self, settled: Settled<'a>) -> Self {
+        self.engine.settled = Some(settled);
+        self
+    }
+
+    /// Sets whether a rollout ends once its text is settled; at first it does. Says whether it will: never without
+    /// [`Branches::with_settled`].
+    pub fn stop_early(&mut self, early: bool) -> bool {
+        self.engine.early = early;
+        early && self.engine.settled.is_some()
     }
 
     /// How tokens are drawn.

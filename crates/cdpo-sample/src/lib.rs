@@ -18,7 +18,7 @@ pub mod sampler;
 mod schedule;
 pub mod stop;
 
-pub use branch::{Aside, Branch, Branches, Ended, Rollout, Spent, Trunk, TrunkId};
+pub use branch::{Aside, Branch, Branches, Ended, Rollout, Settled, Spent, Trunk, TrunkId};
 pub use error::{Error, Result};
 pub use local::LocalSampler;
 pub use params::SampleParams;

@@ -31,6 +31,14 @@ impl StopRule {
         let from = searched.saturating_sub(self.longest - 1);
         (from..bytes.len()).find(|&at| self.stops.iter().any(|stop| bytes[at..].starts_with(stop)))
     }
+
+    /// Where a stop string of which `bytes` end with a part would begin; the end if there is none.
+    fn begun(&self, bytes: &[u8]) -> usize {
+        let from = (bytes.len() + 1).saturating_sub(self.longest.max(1));
+        (from..bytes.len())
+            .find(|&at| self.stops.iter().any(|stop| stop.starts_with(&bytes[at..])))
+            .unwrap_or(bytes.len())
+    }
 }
 
 /// A response as it grows: ids, the bytes they stand for, and where each token's bytes end.
@@ -66,6 +74,16 @@ impl Response {
         self.ends.truncate(self.ids.len());
         self.bytes.truncate(at);
         true
+    }
+
+    /// Whether `settled`, which says how many bytes of a text decide it, finds them in what is certain to stay: a stop string that may have
+    /// begun may yet be cut off.
+    pub fn is_settled(&self, rule: &StopRule, settled: &dyn Fn(&str) -> Option<usize>) -> bool {
+        let text = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&self.bytes[..error.valid_up_to()]).unwrap_or(""),
+        };
+        settled(text).is_some_and(|bytes| bytes <= rule.begun(&self.bytes))
     }
 
     /// The text and the ids. Bytes that are no UTF-8 (a response cut within a character) become U+FFFD, as decoding does.
@@ -188,6 +206,34 @@ mod tests {
             run(&["x"], &[&b"a"[..], &"é".as_bytes()[..1]]).0,
             "a\u{fffd}"
         );
+    }
+
+    #[test]
+    fn a_text_is_settled_once_what_decides_it_cannot_be_cut_off() {
+        // Decided by the first `!` and one character behind it.
+        let settled = |text: &str| {
+            let at = text.find('!')? + 1;
+            Some(at + text[at..].chars().next()?.len_utf8())
+        };
+        let when = |stops: &[&str], pieces: &[&[u8]]| {
+            let rule = StopRule::new(stops);
+            let mut response = Response::default();
+            pieces.iter().position(|piece| {
+                assert!(!response.push(0, piece, &rule));
+                response.is_settled(&rule, &settled)
+            })
+        };
+        assert_eq!(when(&[], &[b"a", b"!", b"\n", b"b"]), Some(2));
+        // The line feed may belong to a stop string, until it cannot.
+        assert_eq!(when(&["\n\nQ"], &[b"a!", b"\n", b"\n", b"R"]), Some(3));
+        assert_eq!(when(&["\n\nQ"], &[b"a!", b"\nR"]), Some(1));
+        assert_eq!(when(&["\n\nQ", "R."], &[b"a!", b"bR", b"\n"]), Some(1));
+        // So may the mark itself.
+        assert_eq!(when(&["!bcd"], &[b"!b", b"c", b"c"]), Some(2));
+        // A character that is not whole decides nothing.
+        let e = "é".as_bytes();
+        assert_eq!(when(&["x"], &[b"!", &e[..1], &e[1..]]), Some(2));
+        assert_eq!(when(&["x"], &[b"a", b"b"]), None);
     }
 
     #[test]

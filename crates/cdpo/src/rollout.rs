@@ -92,7 +92,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let settings = draw::settings(&pipeline);
     let stage = Stage {
         name: name.clone(),
-        version: 3,
+        version: 4,
         inputs: inputs.clone(),
         settings,
     };
@@ -106,7 +106,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         let name = replacements(&name);
         let stage = Stage {
             name: name.clone(),
-            version: 2,
+            version: 3,
             inputs,
             settings: replace::settings(&pipeline),
         };
@@ -143,6 +143,10 @@ fn stage_name(section: &RolloutSection, args: &RolloutArgs) -> String {
         (Scores::Needed, Sharing::None) => name += "-unshared",
         (Scores::Needed, Sharing::Path) => name += "-path",
         (Scores::Needed, Sharing::Tree) => {}
+    }
+    let defined = section.scores == Scores::Full && section.sharing == Sharing::None;
+    if !section.early_stop && !defined {
+        name += "-to-the-end";
     }
     if section.keys == RolloutKeys::Independent {
         name += "-independent";

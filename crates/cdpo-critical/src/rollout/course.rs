@@ -153,17 +153,22 @@ impl Course {
                 .partition(|unit| round.units.contains(unit));
             let wanted = (self.wanted(position, at_least) as usize).saturating_sub(coming.len());
             if wanted > 0 && !missing.is_empty() {
-                let mut size: HashMap<Stem, usize> = HashMap::new();
+                let reach = |unit| *self.places.serves(unit).start();
+                // Of each sequence: how many share it, and the furthest position in front that one of them serves.
+                let mut shares: HashMap<Stem, (usize, usize)> = HashMap::new();
                 for &unit in &missing {
-                    *size.entry(self.stem(unit)).or_default() += 1;
+                    let (size, first) = shares.entry(self.stem(unit)).or_insert((0, usize::MAX));
+                    *size += 1;
+                    *first = reach(unit).min(*first);
                 }
                 // Left unknown should be what has turned out long, else what shares its sequence with few, else what does not serve
                 // the positions further in front.
                 missing.sort_by_cached_key(|&unit| {
                     let stem = self.stem(unit);
-                    let alone = usize::MAX - size[&stem];
-                    let reach = *self.places.serves(unit).start();
-                    (!stem.drawn.is_empty(), alone, reach, stem, unit.rollout)
+                    let (size, first) = shares[&stem];
+                    let alone = usize::MAX - size;
+                    let aside = !stem.drawn.is_empty();
+                    (aside, alone, first, stem, reach(unit), unit.rollout)
                 });
                 for unit in missing.into_iter().take(wanted) {
                     round.add(unit, self.stem(unit));
@@ -263,13 +268,13 @@ impl Course {
         round.groups.into_iter().map(group).collect()
     }
 
-    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that was set
-    /// aside is as long as those are on average that turned out longer than it was then, or as it was if none did; those of a position
+    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that was settled
+    /// before its end is taken to end there, so that the estimate is too low; one that was set aside is as long as those are on average that turned out longer than it was then, or as it was if none did; those of a position
     /// that were not begun are as long as the others on average; and a position without any is as its nearest neighbour with one.
     pub(super) fn exhaustive(&self) -> (u64, bool) {
         let n = u64::from(self.settings.n);
         let positions = self.outcomes.positions();
-        let mut counted = true;
+        let mut counted = !self.settings.early_stop;
         let mut totals: Vec<u32> = self.drawn.values().map(|drawn| drawn.tokens).collect();
         totals.sort_unstable();
         let longer_than = |tokens: usize| {

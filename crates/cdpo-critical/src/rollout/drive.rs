@@ -76,6 +76,10 @@ pub fn roll_out(
     sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
     settings.validate()?;
+    let settings = &RolloutSettings {
+        early_stop: branches.stop_early(settings.early_stop),
+        ..settings.clone()
+    };
     let mut known: HashMap<(String, u32, u32), &RolloutRound> = rounds
         .iter()
         .map(|round| {

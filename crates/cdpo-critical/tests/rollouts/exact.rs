@@ -9,7 +9,7 @@ use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
 use cdpo_model::Key;
 use cdpo_sample::{Finish, LocalSampler, SampleParams};
 
-use crate::setup::{model, run, run_upto, tokenizer, with_threads, wrongs};
+use crate::setup::{LETTERS, model, run, run_settled, run_upto, tokenizer, with_threads, wrongs};
 
 fn params() -> SampleParams {
     SampleParams {
@@ -111,6 +111,79 @@ fn the_default_finds_the_definitions_token_and_knows_only_what_the_definition_kn
     }
     assert!(kinds.iter().all(|&count| count > 0), "findings {kinds:?}");
     assert!(ends[0] > 0 && ends[1] > 0, "ends {ends:?}");
+}
+
+/// The letter behind the first `a` is the answer.
+fn by_first_answer(text: &str) -> bool {
+    let answer = text
+        .split_once('a')
+        .and_then(|(_, rest)| rest.chars().next());
+    answer.is_some_and(|letter| letter > 'e')
+}
+
+/// Where the answer ends.
+fn first_answer(text: &str) -> Option<usize> {
+    let at = text.find('a')? + 2;
+    (at <= text.len()).then_some(at)
+}
+
+#[test]
+fn early_stops_save_tokens_and_change_no_outcome() {
+    let (model, tokenizer) = (model(12), tokenizer(12));
+    let mut sampler = LocalSampler::new(&model, &tokenizer).with_max_batch(24);
+    let wrongs = wrongs(&mut sampler, &params(), 8, &by_first_answer);
+    let run = |settings: RolloutSettings| {
+        let right = &by_first_answer;
+        run_settled(&sampler, &params(), &wrongs, &settings, right, first_answer).done
+    };
+    let base = settings(32);
+    let defined = run(base.clone().exhaustive());
+    let mut behind = 0;
+    for sharing in [Sharing::None, Sharing::Path, Sharing::Tree] {
+        for keys in [RolloutKeys::Common, RolloutKeys::Independent] {
+            for scores in [Scores::Full, Scores::Needed] {
+                let told = |early_stop| {
+                    run(RolloutSettings {
+                        scores,
+                        sharing,
+                        keys,
+                        early_stop,
+                        ..base.clone()
+                    })
+                };
+                let (early, whole) = (told(true), told(false));
+                let mut tokens = [0, 0];
+                for (index, early) in &early {
+                    let whole = &whole[index];
+                    let name = format!("{sharing:?}, {keys:?}, {scores:?}, response {index}");
+                    assert_eq!(early.finding, whole.finding, "{name}");
+                    if keys == RolloutKeys::Common {
+                        assert_eq!(early.finding, defined[index].finding, "{name}");
+                    }
+                    if scores == Scores::Full {
+                        assert_eq!(early.counts, whole.counts, "{name}");
+                        assert!(early.cost.generated <= whole.cost.generated, "{name}");
+                        assert!(early.cost.exhaustive <= whole.cost.exhaustive, "{name}");
+                        assert!(whole.cost.exhaustive_counted, "{name}");
+                    }
+                    assert!(!early.cost.exhaustive_counted, "{name}");
+                    tokens[0] += early.cost.generated;
+                    tokens[1] += whole.cost.generated;
+                }
+                assert!(tokens[0] < tokens[1], "{sharing:?}, {scores:?}: {tokens:?}");
+            }
+        }
+    }
+    for (wrong, defined) in wrongs.iter().zip(defined.values()) {
+        let letters = wrong.ids.iter().map(|&id| LETTERS.as_bytes()[id as usize]);
+        let text: Vec<u8> = letters.collect();
+        let settled = first_answer(std::str::from_utf8(&text).unwrap());
+        let settled = settled.unwrap_or(text.len() + 1);
+        let after = defined.counts.iter().skip(settled.saturating_sub(1));
+        behind += after.clone().count();
+        assert!(after.copied().all(|count| count == (0, 32)));
+    }
+    assert!(behind > 10, "{behind} positions lie behind an answer");
 }
 
 #[test]

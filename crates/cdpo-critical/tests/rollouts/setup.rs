@@ -147,9 +147,35 @@ pub(crate) fn run(
     run_upto(sampler, params, wrongs, settings, right, &[], usize::MAX).unwrap()
 }
 
+/// [`run`] with a rule that says when a text is settled.
+pub(crate) fn run_settled(
+    sampler: &LocalSampler<'_>,
+    params: &SampleParams,
+    wrongs: &[Wrong],
+    settings: &RolloutSettings,
+    right: &dyn Fn(&str) -> bool,
+    settled: fn(&str) -> Option<usize>,
+) -> Told {
+    let branches = Branches::new(sampler, params.clone()).unwrap();
+    let branches = branches.with_settled(Box::new(settled));
+    upto(branches, wrongs, settings, right, &[], usize::MAX).unwrap()
+}
+
 pub(crate) fn run_upto(
     sampler: &LocalSampler<'_>,
     params: &SampleParams,
+    wrongs: &[Wrong],
+    settings: &RolloutSettings,
+    right: &dyn Fn(&str) -> bool,
+    known: &[RolloutRound],
+    most: usize,
+) -> cdpo_critical::Result<Told> {
+    let branches = Branches::new(sampler, params.clone()).unwrap();
+    upto(branches, wrongs, settings, right, known, most)
+}
+
+fn upto(
+    mut branches: Branches<'_>,
     wrongs: &[Wrong],
     settings: &RolloutSettings,
     right: &dyn Fn(&str) -> bool,
@@ -160,7 +186,6 @@ pub(crate) fn run_upto(
         done: BTreeMap::new(),
         rounds: known.to_vec(),
     };
-    let mut branches = Branches::new(sampler, params.clone()).unwrap();
     let mut new = 0;
     let flow = roll_out(
         &mut branches,

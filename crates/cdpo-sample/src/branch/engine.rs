@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::trunks::{Open, Prefix};
-use super::{Aside, Branch, Ended, Rollout, Spent, TrunkId};
+use super::{Aside, Branch, Ended, Rollout, Settled, Spent, TrunkId};
 use crate::decoder::{Decoder, PREFILL, Step, branch_pages, check_ids, extend_pages, fork_pages};
 use crate::draw::draw;
 use crate::error::{Error, Result};
@@ -27,10 +27,13 @@ pub(super) struct Node<P> {
     again: bool,
 }
 
-pub(super) struct Engine<D: Decoder> {
+pub(super) struct Engine<'a, D: Decoder> {
     pub(super) decoder: D,
     pub(super) params: SampleParams,
     pub(super) rule: StopRule,
+    pub(super) settled: Option<Settled<'a>>,
+    /// Whether what is settled ends.
+    pub(super) early: bool,
     eos: Vec<u32>,
     max_batch: usize,
     pub(super) prefixes: Vec<Option<Prefix<D::Path>>>,
@@ -43,7 +46,7 @@ pub(super) struct Engine<D: Decoder> {
     pub(super) spent: Spent,
 }
 
-impl<D: Decoder> Engine<D> {
+impl<D: Decoder> Engine<'_, D> {
     pub(super) fn new(
         decoder: D,
         params: SampleParams,
@@ -55,6 +58,8 @@ impl<D: Decoder> Engine<D> {
             decoder,
             rule: StopRule::new(&params.stop),
             params,
+            settled: None,
+            early: true,
             eos,
             max_batch: max_batch.max(1),
             prefixes: Vec::new(),
@@ -150,10 +155,14 @@ impl<D: Decoder> Engine<D> {
             again: !branch.drawn.is_empty(),
         };
         let next = match branch.first {
+            // Nothing is drawn behind what is settled, and behind a response that is as long as may be.
+            _ if self.is_settled(&node.response) => {
+                self.end(node, begun, None);
+                None
+            }
             Some(id) => self.accept(node, id)?,
-            // A response that is as long as may be has nothing to draw.
             None if begun >= self.trunk(node.trunk).budget => {
-                self.end(node, begun, Finish::Length);
+                self.end(node, begun, Some(Finish::Length));
                 None
             }
             None => Some(node),
@@ -170,16 +179,20 @@ impl<D: Decoder> Engine<D> {
         }
         let tokens = node.response.ids().len() + 1;
         if self.is_end(id) {
-            self.end(node, tokens, Finish::Eos);
+            self.end(node, tokens, Some(Finish::Eos));
             return Ok(None);
         }
         let piece = self.decoder.piece(id)?;
         if node.response.push(id, &piece, &self.rule) {
-            self.end(node, tokens, Finish::Stop);
+            self.end(node, tokens, Some(Finish::Stop));
+            return Ok(None);
+        }
+        if self.is_settled(&node.response) {
+            self.end(node, tokens, None);
             return Ok(None);
         }
         if tokens >= self.trunk(node.trunk).budget {
-            self.end(node, tokens, Finish::Length);
+            self.end(node, tokens, Some(Finish::Length));
             return Ok(None);
         }
         if tokens >= node.pause {
@@ -193,7 +206,12 @@ impl<D: Decoder> Engine<D> {
         Ok(Some(node))
     }
 
-    fn end(&mut self, node: Node<D::Path>, tokens: usize, finish: Finish) {
+    fn is_settled(&self, response: &Response) -> bool {
+        let settled = self.settled.as_ref().filter(|_| self.early);
+        settled.is_some_and(|settled| response.is_settled(&self.rule, settled))
+    }
+
+    fn end(&mut self, node: Node<D::Path>, tokens: usize, finish: Option<Finish>) {
         if let Some(path) = node.path {
             self.decoder.release(path);
         }

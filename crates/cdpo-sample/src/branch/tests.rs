@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cdpo_model::Key;
 
 use super::engine::Engine;
-use super::{Branch, Rollout, Trunk, TrunkId};
+use super::{Branch, Rollout, Settled, Trunk, TrunkId};
 use crate::decoder::{Decoder, Step};
 use crate::draw::draw;
 use crate::params::SampleParams;
@@ -47,10 +47,24 @@ fn key(trunk: usize, j: u64) -> Key {
 }
 
 /// (tag, text, finish, tokens) of a rollout.
-type Outcome = (String, Finish, usize);
+type Outcome = (String, Option<Finish>, usize);
+
+/// The first `a` and a character behind it decide.
+fn settled() -> Settled<'static> {
+    Box::new(|text| {
+        let at = text.find('a')? + 1;
+        Some(at + text[at..].chars().next()?.len_utf8())
+    })
+}
 
 /// One rollout by hand: the whole sequence anew for each token.
-fn by_hand(trunk: &Trunk, keep: usize, first: Option<u32>, key: Key) -> Outcome {
+fn by_hand(
+    trunk: &Trunk,
+    keep: usize,
+    first: Option<u32>,
+    key: Key,
+    settled: Option<&Settled<'_>>,
+) -> Outcome {
     let params = params();
     let rule = StopRule::new(&params.stop);
     let mut fake = Fake::new(4000, 200);
@@ -59,8 +73,12 @@ fn by_hand(trunk: &Trunk, keep: usize, first: Option<u32>, key: Key) -> Outcome 
         assert!(!response.push(id, &fake.piece(id).unwrap(), &rule));
     }
     let mut next = first;
+    let over = |response: &Response| settled.is_some_and(|s| response.is_settled(&rule, s));
+    if over(&response) {
+        return (response.finish().0, None, keep);
+    }
     if first.is_none() && keep >= params.max_new_tokens {
-        return (response.finish().0, Finish::Length, keep);
+        return (response.finish().0, Some(Finish::Length), keep);
     }
     loop {
         let id = next.take().unwrap_or_else(|| {
@@ -82,13 +100,16 @@ fn by_hand(trunk: &Trunk, keep: usize, first: Option<u32>, key: Key) -> Outcome 
         });
         let tokens = response.ids().len() + 1;
         if id == EOS {
-            return (response.finish().0, Finish::Eos, tokens);
+            return (response.finish().0, Some(Finish::Eos), tokens);
         }
         if response.push(id, &fake.piece(id).unwrap(), &rule) {
-            return (response.finish().0, Finish::Stop, tokens);
+            return (response.finish().0, Some(Finish::Stop), tokens);
+        }
+        if over(&response) {
+            return (response.finish().0, None, tokens);
         }
         if tokens >= params.max_new_tokens {
-            return (response.finish().0, Finish::Length, tokens);
+            return (response.finish().0, Some(Finish::Length), tokens);
         }
     }
 }
@@ -107,16 +128,21 @@ fn branches(trunks: &[Trunk]) -> Vec<(usize, usize, Option<u32>)> {
     all
 }
 
-/// Outcomes, tokens drawn and tokens computed anew. With `pause`, rollouts are set aside every so many tokens and go on when all
+/// Outcomes, tokens drawn and tokens computed anew. `settles`: whether there is a rule that settles a text, and stops it early. With `pause`, rollouts are set aside every so many tokens and go on when all
 /// others have ended.
 fn grow(
     cache: usize,
     max_batch: usize,
     split: bool,
     pause: Option<usize>,
+    settles: Option<bool>,
 ) -> (BTreeMap<u64, Outcome>, u64, u64) {
     let fake = Fake::new(cache, 200);
     let mut engine = Engine::new(fake, params(), vec![EOS], max_batch).unwrap();
+    if let Some(early) = settles {
+        engine.settled = Some(settled());
+        engine.early = early;
+    }
     let trunks = trunks();
     let mut outcomes = BTreeMap::new();
     let all = branches(&trunks);
@@ -139,7 +165,7 @@ fn grow(
                 tag: index as u64 * 5 + j,
                 key: key(t, j),
             });
-            let submit = |engine: &mut Engine<Fake>, rollouts: Vec<Rollout>| {
+            let submit = |engine: &mut Engine<'_, Fake>, rollouts: Vec<Rollout>| {
                 engine
                     .submit(Branch {
                         trunk,
@@ -202,26 +228,69 @@ fn grow(
     (outcomes, spent.generated, spent.recomputed)
 }
 
-#[test]
-fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the_cache() {
+/// Every rollout of every branch by hand.
+fn all_by_hand(settled: Option<&Settled<'_>>) -> BTreeMap<u64, Outcome> {
     let trunks = trunks();
-    let want: BTreeMap<u64, Outcome> = branches(&trunks)
+    let trunks = &trunks;
+    branches(trunks)
         .into_iter()
         .enumerate()
         .flat_map(|(index, (t, keep, first))| {
-            let trunk = &trunks[t];
-            (0..5u64).map(move |j| (index as u64 * 5 + j, by_hand(trunk, keep, first, key(t, j))))
+            (0..5u64).map(move |j| {
+                let outcome = by_hand(&trunks[t], keep, first, key(t, j), settled);
+                (index as u64 * 5 + j, outcome)
+            })
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn what_is_settled_ends_there_and_nothing_else_changes() {
+    let whole = all_by_hand(None);
+    let want = all_by_hand(Some(&settled()));
+    let mut before = 0;
+    for (tag, (text, finish, tokens)) in &want {
+        let (longer, end, most) = &whole[tag];
+        if finish.is_some() {
+            assert_eq!((text, finish, tokens), (longer, end, most));
+            continue;
+        }
+        before += usize::from(tokens < most);
+        let decided = settled()(longer).expect("the whole text is settled");
+        assert!(decided <= longer.len() && text.starts_with(&longer[..decided]));
+    }
+    assert!(
+        before > 20,
+        "{before} rollouts are settled before their end"
+    );
+    let (got, all, _) = grow(4000, 64, false, None, Some(false));
+    assert_eq!(got, whole, "early stops are off");
+    let (got, tokens, _) = grow(4000, 64, false, None, Some(true));
+    assert_eq!(got, want);
+    assert!(tokens < all, "{tokens} of {all}");
+    for (pause, cache, max_batch, split) in [
+        (None, 60, 64, false),
+        (None, 4000, 1, true),
+        (Some(2), 4000, 8, false),
+        (Some(7), 60, 64, false),
+    ] {
+        let (got, _, _) = grow(cache, max_batch, split, pause, Some(true));
+        assert_eq!(got, want, "pause {pause:?}, cache {cache}");
+    }
+}
+
+#[test]
+fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the_cache() {
+    let want = all_by_hand(None);
     for finish in [Finish::Eos, Finish::Stop, Finish::Length] {
         assert!(
-            want.values().any(|outcome| outcome.1 == finish),
+            want.values().any(|outcome| outcome.1 == Some(finish)),
             "no rollout ends by {finish:?}"
         );
     }
-    let (got, together, _) = grow(4000, 64, false, None);
+    let (got, together, _) = grow(4000, 64, false, None, None);
     assert_eq!(got, want);
-    let (got, apart, recomputed) = grow(4000, 64, true, None);
+    let (got, apart, recomputed) = grow(4000, 64, true, None, None);
     assert_eq!(got, want, "each rollout a sequence of its own");
     assert!(
         together < apart,
@@ -230,12 +299,12 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
     assert_eq!(recomputed, 0);
     for max_batch in [1, 3] {
         assert_eq!(
-            grow(4000, max_batch, false, None).0,
+            grow(4000, max_batch, false, None, None).0,
             want,
             "batch {max_batch}"
         );
     }
-    let (got, _, recomputed) = grow(60, 64, false, None);
+    let (got, _, recomputed) = grow(60, 64, false, None, None);
     assert_eq!(got, want, "in a small cache");
     assert!(recomputed > 0, "the cache was not small");
     for (pause, cache, max_batch, split) in [
@@ -244,7 +313,7 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
         (7, 4000, 8, true),
         (7, 60, 64, false),
     ] {
-        let (got, tokens, recomputed) = grow(cache, max_batch, split, Some(pause));
+        let (got, tokens, recomputed) = grow(cache, max_batch, split, Some(pause), None);
         assert_eq!(got, want, "set aside every {pause} tokens");
         let once = if split { apart } else { together };
         assert_eq!(tokens, once, "nothing counts twice");

@@ -31,7 +31,7 @@ pub(super) struct Open<P> {
     pub(super) generated: u64,
 }
 
-impl<D: Decoder> Engine<D> {
+impl<D: Decoder> Engine<'_, D> {
     pub(super) fn prefilled(&self, trunk: TrunkId) -> u64 {
         let shared = |open: &Open<D::Path>| {
             let prefix = self.prefixes[open.prefix].as_ref();

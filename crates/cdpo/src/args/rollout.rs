@@ -36,7 +36,7 @@ pub(crate) struct RolloutArgs {
     /// Complete every position's score, also those that the critical token does not depend on.
     #[arg(long)]
     pub(crate) full_scores: bool,
-    /// Draw every rollout of every position by itself, as the definition says: the same token, at many times the cost.
+    /// Draw every rollout of every position by itself to its end, as the definition says: the same token, at many times the cost.
     #[arg(long, conflicts_with_all = ["full_scores", "sharing"])]
     pub(crate) exhaustive: bool,
     /// Which random numbers rollouts of different positions draw with [common].
@@ -48,6 +48,10 @@ pub(crate) struct RolloutArgs {
     /// What rollouts share, to measure what it saves [tree].
     #[arg(long, value_enum)]
     pub(crate) sharing: Option<SharingArg>,
+    /// Draw rollouts to their end, also those whose answer is settled before (under grade.extraction = "gsm8k_strict"); to measure
+    /// what early stops save.
+    #[arg(long)]
+    pub(crate) to_the_end: bool,
     /// Then replace each critical token 64 times and print Pass@k with and without it.
     #[arg(long)]
     pub(crate) replace: bool,
@@ -110,6 +114,8 @@ impl RolloutArgs {
         let full = self.full_scores || self.exhaustive;
         set("scores", full.then(|| "full".to_owned()));
         set("sharing", self.exhaustive.then(|| "none".to_owned()));
+        let whole = self.to_the_end || self.exhaustive;
+        set("early_stop", whole.then(|| "false".to_owned()));
         sets
     }
 }

@@ -76,6 +76,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "sharing",
             "scores",
             "last_position",
+            "early_stop",
             "max_tokens",
             "max_batch",
             "round",

@@ -36,6 +36,8 @@ pub(crate) struct RolloutSection {
     pub(crate) scores: Scores,
     /// Whether the last content token is a position.
     pub(crate) last_position: LastPosition,
+    /// Whether rollouts end once their answer is settled; never changes an outcome.
+    pub(crate) early_stop: bool,
     /// Most tokens for one response.
     pub(crate) max_tokens: Option<u64>,
     /// Sequences decoded together; never changes an outcome.
@@ -63,6 +65,7 @@ impl Default for RolloutSection {
             sharing: rollout.sharing,
             scores: rollout.scores,
             last_position: rollout.last_position,
+            early_stop: rollout.early_stop,
             max_tokens: rollout.max_tokens,
             max_batch: 64,
             round: rollout.round,
@@ -82,6 +85,7 @@ impl RolloutSection {
             sharing: self.sharing,
             scores: self.scores,
             last_position: self.last_position,
+            early_stop: self.early_stop,
             max_tokens: self.max_tokens,
             round: self.round,
             seed,

@@ -57,13 +57,22 @@ pub(super) fn wrongs(p: &Pipeline, picks: &Picks) -> anyhow::Result<Vec<Wrong>> 
         .collect()
 }
 
-/// The sampler that rollouts branch on.
-pub(super) fn sampler<'a>(p: &'a Pipeline, model: &'a Model) -> LocalSampler<'a> {
+/// What rollouts branch on: the model, and the grader where it can tell that an answer is settled.
+pub(super) fn branches<'a>(
+    p: &'a Pipeline,
+    model: &'a Model,
+    grader: &'a Grader,
+) -> anyhow::Result<Branches<'a>> {
     let cache = (p.recipe.sample.cache_mib << 20) / KvCache::bytes_per_token(model.config()).max(1);
-    LocalSampler::new(model, &p.base.checkpoint.tokenizer)
+    let sampler = LocalSampler::new(model, &p.base.checkpoint.tokenizer)
         .with_eos(p.base.stops.clone())
         .with_max_batch(p.recipe.rollout.max_batch)
-        .with_max_cache_tokens(cache)
+        .with_max_cache_tokens(cache);
+    let mut branches = Branches::new(&sampler, stages::training_params(p))?;
+    if grader.settles() {
+        branches = branches.with_settled(Box::new(|text| grader.settled_at(text)));
+    }
+    Ok(branches)
 }
 
 /// Whether a response to a question is right.
@@ -106,9 +115,9 @@ pub(super) fn records(
         let before = have.len() as u64;
         let model = p.base.decoder(None)?;
         let wrongs = wrongs(p, &missing)?;
-        let mut branches = Branches::new(&sampler(p, &model), stages::training_params(p))?;
-        let problems: Vec<&Problem> = missing.iter().map(|(problem, _)| problem).collect();
         let grader = Grader::new(p.recipe.grade.clone());
+        let mut branches = branches(p, &model, &grader)?;
+        let problems: Vec<&Problem> = missing.iter().map(|(problem, _)| problem).collect();
         let right = judge(&grader, &problems);
         let name = dir.dir().file_name().unwrap_or_default().to_owned();
         let mut bar = Progress::new(&name.to_string_lossy(), before, picks.len() as u64);

@@ -11,7 +11,6 @@ use cdpo_data::{OnBadRow, Problem, ReplacementRecord, RolloutRecord};
 use cdpo_grade::Grader;
 use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};
 use cdpo_report::replacement_curve::ReplacementCurve;
-use cdpo_sample::Branches;
 use serde_json::{Value, json};
 
 use super::{PASS_AT_K, Picks, REPLACEMENTS, draw, drawing};
@@ -23,7 +22,11 @@ use crate::talk::{self, Progress};
 
 /// What the stage is set by.
 pub(super) fn settings(p: &Pipeline) -> Value {
-    json!({ "replace": p.recipe.rollout.replacing(stages::training_params(p).seed), "drawing": drawing(p) })
+    json!({
+        "replace": p.recipe.rollout.replacing(stages::training_params(p).seed),
+        "early_stop": p.recipe.rollout.early_stop,
+        "drawing": drawing(p),
+    })
 }
 
 /// The stage's work, on the critical tokens of the records at `rollouts`.
@@ -62,8 +65,9 @@ pub(super) fn run(
     let settings = p.recipe.rollout.replacing(stages::training_params(p).seed);
     if !todo.is_empty() {
         let model = p.base.decoder(None)?;
-        let mut branches = Branches::new(&draw::sampler(p, &model), stages::training_params(p))?;
         let grader = Grader::new(p.recipe.grade.clone());
+        let mut branches = draw::branches(p, &model, &grader)?;
+        branches.stop_early(p.recipe.rollout.early_stop);
         let right = draw::judge(&grader, &problems);
         let criticals: Vec<Critical> = todo.iter().map(|(critical, _)| critical.clone()).collect();
         let mut bar = Progress::new("replacements", total - todo.len() as u64, total);
