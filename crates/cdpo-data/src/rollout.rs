@@ -81,7 +81,7 @@ pub struct RolloutCost {
     /// Whether `exhaustive` was counted; else it is estimated from the lengths of the rollouts drawn, and too low where those ended
     /// once their answer was settled.
     pub exhaustive_counted: bool,
-    /// Rollouts drawn to their end.
+    /// Rollouts that ended, by themselves or because they were settled.
     pub rollouts: u64,
 }
 

@@ -169,10 +169,8 @@ fn unmarked<'a>(
 
 /// See [`crate::Grader::settled_at`].
 pub(crate) fn settled_at(response: &str, conventions: Extraction) -> Option<usize> {
-    match conventions {
-        Extraction::Gsm8kStrict => Strict::find(response)?.settled,
-        _ => None,
-    }
+    let strict = conventions.settles().then(|| Strict::find(response));
+    strict??.settled
 }
 
 /// The end of `range`, or the last character boundary at most `max` bytes into it.

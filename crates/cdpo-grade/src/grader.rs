@@ -113,8 +113,8 @@ impl Grader {
         }
     }
 
-    /// How many bytes of a response that may still grow decide its verdict: cut there or anywhere behind, and whatever is added to it,
-    /// it is graded as it is now. `None` if they are not there yet, and always where the last match counts instead of the first.
+    /// How many bytes of a response that may still grow decide its verdict: whatever is added, it is graded as it is now, and so is it cut
+    /// there or anywhere behind. `None` if they are not there yet, and always unless the first match counts ([`Extraction::settles`]).
     ///
     /// ```
     /// use cdpo_grade::{Extraction, GradeOptions, Grader};
@@ -127,11 +127,6 @@ impl Grader {
     /// ```
     pub fn settled_at(&self, response: &str) -> Option<usize> {
         extract::settled_at(response, self.options.extraction)
-    }
-
-    /// Whether responses can be settled before they end: whether the first match counts under these options.
-    pub fn settles(&self) -> bool {
-        self.options.extraction == Extraction::Gsm8kStrict
     }
 
     /// Whether two answers are equal. Symmetric, and true of an answer and itself; `false` if either is refused.

@@ -22,6 +22,13 @@ pub enum Extraction {
     Choice,
 }
 
+impl Extraction {
+    /// Whether the first match counts, so that a response may be settled before it ends ([`crate::Grader::settled_at`]).
+    pub fn settles(self) -> bool {
+        self == Self::Gsm8kStrict
+    }
+}
+
 /// Settings of a [`crate::Grader`]; the default is exact comparison with every extraction rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -105,8 +105,8 @@ pub struct Spent {
     pub recomputed: u64,
 }
 
-/// How many bytes of a text that may still grow decide what is made of it, if they are there: cut anywhere behind them and whatever is
-/// added, it comes to the same.
+/// How many bytes of a text that may still grow decide what is made of it, if they are there: whatever is added, and cut there or
+/// anywhere behind, it comes to the same.
 pub type Settled<'a> = Box<dyn Fn(&str) -> Option<usize> + 'a>;
 
 /// Grows branches on a [`Model`], which must be packed.
@@ -143,18 +143,16 @@ impl<'a> Branches<'a> {
         })
     }
 
-    /// Ends a rollout as soon as its text is settled, if [`Branches::stop_early`] allows it.
+    /// Ends a rollout as soon as its text is settled.
     #[must_use]
     pub fn with_settled(mut self, settled: Settled<'a>) -> Self {
         self.engine.settled = Some(settled);
         self
     }
 
-    /// Sets whether a rollout ends once its text is settled; at first it does. Says whether it will: never without
-    /// [`Branches::with_settled`].
-    pub fn stop_early(&mut self, early: bool) -> bool {
-        self.engine.early = early;
-        early && self.engine.settled.is_some()
+    /// Whether rollouts may end before they would by themselves, being settled.
+    pub fn settles(&self) -> bool {
+        self.engine.settled.is_some()
     }
 
     /// How tokens are drawn.

@@ -34,7 +34,7 @@ impl StopRule {
 
     /// Where a stop string of which `bytes` end with a part would begin; the end if there is none.
     fn begun(&self, bytes: &[u8]) -> usize {
-        let from = (bytes.len() + 1).saturating_sub(self.longest.max(1));
+        let from = bytes.len().saturating_sub(self.longest.saturating_sub(1));
         (from..bytes.len())
             .find(|&at| self.stops.iter().any(|stop| stop.starts_with(&bytes[at..])))
             .unwrap_or(bytes.len())
@@ -76,13 +76,11 @@ impl Response {
         true
     }
 
-    /// Whether `settled`, which says how many bytes of a text decide it, finds them in what is certain to stay: a stop string that may have
-    /// begun may yet be cut off.
+    /// Whether `settled`, which says how many bytes of a text decide it, finds them in what is certain to stay: a stop
+    /// string that may have begun may yet be cut off.
     pub fn is_settled(&self, rule: &StopRule, settled: &dyn Fn(&str) -> Option<usize>) -> bool {
-        let text = match std::str::from_utf8(&self.bytes) {
-            Ok(text) => text,
-            Err(error) => std::str::from_utf8(&self.bytes[..error.valid_up_to()]).unwrap_or(""),
-        };
+        let text = self.bytes.utf8_chunks().next();
+        let text = text.map_or("", |chunk| chunk.valid());
         settled(text).is_some_and(|bytes| bytes <= rule.begun(&self.bytes))
     }
 

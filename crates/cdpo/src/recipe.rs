@@ -62,6 +62,11 @@ impl Recipe {
         trainings
     }
 
+    /// Whether rollouts may end before they would by themselves: if the extraction rule can settle a response.
+    pub(crate) fn stops_early(&self) -> bool {
+        self.rollout.early_stop && self.grade.extraction.settles()
+    }
+
     /// The same recipe with another seed for all that comes after the samples. A training whose seed is its own keeps it.
     pub(crate) fn with_seed(&self, seed: u64) -> Self {
         let mut other = self.clone();

@@ -18,7 +18,7 @@ use crate::command;
 use crate::lock::Lock;
 use crate::outcome::Usage;
 use crate::pipeline::{Pipeline, Step};
-use crate::recipe::{self, Of, RolloutSection};
+use crate::recipe::{self, Of, Recipe};
 use crate::stages::{self, Finished};
 use crate::talk;
 use crate::talk::out;
@@ -39,8 +39,9 @@ pub(crate) type Picks = Vec<(Problem, Trajectory)>;
 pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
     let recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
     // The flags are of this command alone: the run's folder keeps the recipe without them.
-    let section = recipe::read(&args.run.recipe, &args.sets())?.rollout;
-    let name = stage_name(&section, args);
+    let with_flags = recipe::read(&args.run.recipe, &args.sets())?;
+    let name = stage_name(&with_flags, args);
+    let section = with_flags.rollout;
     let run_dir = recipe.run.dir.join(&recipe.run.name);
     let given = args.trajectories.as_deref();
     if given.is_none() && recipe.data.pairs.is_some() {
@@ -129,15 +130,18 @@ pub(crate) fn replacements(rollouts: &str) -> String {
 }
 
 /// The stage's folder: variants that one compares with each other lie side by side.
-fn stage_name(section: &RolloutSection, args: &RolloutArgs) -> String {
+fn stage_name(recipe: &Recipe, args: &RolloutArgs) -> String {
+    let section = &recipe.rollout;
     let mut name = "rollouts".to_owned();
     if args.trajectories.is_some() {
         name += "-given";
     } else if section.of == Of::Pairs {
         name += "-pairs";
     }
+    let whole = !recipe.stops_early();
     match (section.scores, section.sharing) {
-        (Scores::Full, Sharing::None) => name += "-exhaustive",
+        (Scores::Full, Sharing::None) if whole => name += "-exhaustive",
+        (Scores::Full, Sharing::None) => name += "-full-unshared",
         (Scores::Full, Sharing::Path) => name += "-full-path",
         (Scores::Full, Sharing::Tree) => name += "-full",
         (Scores::Needed, Sharing::None) => name += "-unshared",
@@ -145,7 +149,7 @@ fn stage_name(section: &RolloutSection, args: &RolloutArgs) -> String {
         (Scores::Needed, Sharing::Tree) => {}
     }
     let defined = section.scores == Scores::Full && section.sharing == Sharing::None;
-    if !section.early_stop && !defined {
+    if recipe.grade.extraction.settles() && whole && !defined {
         name += "-to-the-end";
     }
     if section.keys == RolloutKeys::Independent {
@@ -199,6 +203,7 @@ fn drawing(p: &Pipeline) -> Value {
         "prompt": p.prompt.settings(&p.base),
         "grade": p.recipe.grade,
         "grader": cdpo_grade::VERSION,
+        "early_stop": p.recipe.stops_early(),
     })
 }
 

@@ -175,3 +175,89 @@ fn given_responses_are_rolled_out_if_they_are_wrong() {
         ]))
         .failed(2, &["rollout"]);
 }
+
+#[test]
+fn under_the_strict_rule_what_is_settled_is_not_drawn_behind() {
+    const BUILT_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/quickstart.toml");
+    let place = Place::new();
+    let row = serde_json::json!({
+        "question": "Ruth has 27 apples. She eats 8 apples. How many apples does she have?",
+        "response": " Ruth starts with 27 apples. The answer is 27. So she has 27 - 8 = 19 apples.",
+        "gold": "19",
+    });
+    std::fs::write(place.dir.join("mine.jsonl"), row.to_string() + "\n").unwrap();
+    let told = |extraction: &str, more: &[&str], stage: &str| {
+        let extraction = format!("grade.extraction={extraction}");
+        let given = [
+            "rollout",
+            BUILT_IN,
+            "--trajectories",
+            "mine.jsonl",
+            "--n",
+            "16",
+        ];
+        let all = [
+            &given[..],
+            &["--set", "run.dir=runs", "--set", &extraction],
+            more,
+        ]
+        .concat();
+        place.cdpo(&all).succeeded();
+        let path = place.dir.join("runs/quickstart").join(stage);
+        let found: Vec<RolloutRecord> = jsonl::read(path.join("rollouts.jsonl"), OnBadRow::Fail)
+            .unwrap()
+            .0;
+        assert_eq!(found.len(), 1);
+        found[0].clone()
+    };
+    let strict = |more: &[&str], stage: &str| told("gsm8k_strict", more, stage);
+    let early = strict(&["--replace"], "rollouts-given");
+    let full = strict(&["--full-scores"], "rollouts-given-full");
+    let unshared = strict(
+        &["--full-scores", "--sharing", "none"],
+        "rollouts-given-full-unshared",
+    );
+    let whole = strict(&["--to-the-end", "--replace"], "rollouts-given-to-the-end");
+    let defined = strict(&["--exhaustive"], "rollouts-given-exhaustive");
+    for one in [&early, &full, &unshared, &whole] {
+        assert_eq!((one.kind, one.position), (defined.kind, defined.position));
+    }
+    let counts = |record: &RolloutRecord| {
+        let count = |at: &cdpo_data::rollout::PositionScore| (at.successes, at.failures);
+        record.positions.iter().map(count).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&full), counts(&defined));
+    assert_eq!(counts(&unshared), counts(&defined));
+    assert!(early.cost.generated < whole.cost.generated);
+    assert!(unshared.cost.generated < defined.cost.generated);
+    let counted = |record: &RolloutRecord| record.cost.exhaustive_counted;
+    assert!(counted(&defined) && !counted(&full) && !counted(&unshared));
+    assert!(full.cost.exhaustive < defined.cost.exhaustive);
+    let replaced = |stage: &str| {
+        let path = place.dir.join("runs/quickstart").join(stage);
+        let read = jsonl::read(path.join("replacements.jsonl"), OnBadRow::Fail);
+        let mut records: Vec<ReplacementRecord> = read.unwrap().0;
+        records.remove(0)
+    };
+    let (early, whole) = (
+        replaced("replacements-given"),
+        replaced("replacements-given-to-the-end"),
+    );
+    assert!(early.generated <= whole.generated);
+    for (early, whole) in early.without.iter().zip(&whole.without) {
+        assert_eq!((early.id, early.right), (whole.id, whole.right));
+        assert!(early.tokens <= whole.tokens);
+    }
+    // Where the last match counts, the flag changes nothing and is no other stage.
+    let stage = "rollouts-given-full";
+    let auto = told("auto", &["--full-scores"], stage);
+    assert!(counted(&auto));
+    assert_eq!(
+        told("auto", &["--full-scores", "--to-the-end"], stage),
+        auto
+    );
+    let other = place
+        .dir
+        .join("runs/quickstart/rollouts-given-full-to-the-end");
+    assert!(!other.exists());
+}

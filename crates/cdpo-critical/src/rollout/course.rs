@@ -61,11 +61,18 @@ pub(super) struct Course {
     drawn: HashMap<Unit, Drawn>,
     /// What those had drawn that were set aside.
     aside: HashMap<Unit, Arc<[u32]>>,
+    /// Whether some may have ended before they would by themselves.
+    settles: bool,
 }
 
 impl Course {
-    /// The course of a response of so many tokens.
-    pub(super) fn new(settings: &RolloutSettings, tokens: usize, places: Places) -> Self {
+    /// The course of a response of so many tokens, whose rollouts may end once they are settled.
+    pub(super) fn new(
+        settings: &RolloutSettings,
+        tokens: usize,
+        places: Places,
+        settles: bool,
+    ) -> Self {
         let positions = settings.last_position.positions(tokens);
         Self {
             settings: settings.clone(),
@@ -74,6 +81,7 @@ impl Course {
             places,
             drawn: HashMap::new(),
             aside: HashMap::new(),
+            settles,
         }
     }
 
@@ -81,7 +89,7 @@ impl Course {
         &self.outcomes
     }
 
-    /// Rollouts drawn to their end.
+    /// Rollouts that have ended.
     pub(super) fn rollouts(&self) -> u64 {
         self.drawn.len() as u64
     }
@@ -182,9 +190,12 @@ impl Course {
     }
 
     /// Tokens of the whole response at which a rollout is set aside: well beyond the median of those begun, each as long as it is so
-    /// far, or, before there are any, beyond the response itself.
+    /// far, or, before there are any, beyond the response itself. Those that were settled before a draw say nothing of it.
     fn patience(&self) -> usize {
-        let ended = self.drawn.values().map(|drawn| drawn.tokens as usize);
+        let ended = self.drawn.iter().filter_map(|(&unit, drawn)| {
+            let tokens = drawn.tokens as usize;
+            (tokens > self.places.branch(unit).0).then_some(tokens)
+        });
         let aside = self
             .aside
             .iter()
@@ -268,13 +279,13 @@ impl Course {
         round.groups.into_iter().map(group).collect()
     }
 
-    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that was settled
-    /// before its end is taken to end there, so that the estimate is too low; one that was set aside is as long as those are on average that turned out longer than it was then, or as it was if none did; those of a position
+    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that ended once it was
+    /// settled is taken to be no longer, so that the estimate is too low; one that was set aside is as long as those are on average that turned out longer than it was then, or as it was if none did; those of a position
     /// that were not begun are as long as the others on average; and a position without any is as its nearest neighbour with one.
     pub(super) fn exhaustive(&self) -> (u64, bool) {
         let n = u64::from(self.settings.n);
         let positions = self.outcomes.positions();
-        let mut counted = !self.settings.early_stop;
+        let mut counted = !self.settles;
         let mut totals: Vec<u32> = self.drawn.values().map(|drawn| drawn.tokens).collect();
         totals.sort_unstable();
         let longer_than = |tokens: usize| {

@@ -60,8 +60,8 @@ pub enum Event<'a> {
 
 /// Finds the critical token of each of `wrongs`.
 ///
-/// `right(i, text)` says whether a response to the question of `wrongs[i]` is right. `rounds` are those that an earlier call with the
-/// same settings told of (in any order); they are not drawn again. What is found for a response, and what it costs, depends neither on
+/// `right(i, text)` says whether a response to the question of `wrongs[i]` is right; where the branches settle texts, their rule has to
+/// be true of it. `rounds` are those that an earlier call with the same settings and the same such rule told of (in any order); they are not drawn again. What is found for a response, and what it costs, depends neither on
 /// the other responses nor on the batch.
 ///
 /// # Errors
@@ -76,10 +76,6 @@ pub fn roll_out(
     sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
     settings.validate()?;
-    let settings = &RolloutSettings {
-        early_stop: branches.stop_early(settings.early_stop),
-        ..settings.clone()
-    };
     let mut known: HashMap<(String, u32, u32), &RolloutRound> = rounds
         .iter()
         .map(|round| {

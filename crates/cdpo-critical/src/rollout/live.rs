@@ -102,7 +102,7 @@ impl Live {
         Ok(Self {
             index,
             trunk,
-            course: Course::new(settings, tokens, places),
+            course: Course::new(settings, tokens, places, branches.settles()),
             key,
             token_logps,
             entropies,

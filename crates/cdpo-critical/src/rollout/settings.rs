@@ -44,9 +44,6 @@ pub struct RolloutSettings {
     pub scores: Scores,
     /// Whether the last content token is a position.
     pub last_position: LastPosition,
-    /// Whether a rollout ends as soon as its answer is settled, where the branches can tell ([`cdpo_sample::Branches::with_settled`]).
-    /// Changes no outcome.
-    pub early_stop: bool,
     /// Tokens that one response's rollouts may take; looked at between rounds. What is not settled by then is reported as such.
     pub max_tokens: Option<u64>,
     /// No further position joins a round of one response that has so many sequences (with full scores at least 64). With 1, a
@@ -69,7 +66,6 @@ impl Default for RolloutSettings {
             sharing: Sharing::Tree,
             scores: Scores::Needed,
             last_position: LastPosition::Include,
-            early_stop: true,
             max_tokens: None,
             round: 1,
             patience: 32,
@@ -79,13 +75,12 @@ impl Default for RolloutSettings {
 }
 
 impl RolloutSettings {
-    /// The definition itself: every rollout of every position, drawn by itself to its end.
+    /// The definition itself: every rollout of every position, drawn by itself (and to its end, unless the branches settle it).
     #[must_use]
     pub fn exhaustive(self) -> Self {
         Self {
             sharing: Sharing::None,
             scores: Scores::Full,
-            early_stop: false,
             ..self
         }
     }

@@ -9,7 +9,7 @@ use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
 use cdpo_model::Key;
 use cdpo_sample::{Finish, LocalSampler, SampleParams};
 
-use crate::setup::{LETTERS, model, run, run_settled, run_upto, tokenizer, with_threads, wrongs};
+use crate::setup::{LETTERS, Settled, model, run, run_upto, tokenizer, upto, with_threads, wrongs};
 
 fn params() -> SampleParams {
     SampleParams {
@@ -132,26 +132,45 @@ fn early_stops_save_tokens_and_change_no_outcome() {
     let (model, tokenizer) = (model(12), tokenizer(12));
     let mut sampler = LocalSampler::new(&model, &tokenizer).with_max_batch(24);
     let wrongs = wrongs(&mut sampler, &params(), 8, &by_first_answer);
-    let run = |settings: RolloutSettings| {
-        let right = &by_first_answer;
-        run_settled(&sampler, &params(), &wrongs, &settings, right, first_answer).done
-    };
+    let right = &by_first_answer;
     let base = settings(32);
-    let defined = run(base.clone().exhaustive());
+    let defined = run(
+        &sampler,
+        &params(),
+        &wrongs,
+        &base.clone().exhaustive(),
+        right,
+    )
+    .done;
     let mut behind = 0;
     for sharing in [Sharing::None, Sharing::Path, Sharing::Tree] {
         for keys in [RolloutKeys::Common, RolloutKeys::Independent] {
             for scores in [Scores::Full, Scores::Needed] {
-                let told = |early_stop| {
-                    run(RolloutSettings {
-                        scores,
-                        sharing,
-                        keys,
-                        early_stop,
-                        ..base.clone()
-                    })
+                let settings = RolloutSettings {
+                    scores,
+                    sharing,
+                    keys,
+                    ..base.clone()
                 };
-                let (early, whole) = (told(true), told(false));
+                let early = |known: &[RolloutRound], most| {
+                    let settled = Some(first_answer as Settled);
+                    upto(
+                        &sampler,
+                        &params(),
+                        &wrongs,
+                        &settings,
+                        right,
+                        settled,
+                        known,
+                        most,
+                    )
+                };
+                let told = early(&[], usize::MAX).unwrap();
+                let begun = early(&[], told.rounds.len() / 2).unwrap();
+                let resumed = early(&begun.rounds, usize::MAX).unwrap();
+                assert_eq!(resumed.done, told.done, "a killed call goes on");
+                let early = told.done;
+                let whole = run(&sampler, &params(), &wrongs, &settings, right).done;
                 let mut tokens = [0, 0];
                 for (index, early) in &early {
                     let whole = &whole[index];

@@ -147,20 +147,6 @@ pub(crate) fn run(
     run_upto(sampler, params, wrongs, settings, right, &[], usize::MAX).unwrap()
 }
 
-/// [`run`] with a rule that says when a text is settled.
-pub(crate) fn run_settled(
-    sampler: &LocalSampler<'_>,
-    params: &SampleParams,
-    wrongs: &[Wrong],
-    settings: &RolloutSettings,
-    right: &dyn Fn(&str) -> bool,
-    settled: fn(&str) -> Option<usize>,
-) -> Told {
-    let branches = Branches::new(sampler, params.clone()).unwrap();
-    let branches = branches.with_settled(Box::new(settled));
-    upto(branches, wrongs, settings, right, &[], usize::MAX).unwrap()
-}
-
 pub(crate) fn run_upto(
     sampler: &LocalSampler<'_>,
     params: &SampleParams,
@@ -170,18 +156,28 @@ pub(crate) fn run_upto(
     known: &[RolloutRound],
     most: usize,
 ) -> cdpo_critical::Result<Told> {
-    let branches = Branches::new(sampler, params.clone()).unwrap();
-    upto(branches, wrongs, settings, right, known, most)
+    upto(sampler, params, wrongs, settings, right, None, known, most)
 }
 
-fn upto(
-    mut branches: Branches<'_>,
+/// A rule that says when a text is settled.
+pub(crate) type Settled = fn(&str) -> Option<usize>;
+
+/// [`run_upto`] with a rule that settles texts.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn upto(
+    sampler: &LocalSampler<'_>,
+    params: &SampleParams,
     wrongs: &[Wrong],
     settings: &RolloutSettings,
     right: &dyn Fn(&str) -> bool,
+    settled: Option<Settled>,
     known: &[RolloutRound],
     most: usize,
 ) -> cdpo_critical::Result<Told> {
+    let mut branches = Branches::new(sampler, params.clone()).unwrap();
+    if let Some(settled) = settled {
+        branches = branches.with_settled(Box::new(settled));
+    }
     let mut told = Told {
         done: BTreeMap::new(),
         rounds: known.to_vec(),

@@ -32,8 +32,6 @@ pub(super) struct Engine<'a, D: Decoder> {
     pub(super) params: SampleParams,
     pub(super) rule: StopRule,
     pub(super) settled: Option<Settled<'a>>,
-    /// Whether what is settled ends.
-    pub(super) early: bool,
     eos: Vec<u32>,
     max_batch: usize,
     pub(super) prefixes: Vec<Option<Prefix<D::Path>>>,
@@ -59,7 +57,6 @@ impl<D: Decoder> Engine<'_, D> {
             rule: StopRule::new(&params.stop),
             params,
             settled: None,
-            early: true,
             eos,
             max_batch: max_batch.max(1),
             prefixes: Vec::new(),
@@ -154,13 +151,13 @@ impl<D: Decoder> Engine<'_, D> {
             path: None,
             again: !branch.drawn.is_empty(),
         };
+        if self.is_settled(&node.response) {
+            self.end(node, begun, None);
+            return Ok(());
+        }
         let next = match branch.first {
-            // Nothing is drawn behind what is settled, and behind a response that is as long as may be.
-            _ if self.is_settled(&node.response) => {
-                self.end(node, begun, None);
-                None
-            }
             Some(id) => self.accept(node, id)?,
+            // A response that is as long as may be has nothing to draw.
             None if begun >= self.trunk(node.trunk).budget => {
                 self.end(node, begun, Some(Finish::Length));
                 None
@@ -207,8 +204,9 @@ impl<D: Decoder> Engine<'_, D> {
     }
 
     fn is_settled(&self, response: &Response) -> bool {
-        let settled = self.settled.as_ref().filter(|_| self.early);
-        settled.is_some_and(|settled| response.is_settled(&self.rule, settled))
+        let rule = &self.rule;
+        let settled = self.settled.as_ref();
+        settled.is_some_and(|settled| response.is_settled(rule, settled))
     }
 
     fn end(&mut self, node: Node<D::Path>, tokens: usize, finish: Option<Finish>) {

@@ -128,21 +128,18 @@ fn branches(trunks: &[Trunk]) -> Vec<(usize, usize, Option<u32>)> {
     all
 }
 
-/// Outcomes, tokens drawn and tokens computed anew. `settles`: whether there is a rule that settles a text, and stops it early. With `pause`, rollouts are set aside every so many tokens and go on when all
+/// Outcomes, tokens drawn and tokens computed anew. `settles`: whether rollouts end once they are settled. With `pause`, rollouts are set aside every so many tokens and go on when all
 /// others have ended.
 fn grow(
     cache: usize,
     max_batch: usize,
     split: bool,
     pause: Option<usize>,
-    settles: Option<bool>,
+    settles: bool,
 ) -> (BTreeMap<u64, Outcome>, u64, u64) {
     let fake = Fake::new(cache, 200);
     let mut engine = Engine::new(fake, params(), vec![EOS], max_batch).unwrap();
-    if let Some(early) = settles {
-        engine.settled = Some(settled());
-        engine.early = early;
-    }
+    engine.settled = settles.then(settled);
     let trunks = trunks();
     let mut outcomes = BTreeMap::new();
     let all = branches(&trunks);
@@ -263,9 +260,8 @@ fn what_is_settled_ends_there_and_nothing_else_changes() {
         before > 20,
         "{before} rollouts are settled before their end"
     );
-    let (got, all, _) = grow(4000, 64, false, None, Some(false));
-    assert_eq!(got, whole, "early stops are off");
-    let (got, tokens, _) = grow(4000, 64, false, None, Some(true));
+    let (_, all, _) = grow(4000, 64, false, None, false);
+    let (got, tokens, _) = grow(4000, 64, false, None, true);
     assert_eq!(got, want);
     assert!(tokens < all, "{tokens} of {all}");
     for (pause, cache, max_batch, split) in [
@@ -274,7 +270,7 @@ fn what_is_settled_ends_there_and_nothing_else_changes() {
         (Some(2), 4000, 8, false),
         (Some(7), 60, 64, false),
     ] {
-        let (got, _, _) = grow(cache, max_batch, split, pause, Some(true));
+        let (got, _, _) = grow(cache, max_batch, split, pause, true);
         assert_eq!(got, want, "pause {pause:?}, cache {cache}");
     }
 }
@@ -288,9 +284,9 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
             "no rollout ends by {finish:?}"
         );
     }
-    let (got, together, _) = grow(4000, 64, false, None, None);
+    let (got, together, _) = grow(4000, 64, false, None, false);
     assert_eq!(got, want);
-    let (got, apart, recomputed) = grow(4000, 64, true, None, None);
+    let (got, apart, recomputed) = grow(4000, 64, true, None, false);
     assert_eq!(got, want, "each rollout a sequence of its own");
     assert!(
         together < apart,
@@ -299,12 +295,12 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
     assert_eq!(recomputed, 0);
     for max_batch in [1, 3] {
         assert_eq!(
-            grow(4000, max_batch, false, None, None).0,
+            grow(4000, max_batch, false, None, false).0,
             want,
             "batch {max_batch}"
         );
     }
-    let (got, _, recomputed) = grow(60, 64, false, None, None);
+    let (got, _, recomputed) = grow(60, 64, false, None, false);
     assert_eq!(got, want, "in a small cache");
     assert!(recomputed > 0, "the cache was not small");
     for (pause, cache, max_batch, split) in [
@@ -313,7 +309,7 @@ fn every_rollout_is_the_one_drawn_by_hand_whatever_the_batch_the_company_and_the
         (7, 4000, 8, true),
         (7, 60, 64, false),
     ] {
-        let (got, tokens, recomputed) = grow(cache, max_batch, split, Some(pause), None);
+        let (got, tokens, recomputed) = grow(cache, max_batch, split, Some(pause), false);
         assert_eq!(got, want, "set aside every {pause} tokens");
         let once = if split { apart } else { together };
         assert_eq!(tokens, once, "nothing counts twice");

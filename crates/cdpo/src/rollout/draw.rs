@@ -57,7 +57,7 @@ pub(super) fn wrongs(p: &Pipeline, picks: &Picks) -> anyhow::Result<Vec<Wrong>> 
         .collect()
 }
 
-/// What rollouts branch on: the model, and the grader where it can tell that an answer is settled.
+/// What rollouts branch on: the model, and the grader where it settles them.
 pub(super) fn branches<'a>(
     p: &'a Pipeline,
     model: &'a Model,
@@ -69,7 +69,7 @@ pub(super) fn branches<'a>(
         .with_max_batch(p.recipe.rollout.max_batch)
         .with_max_cache_tokens(cache);
     let mut branches = Branches::new(&sampler, stages::training_params(p))?;
-    if grader.settles() {
+    if p.recipe.stops_early() {
         branches = branches.with_settled(Box::new(|text| grader.settled_at(text)));
     }
     Ok(branches)

@@ -22,11 +22,7 @@ use crate::talk::{self, Progress};
 
 /// What the stage is set by.
 pub(super) fn settings(p: &Pipeline) -> Value {
-    json!({
-        "replace": p.recipe.rollout.replacing(stages::training_params(p).seed),
-        "early_stop": p.recipe.rollout.early_stop,
-        "drawing": drawing(p),
-    })
+    json!({ "replace": p.recipe.rollout.replacing(stages::training_params(p).seed), "drawing": drawing(p) })
 }
 
 /// The stage's work, on the critical tokens of the records at `rollouts`.
@@ -67,7 +63,6 @@ pub(super) fn run(
         let model = p.base.decoder(None)?;
         let grader = Grader::new(p.recipe.grade.clone());
         let mut branches = draw::branches(p, &model, &grader)?;
-        branches.stop_early(p.recipe.rollout.early_stop);
         let right = draw::judge(&grader, &problems);
         let criticals: Vec<Critical> = todo.iter().map(|(critical, _)| critical.clone()).collect();
         let mut bar = Progress::new("replacements", total - todo.len() as u64, total);
