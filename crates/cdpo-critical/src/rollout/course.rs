@@ -342,3 +342,36 @@ impl Round {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two sequences of two rollouts each, the one that holds the rollout of most positions is drawn, and drawn whole.
+    #[test]
+    fn sequences_of_one_size_are_not_cut_for_the_positions_that_they_serve() {
+        let settings = RolloutSettings {
+            n: 40, // two right ones put a position over 5 %
+            ..RolloutSettings::default()
+        };
+        let row = |drawn: &dyn Fn(u32) -> u32| (0..settings.n).map(drawn).collect::<Vec<u32>>();
+        let drawn = [
+            row(&|j| if j == 20 || j == 21 { 9 } else { 6 }),
+            row(&|j| if j == 11 { 9 } else { 7 }),
+            row(&|j| match j {
+                10 | 11 => 100,
+                20 | 21 => 101,
+                _ => 200 + j,
+            }),
+        ];
+        let places = Places::shared(&[5, 6, 7], &drawn, settings.n);
+        let reach = |places: &Places, j| *places.serves(places.unit(3, j)).start();
+        assert_eq!([10, 11, 20, 21].map(|j| reach(&places, j)), [1, 3, 2, 2]);
+        let course = Course::new(&settings, 3, places, false);
+        let Plan::Draw(groups) = course.plan(0) else {
+            panic!("nothing is known yet");
+        };
+        let rollouts: Vec<_> = groups.iter().map(|group| group.rollouts.clone()).collect();
+        assert_eq!(rollouts, [vec![10, 11]]);
+    }
+}
