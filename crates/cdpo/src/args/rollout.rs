@@ -9,6 +9,7 @@ use super::RunArgs;
 
 /// Which responses to roll out, and how; every value can also be set in the recipe's section [rollout].
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag
 pub(crate) struct RolloutArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
