@@ -245,7 +245,8 @@ fn all_by_hand(settled: Option<&Settled<'_>>) -> BTreeMap<u64, Outcome> {
 fn what_is_settled_ends_there_and_nothing_else_changes() {
     let whole = all_by_hand(None);
     let want = all_by_hand(Some(&settled()));
-    let mut before = 0;
+    let all = branches(&trunks());
+    let (mut before, mut at_once) = (0, 0);
     for (tag, (text, finish, tokens)) in &want {
         let (longer, end, most) = &whole[tag];
         if finish.is_some() {
@@ -253,6 +254,7 @@ fn what_is_settled_ends_there_and_nothing_else_changes() {
             continue;
         }
         before += usize::from(tokens < most);
+        at_once += usize::from(*tokens == all[(tag / 5) as usize].1);
         let decided = settled()(longer).expect("the whole text is settled");
         assert!(decided <= longer.len() && text.starts_with(&longer[..decided]));
     }
@@ -260,10 +262,10 @@ fn what_is_settled_ends_there_and_nothing_else_changes() {
         before > 20,
         "{before} rollouts are settled before their end"
     );
-    let (_, all, _) = grow(4000, 64, false, None, false);
+    let (_, full, _) = grow(4000, 64, false, None, false);
     let (got, tokens, _) = grow(4000, 64, false, None, true);
     assert_eq!(got, want);
-    assert!(tokens < all, "{tokens} of {all}");
+    assert!(tokens < full, "{tokens} of {full}");
     for (pause, cache, max_batch, split) in [
         (None, 60, 64, false),
         (None, 4000, 1, true),
