@@ -279,9 +279,10 @@ impl Course {
         round.groups.into_iter().map(group).collect()
     }
 
-    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that ended once it was
-    /// settled is taken to be no longer, so that the estimate is too low; one that was set aside is as long as those are on average that turned out longer than it was then, or as it was if none did; those of a position
-    /// that were not begun are as long as the others on average; and a position without any is as its nearest neighbour with one.
+    /// Tokens that every rollout of every position would draw by itself, and whether they were counted. If not: one that ended once
+    /// it was settled is taken to be no longer, so that the estimate is too low; one that was set aside is as long as those are on
+    /// average that turned out longer than it was then, or as it was if none did; those of a position that were not begun are as
+    /// long as the others on average; and a position without any is as its nearest neighbour with one.
     pub(super) fn exhaustive(&self) -> (u64, bool) {
         let n = u64::from(self.settings.n);
         let positions = self.outcomes.positions();

@@ -60,9 +60,10 @@ pub enum Event<'a> {
 
 /// Finds the critical token of each of `wrongs`.
 ///
-/// `right(i, text)` says whether a response to the question of `wrongs[i]` is right; where the branches settle texts, their rule has to
-/// be true of it. `rounds` are those that an earlier call with the same settings and the same such rule told of (in any order); they are not drawn again. What is found for a response, and what it costs, depends neither on
-/// the other responses nor on the batch.
+/// `right(i, text)` says whether a response to the question of `wrongs[i]` is right; where the branches settle texts, their rule
+/// has to be true of it. `rounds` are those that an earlier call with the same settings and the same such rule told of (in any
+/// order); they are not drawn again. What is found for a response, and what it costs, depends neither on the other responses nor
+/// on the batch.
 ///
 /// # Errors
 /// Settings out of range; a response that the sampler could not have drawn (see [`Branches::open`]); rounds of other settings;

@@ -128,8 +128,8 @@ fn branches(trunks: &[Trunk]) -> Vec<(usize, usize, Option<u32>)> {
     all
 }
 
-/// Outcomes, tokens drawn and tokens computed anew. `settles`: whether rollouts end once they are settled. With `pause`, rollouts are set aside every so many tokens and go on when all
-/// others have ended.
+/// Outcomes, tokens drawn and tokens computed anew. `settles`: whether rollouts end once they are settled. With `pause`,
+/// rollouts are set aside every so many tokens and go on when all others have ended.
 fn grow(
     cache: usize,
     max_batch: usize,
