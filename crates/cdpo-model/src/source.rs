@@ -12,6 +12,7 @@ use crate::tokenizer::Tokenizer;
 mod content;
 mod embedded;
 pub(crate) mod encoding;
+mod files;
 mod folder;
 pub(crate) mod gguf;
 mod hub;
@@ -19,6 +20,7 @@ mod mapping;
 mod safetensors;
 
 pub use embedded::Embedded;
+pub use files::{ModelFiles, StoredWeights, WeightFiles};
 pub use gguf::GgufFile;
 pub use hub::Download;
 pub use safetensors::SafetensorsFolder;
@@ -88,7 +90,7 @@ pub fn open(source: &ModelSource) -> Result<Checkpoint> {
     open_observed(source, &mut |_| {})
 }
 
-/// As [`open`], telling `observer` how downloads from a hub go on.
+/// As [`open`], reporting to `observer` how downloads from a hub go on.
 ///
 /// # Errors
 /// As [`open`].
@@ -96,9 +98,29 @@ pub fn open_observed(
     source: &ModelSource,
     observer: &mut dyn FnMut(Download<'_>),
 ) -> Result<Checkpoint> {
-    match source {
+    let files = open_files(source, observer)?;
+    let weights = files.open_weights()?;
+    Ok(Checkpoint {
+        config: files.config,
+        tokenizer: files.tokenizer,
+        weights: weights.tensors,
+        origin: files.origin,
+        content_id: weights.content_id,
+    })
+}
+
+/// Opens what is needed to turn text into ids: configuration and tokenizer. The weights stay closed until
+/// [`ModelFiles::open_weights`]. A model on a hub is downloaded whole.
+///
+/// # Errors
+/// As [`open`], but for what is wrong with the weights.
+pub fn open_files(
+    source: &ModelSource,
+    observer: &mut dyn FnMut(Download<'_>),
+) -> Result<ModelFiles> {
+    let files = match source {
         ModelSource::Path(path) => open_path(path, path.display().to_string()),
-        ModelSource::Embedded(files) => checked(embedded::open(files)?),
+        ModelSource::Embedded(files) => embedded::open(files),
         ModelSource::Hub {
             repo,
             revision,
@@ -118,35 +140,25 @@ pub fn open_observed(
             let path = hub::fetch(&request, observer)?;
             open_path(&path, format!("{repo}@{revision}"))
         }
-    }
-}
-
-fn open_path(path: &Path, origin: String) -> Result<Checkpoint> {
-    let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    let checkpoint = if kind.is_dir() {
-        folder::open(path, origin)?
-    } else {
-        gguf::open(path, origin)?
-    };
-    checked(checkpoint)
-}
-
-/// A checkpoint whose parts belong together.
-fn checked(checkpoint: Checkpoint) -> Result<Checkpoint> {
-    require_tensors(
-        &checkpoint.config,
-        checkpoint.weights.as_ref(),
-        &checkpoint.origin,
-    )?;
-    if checkpoint.tokenizer.vocab_size() > checkpoint.config.vocab_size {
+    }?;
+    if files.tokenizer.vocab_size() > files.config.vocab_size {
         return Err(Error::Tokenizer(format!(
             "{}: the tokenizer has {} tokens but the model only {} embedding rows; they do not belong together",
-            checkpoint.origin,
-            checkpoint.tokenizer.vocab_size(),
-            checkpoint.config.vocab_size
+            files.origin,
+            files.tokenizer.vocab_size(),
+            files.config.vocab_size
         )));
     }
-    Ok(checkpoint)
+    Ok(files)
+}
+
+fn open_path(path: &Path, origin: String) -> Result<ModelFiles> {
+    let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if kind.is_dir() {
+        folder::open(path, origin)
+    } else {
+        gguf::open(path, origin)
+    }
 }
 
 /// Every tensor a model of this configuration has, with its shape, in file order.

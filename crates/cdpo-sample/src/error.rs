@@ -59,4 +59,15 @@ pub enum Error {
         /// The position in the response, from 0.
         position: usize,
     },
+    /// A sampler that sees text only gave a response where its token ids are needed.
+    #[error(
+        "question `{problem_id}`, sample {sample}: the sampler gave text without token ids, and training needs the ids that were drawn; \
+         use a sampler that returns them"
+    )]
+    NoIds {
+        /// The question's id.
+        problem_id: String,
+        /// The sample's index.
+        sample: u32,
+    },
 }

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 pub use cdpo_data::Finish;
+use cdpo_data::Trajectory;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::params::SampleParams;
 
 /// Samples wanted for one question.
@@ -38,6 +39,28 @@ pub struct Completion {
     pub token_logps: Option<Vec<f32>>,
     /// Why the response ended.
     pub finish: Finish,
+}
+
+impl Completion {
+    /// The completion as a record of `request`'s sample number `sample`.
+    ///
+    /// # Errors
+    /// [`Error::NoIds`] where the sampler saw text only: what is trained and scored are the ids that were drawn, and a text encoded
+    /// again need not give them.
+    pub fn into_trajectory(self, request: &Request, sample: u32) -> Result<Trajectory> {
+        let problem_id = request.problem_id.clone();
+        let Some(ids) = self.ids else {
+            return Err(Error::NoIds { problem_id, sample });
+        };
+        Ok(Trajectory {
+            problem_id,
+            sample,
+            text: self.text,
+            ids,
+            finish: self.finish,
+            token_logps: self.token_logps,
+        })
+    }
 }
 
 /// How far a call has come; handed out after each decoding step.
@@ -99,4 +122,31 @@ pub trait Sampler {
         sink: &mut Sink<'_>,
         progress: &mut Observer<'_>,
     ) -> Result<ControlFlow<()>>;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_without_ids_is_no_record() {
+        let request = Request {
+            problem_id: "train/3".into(),
+            ..Request::default()
+        };
+        let completion = |ids| Completion {
+            text: "5".into(),
+            ids,
+            token_logps: None,
+            finish: Finish::Eos,
+        };
+        let record = completion(Some(vec![7])).into_trajectory(&request, 2);
+        assert_eq!(record.unwrap().ids, [7]);
+        let error = completion(None).into_trajectory(&request, 2).unwrap_err();
+        assert!(
+            matches!(&error, Error::NoIds { problem_id, sample: 2 } if problem_id == "train/3"),
+            "{error}"
+        );
+    }
 }

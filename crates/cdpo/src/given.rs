@@ -6,16 +6,19 @@ use anyhow::Context as _;
 use cdpo_data::given_solutions;
 use cdpo_data::{Finish, OnBadRow, Problem, Trajectory};
 
-use crate::base::Base;
+use crate::vocabulary::Vocabulary;
 
 /// Reads a file of solutions (see [`given_solutions`]). A solution is encoded apart from its prompt and counts as ended by itself.
-pub(crate) fn read(path: &Path, base: &Base) -> anyhow::Result<Vec<(Problem, Trajectory)>> {
+pub(crate) fn read(
+    path: &Path,
+    vocabulary: &Vocabulary,
+) -> anyhow::Result<Vec<(Problem, Trajectory)>> {
     let (solutions, _) = given_solutions::read(path, OnBadRow::Fail)?;
     solutions
         .into_iter()
         .map(|solution| {
             let text = solution.response();
-            let ids = base.checkpoint.tokenizer.encode(&text).with_context(|| {
+            let ids = vocabulary.tokenizer.encode(&text).with_context(|| {
                 format!(
                     "{}: solution {} cannot be encoded",
                     path.display(),

@@ -11,7 +11,7 @@ pub(crate) fn install() -> anyhow::Result<()> {
         if ASKED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        crate::talk::say("finishing the record or step at hand (Ctrl-C again ends at once)");
+        crate::messages::say("finishing the record or step at hand (Ctrl-C again ends at once)");
     })?;
     Ok(())
 }

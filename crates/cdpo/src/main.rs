@@ -1,31 +1,35 @@
-//! The `cdpo` command: arguments in; tables and paths on stdout, talk on stderr, and an exit code: 0 done, 1 failed, 2 a fault in
+//! The `cdpo` command: arguments in; tables and paths on stdout, messages on stderr, and an exit code: 0 done, 1 failed, 2 a fault in
 //! the command or the recipe, 130 interrupted.
 
-mod analyze;
 mod args;
-mod base;
+mod base_model;
 mod builtin;
 mod command;
+mod costs;
 mod demo;
-mod experiment;
+mod device;
+mod execute;
+mod files;
 mod given;
 mod grade_options;
+mod hub;
 mod interrupt;
-mod judge;
 mod lock;
+mod messages;
 mod outcome;
 mod pipeline;
 mod pretrain;
+mod progress;
 mod prompt;
 mod recipe;
 mod report;
 mod responses;
-mod rollout;
+mod run;
 mod run_folder;
 mod seeds;
-mod show;
+mod stage;
 mod stages;
-mod talk;
+mod vocabulary;
 
 use std::process::ExitCode;
 
@@ -43,7 +47,7 @@ fn main() -> ExitCode {
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    talk::say(format_args!("error: {error:#}"));
+    messages::say(format_args!("error: {error:#}"));
     if error.is::<Interrupted>() {
         ExitCode::from(130)
     } else if error.is::<Usage>() {

@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::interrupt;
 use crate::lock::Lock;
+use crate::messages;
 use crate::outcome::Interrupted;
-use crate::talk::{self, Progress};
+use crate::progress::ProgressLine;
 use fresh::Fresh;
 use recipe::Recipe;
 
@@ -60,7 +61,7 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         Ok(Model::load(&config, &source, &Device::Cpu)?)
     };
     let model = start()?;
-    talk::say(format_args!(
+    messages::say(format_args!(
         "model   {} parameters, vocabulary {}, {} threads",
         model.arena()?.data.len(),
         config.vocab_size,
@@ -85,7 +86,7 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         model.save_as(&out, DType::BF16)?;
         let correct = accuracy(model, &tokenizer, &held_out, recipe.eval.max_new_tokens)?;
         let questions = held_out.len();
-        talk::say(format_args!(
+        messages::say(format_args!(
             "step {step}: {correct} of {questions} held-out questions right, greedily"
         ));
         curve.push(Look {
@@ -101,13 +102,13 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         cdpo_train::read_parameters(path, &mut params)?;
         look(step, &params, curve)
     };
-    let mut bar: Option<Progress> = None;
+    let mut bar: Option<ProgressLine> = None;
     let mut begun = (Instant::now(), 0);
     let mut failure = None;
     let report = cdpo_train::run(job, &mut |event| {
         let result = match event {
             Event::Warning(text) => {
-                talk::warn(text);
+                messages::warn(text);
                 Ok(())
             }
             Event::Started {
@@ -116,10 +117,10 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
                 total_steps,
                 warmup_steps,
             } => {
-                talk::say(format_args!(
+                messages::say(format_args!(
                     "pretrain: {examples} examples, {total_steps} steps, {warmup_steps} of them warm-up; {done} done before"
                 ));
-                bar = Some(Progress::new("pretrain", done, total_steps));
+                bar = Some(ProgressLine::new("pretrain", done, total_steps));
                 curve.retain(|look| look.step <= done);
                 // Killed after a checkpoint and before the look at it.
                 if done > 0 && curve.last().is_none_or(|look| look.step < done) {
@@ -169,7 +170,7 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
     {
         look(steps, &model.arena()?, &mut curve)?;
     }
-    talk::say(format_args!(
+    messages::say(format_args!(
         "done: {steps} steps, {:.1} M tokens",
         tokens as f64 / 1e6
     ));

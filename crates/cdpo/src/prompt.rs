@@ -4,9 +4,9 @@ use cdpo_data::exemplars::{self, ExemplarSet};
 use cdpo_data::{Exemplar, Framing, Problem};
 use serde_json::{Value, json};
 
-use crate::base::Base;
 use crate::outcome::Usage;
 use crate::recipe::{FramingName, PromptSection};
+use crate::vocabulary::Vocabulary;
 
 /// The recipe's framing, with its few-shot prefix as ids.
 pub(crate) struct Prompt {
@@ -18,7 +18,7 @@ pub(crate) struct Prompt {
 
 impl Prompt {
     /// Builds the prefix.
-    pub(crate) fn new(section: &PromptSection, base: &Base) -> anyhow::Result<Self> {
+    pub(crate) fn new(section: &PromptSection, vocabulary: &Vocabulary) -> anyhow::Result<Self> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let mut framing = match section.framing {
             FramingName::Gsm8k => Framing::gsm8k(),
@@ -49,16 +49,20 @@ impl Prompt {
             .into());
         };
         Ok(Self {
-            prefix_ids: base.encode(&framing.few_shot(exemplars))?,
+            prefix_ids: vocabulary.encode(&framing.few_shot(exemplars))?,
             framing,
             shots,
         })
     }
 
-    /// The question's own ids, which stand behind the prefix.
-    pub(crate) fn question_ids(&self, base: &Base, problem: &Problem) -> anyhow::Result<Vec<u32>> {
+    /// The question's own ids, which stand after the prefix.
+    pub(crate) fn question_ids(
+        &self,
+        vocabulary: &Vocabulary,
+        problem: &Problem,
+    ) -> anyhow::Result<Vec<u32>> {
         let text = self.framing.prompt(&problem.question);
-        Ok(base.checkpoint.tokenizer.encode(&text)?)
+        Ok(vocabulary.tokenizer.encode(&text)?)
     }
 
     /// What stands before the prompts of training and scoring: nothing, unless the recipe wants the exemplars there.
@@ -67,14 +71,14 @@ impl Prompt {
     }
 
     /// What a stage that prompts depends on.
-    pub(crate) fn settings(&self, base: &Base) -> Value {
+    pub(crate) fn settings(&self, vocabulary: &Vocabulary) -> Value {
         json!({
             "framing": self.framing,
             "shots": self.shots,
             "prefix_ids": cdpo_data::artifact::hash_json(&json!(self.prefix_ids)),
-            "bos": base.bos,
-            "eos": base.eos,
-            "stops": base.stops,
+            "bos": vocabulary.bos,
+            "eos": vocabulary.eos,
+            "stops": vocabulary.stops,
         })
     }
 }

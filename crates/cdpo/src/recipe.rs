@@ -62,6 +62,22 @@ impl Recipe {
         trainings
     }
 
+    /// The rows of the table of methods: the base and every method.
+    pub(crate) fn rows(&self) -> Vec<Option<Method>> {
+        std::iter::once(None)
+            .chain(self.methods.iter().copied().map(Some))
+            .collect()
+    }
+
+    /// What every method is compared with: the base, and DPO if it is among several methods.
+    pub(crate) fn baselines(&self) -> Vec<&'static str> {
+        let mut baselines = vec!["base"];
+        if self.methods.contains(&Method::DPO) && self.methods.len() > 1 {
+            baselines.push(Method::DPO.name());
+        }
+        baselines
+    }
+
     /// Whether rollouts may end before they would by themselves: if the extraction rule can settle a response.
     pub(crate) fn stops_early(&self) -> bool {
         self.rollout.early_stop && self.grade.extraction.settles()

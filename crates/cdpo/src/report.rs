@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use cdpo_critical::analysis::WordTypeCensus;
 use cdpo_data::jsonl;
 use cdpo_report::ShareTable;
@@ -11,10 +10,12 @@ use cdpo_report::critical_tokens::word_type_table;
 use cdpo_report::page::{Fact, ReportData, RunFiles, html};
 use cdpo_train::{METRICS, Method};
 
-use crate::args::ReportArgs;
-use crate::pipeline::{Pipeline, Step};
-use crate::recipe::{self, FramingName};
-use crate::{command, rollout, stages, talk};
+use crate::recipe::FramingName;
+use crate::run::Run;
+use crate::stages::{
+    contrastive, grade, problems, rollout_score, rollouts, score, select, table, train,
+};
+use crate::{costs, files, messages};
 
 /// The page.
 pub(crate) const PAGE: &str = "report.html";
@@ -22,79 +23,56 @@ pub(crate) const PAGE: &str = "report.html";
 pub(crate) const DATA: &str = "report.json";
 
 /// Writes the report of the seed at hand into its folder and returns the page's path.
-pub(crate) fn write(p: &Pipeline) -> anyhow::Result<PathBuf> {
-    let data = read(p)?;
-    jsonl::write_json(p.home.join(DATA), &data)?;
-    let page = p.home.join(PAGE);
-    command::write(&page, html(&data)?.as_bytes())?;
+pub(crate) fn write(run: &Run) -> anyhow::Result<PathBuf> {
+    let data = read(run)?;
+    jsonl::write_json(run.home.join(DATA), &data)?;
+    let page = run.home.join(PAGE);
+    files::write(&page, html(&data)?.as_bytes())?;
     Ok(page)
 }
 
 /// Writes the report of every seed of a finished run and says where they are.
-pub(crate) fn of_seeds(p: &mut Pipeline) -> anyhow::Result<()> {
-    for seed in p.seeds.clone() {
-        p.turn_to(seed);
-        let page = write(p)?;
-        talk::say(format_args!("report  {}", page.display()));
+pub(crate) fn of_seeds(run: &mut Run) -> anyhow::Result<()> {
+    for seed in run.seeds.clone() {
+        run.turn_to(seed);
+        let page = write(run)?;
+        messages::say(format_args!("report  {}", page.display()));
     }
     Ok(())
 }
 
-/// Writes the report of a run's folder anew: after rollouts, an analysis, or with another version of the page.
-pub(crate) fn of_run(args: &ReportArgs) -> anyhow::Result<Vec<PathBuf>> {
-    let path = args.run.join("recipe.toml");
-    let mut recipe = recipe::read(&path, &args.sets)
-        .with_context(|| format!("{} is no run's folder", args.run.display()))?;
-    let run = std::path::absolute(&args.run)?;
-    recipe.run.name = run
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    recipe.run.dir = run.parent().unwrap_or(&run).to_path_buf();
-    let seeds = recipe.seeds();
-    let mut pipeline = Pipeline::new(recipe)?;
-    let mut pages = Vec::new();
-    for seed in seeds {
-        pipeline.turn_to(seed);
-        if pipeline.home.is_dir() {
-            pages.push(write(&pipeline)?);
-        }
-    }
-    Ok(pages)
-}
-
-fn read(p: &Pipeline) -> anyhow::Result<ReportData> {
-    let mut metrics: Vec<(String, PathBuf)> = [Step::Positive, Step::Negative]
-        .map(|step| (step.name(), p.path(step, METRICS)))
-        .to_vec();
-    let methods = p.recipe.methods.iter().copied();
+fn read(run: &Run) -> anyhow::Result<ReportData> {
+    let mut metrics: Vec<(String, PathBuf)> =
+        [contrastive::positive_id(), contrastive::negative_id()]
+            .map(|id| (id.name.clone(), run.path(&id, METRICS)))
+            .to_vec();
+    let methods = run.recipe.methods.iter().copied();
     metrics.extend(methods.map(|method| {
         (
             method.name().to_owned(),
-            p.path(Step::Train(method), METRICS),
+            run.path(&train::id(method), METRICS),
         )
     }));
-    let files = RunFiles {
-        problems: Some(p.path(Step::Problems, stages::TRAIN)),
-        graded: Some(p.path(Step::Grade, stages::GRADED)),
-        pairs: Some(p.path(Step::Score, stages::PAIRS)),
-        table: Some(p.path(Step::Table, "table.json")),
-        seeds: Some(p.run_dir.join("seeds.json")),
+    let read = RunFiles {
+        problems: Some(run.path(&problems::id(), problems::TRAIN)),
+        graded: Some(run.path(&grade::id(), grade::GRADED)),
+        pairs: Some(run.path(&score::id(), select::PAIRS)),
+        table: Some(run.path(&table::id(), table::DATA)),
+        seeds: Some(run.dir.join("seeds.json")),
         metrics,
-        sampled: Some(p.path(Step::Table, "curves.json")),
-        rollouts: rollout::OWN
-            .map(|folder| p.run_dir.join(folder).join(rollout::ROLLOUTS))
+        sampled: Some(run.path(&table::id(), table::CURVES)),
+        rollouts: rollouts::OWN
+            .map(|folder| run.dir.join(folder).join(rollouts::ROLLOUTS))
             .into_iter()
-            .chain([p.path(Step::RolloutScore, rollout::ROLLOUTS)])
+            .chain([run.path(&rollout_score::id(), rollouts::ROLLOUTS)])
             .collect(),
-        critical_tokens: Some(p.run_dir.join("analysis").join("analysis.json")),
-        judgement: Some(p.run_dir.join("judge").join("judge.json")),
+        critical_tokens: Some(run.dir.join("analysis").join("analysis.json")),
+        judgement: Some(run.dir.join("judge").join("judge.json")),
     };
-    let tokenizer = &p.base.checkpoint.tokenizer;
+    let tokenizer = &run.vocabulary.tokenizer;
     let mut bytes = |id| tokenizer.token_bytes(id).unwrap_or_default();
-    let title = p.recipe.run.name.clone();
-    let mut data = ReportData::read(&title, facts(p), stages::costs(p), &files, &mut bytes)?;
+    let title = run.recipe.run.name.clone();
+    let mut data = ReportData::read(&title, facts(run), costs::costs(run), &read, &mut bytes)?;
     data.word_types = word_types(&data)?;
     Ok(data)
 }
@@ -121,17 +99,17 @@ fn word_types(data: &ReportData) -> anyhow::Result<Option<ShareTable>> {
 }
 
 /// What was run on what.
-fn facts(p: &Pipeline) -> Vec<Fact> {
-    let recipe = &p.recipe;
+fn facts(run: &Run) -> Vec<Fact> {
+    let recipe = &run.recipe;
     let name = |path: &std::path::Path| {
         let name = path.file_name().unwrap_or(path.as_os_str());
         name.to_string_lossy().into_owned()
     };
-    let config = &p.base.checkpoint.config;
+    let config = &run.base.config;
     let model = match (&recipe.model.path, &recipe.model.hub) {
         (Some(path), _) => name(path),
         (None, Some(hub)) => hub.clone(),
-        (None, None) => p.base.checkpoint.origin.clone(),
+        (None, None) => run.base.origin.clone(),
     };
     let mut facts = vec![
         Fact::new("model", model),

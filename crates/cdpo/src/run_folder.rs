@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::outcome::Usage;
-use crate::pipeline::Pipeline;
 use crate::recipe;
+use crate::run::Run;
 
 /// Opens the run in `dir` (`RUN/recipe.toml` is the recipe that it ran with; `sets` change it).
-pub(crate) fn open(dir: &Path, sets: &[String]) -> anyhow::Result<Pipeline> {
+pub(crate) fn open(dir: &Path, sets: &[String]) -> anyhow::Result<Run> {
     let file = dir.join("recipe.toml");
     if !file.is_file() {
         return Err(Usage(format!(
@@ -25,7 +25,7 @@ pub(crate) fn open(dir: &Path, sets: &[String]) -> anyhow::Result<Pipeline> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(recipe.run.threads)
         .build_global()?;
-    Pipeline::new(recipe)
+    Run::new(recipe)
 }
 
 fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {

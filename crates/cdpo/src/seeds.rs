@@ -5,21 +5,21 @@ use cdpo_report::Evaluation;
 use cdpo_report::seeds::{Cell, SeedTable};
 use cdpo_train::Method;
 
-use crate::command::write as write_file;
-use crate::pipeline::{Pipeline, Step};
-use crate::stages;
+use crate::files;
+use crate::run::Run;
+use crate::stages::table;
 
 /// Every evaluation of every seed of a finished run. The base model's stands once: no seed changes it.
-pub(crate) fn cells(p: &Pipeline, dataset: &str, model: &str) -> anyhow::Result<Vec<Cell>> {
+pub(crate) fn cells(run: &Run, dataset: &str, model: &str) -> anyhow::Result<Vec<Cell>> {
     let mut cells = Vec::new();
-    for (i, &seed) in p.seeds.iter().enumerate() {
-        let table = p.home_of(seed).join(Step::Table.name());
-        for method in stages::rows(&p.recipe) {
+    for (i, &seed) in run.seeds.iter().enumerate() {
+        let folder = run.home_of(seed).join(table::id().name);
+        for method in run.recipe.rows() {
             if method.is_none() && i > 0 {
                 continue;
             }
             let name = method.map_or("base", Method::name);
-            let path = table.join(format!("graded-{name}.jsonl"));
+            let path = folder.join(table::graded_file(method));
             let (graded, _): (Vec<Graded>, _) = jsonl::read(path, OnBadRow::Fail)?;
             cells.push(Cell {
                 method: name.to_owned(),
@@ -34,11 +34,11 @@ pub(crate) fn cells(p: &Pipeline, dataset: &str, model: &str) -> anyhow::Result<
 }
 
 /// Takes the table of an earlier run with several seeds out of the run's folder.
-pub(crate) fn remove(p: &Pipeline) -> anyhow::Result<()> {
+pub(crate) fn remove(run: &Run) -> anyhow::Result<()> {
     for file in ["seeds.md", "seeds.csv", "seeds.json"] {
-        match std::fs::remove_file(p.run_dir.join(file)) {
+        match std::fs::remove_file(run.dir.join(file)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(cdpo_data::Error::io(p.run_dir.join(file), "remove", e).into());
+                return Err(cdpo_data::Error::io(run.dir.join(file), "remove", e).into());
             }
             _ => {}
         }
@@ -47,16 +47,16 @@ pub(crate) fn remove(p: &Pipeline) -> anyhow::Result<()> {
 }
 
 /// Writes `seeds.md`, `seeds.csv` and `seeds.json` into the run's folder and returns the Markdown.
-pub(crate) fn write(p: &Pipeline) -> anyhow::Result<String> {
-    let cells = cells(p, "data", "model")?;
-    let table = SeedTable::build(&cells, &stages::baselines(&p.recipe))?;
+pub(crate) fn write(run: &Run) -> anyhow::Result<String> {
+    let cells = cells(run, "data", "model")?;
+    let table = SeedTable::build(&cells, &run.recipe.baselines())?;
     let markdown = table.markdown();
     for (file, text) in [
         ("seeds.md", markdown.clone()),
         ("seeds.csv", table.csv()),
         ("seeds.json", table.json()?),
     ] {
-        write_file(&p.run_dir.join(file), text.as_bytes())?;
+        files::write(&run.dir.join(file), text.as_bytes())?;
     }
     Ok(markdown)
 }

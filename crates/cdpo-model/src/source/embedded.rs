@@ -1,6 +1,7 @@
 //! A model whose files are part of the program: the same files as a Hugging Face folder's, without a folder.
 
-use super::{Checkpoint, SafetensorsFolder, content};
+use super::files::{ModelFiles, Place, StoredWeights, WeightFiles};
+use super::{SafetensorsFolder, content};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::tokenizer::Tokenizer;
@@ -20,26 +21,39 @@ pub struct Embedded {
     pub weights: &'static [u8],
 }
 
-/// Opens the files; the content id is the one that a folder of them has.
-pub(super) fn open(files: &Embedded) -> Result<Checkpoint> {
-    let file = |name: &str| format!("{}/{name}", files.name);
-    let mut config = ModelConfig::from_hf_json(files.config, &file("config.json"))?;
-    let weights = SafetensorsFolder::embedded(&file("model.safetensors"), files.weights)?;
-    let mut parts = vec![("config.json", files.config.as_bytes())];
-    parts.extend(weights.parts());
-    let content_id = content::id(&parts);
+/// Opens configuration and tokenizer.
+pub(super) fn open(files: &Embedded) -> Result<ModelFiles> {
+    let mut config = ModelConfig::from_hf_json(files.config, &files.file("config.json"))?;
     let mut tokenizer = Tokenizer::from_texts(
         files.tokenizer.as_bytes(),
         Some(files.tokenizer_config),
-        file("tokenizer.json").as_ref(),
+        files.file("tokenizer.json").as_ref(),
     )?;
     tokenizer.complete(&mut config);
     config.validate(files.name)?;
-    Ok(Checkpoint {
+    Ok(ModelFiles {
         config,
         tokenizer,
-        weights: Box::new(weights),
         origin: files.name.to_owned(),
+        weights: WeightFiles(Place::Embedded(*files)),
+    })
+}
+
+/// Opens the weights; the content id is the one that a folder of the same files has.
+pub(super) fn weights(files: &Embedded) -> Result<StoredWeights> {
+    let weights = SafetensorsFolder::embedded(&files.file("model.safetensors"), files.weights)?;
+    let mut parts = vec![("config.json", files.config.as_bytes())];
+    parts.extend(weights.parts());
+    let content_id = content::id(&parts);
+    Ok(StoredWeights {
+        tensors: Box::new(weights),
         content_id,
     })
+}
+
+impl Embedded {
+    /// A file's name, for messages.
+    fn file(&self, name: &str) -> String {
+        format!("{}/{name}", self.name)
+    }
 }

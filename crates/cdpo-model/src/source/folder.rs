@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Checkpoint, SafetensorsFolder, content};
+use super::files::{ModelFiles, Place, StoredWeights, WeightFiles};
+use super::{SafetensorsFolder, content};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
@@ -17,7 +18,7 @@ pub(super) fn optional_text(folder: &Path, name: &str) -> Result<Option<String>>
     }
 }
 
-pub(super) fn open(folder: &Path, origin: String) -> Result<Checkpoint> {
+pub(super) fn open(folder: &Path, origin: String) -> Result<ModelFiles> {
     let Some(config_text) = optional_text(folder, "config.json")? else {
         return Err(Error::file(
             folder,
@@ -35,24 +36,30 @@ pub(super) fn open(folder: &Path, origin: String) -> Result<Checkpoint> {
             &folder.join("generation_config.json").display().to_string(),
         )?;
     }
-    let weights = SafetensorsFolder::open(folder)?;
-    let mut parts = vec![("config.json", config_text.as_bytes())];
-    if let Some(text) = &generation {
-        parts.push(("generation_config.json", text.as_bytes()));
-    }
-    parts.extend(weights.parts());
-    let (tokenizer, content_id) = rayon::join(
-        || Tokenizer::from_file(&folder.join("tokenizer.json")),
-        || content::id(&parts),
-    );
-    let mut tokenizer = tokenizer?;
+    let mut tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
     tokenizer.complete(&mut config);
     config.validate(&origin)?;
-    Ok(Checkpoint {
+    let mut texts = vec![("config.json", config_text)];
+    texts.extend(generation.map(|text| ("generation_config.json", text)));
+    Ok(ModelFiles {
         config,
         tokenizer,
-        weights: Box::new(weights),
         origin,
+        weights: WeightFiles(Place::Folder(folder.to_path_buf(), texts)),
+    })
+}
+
+/// Opens the folder's weights; `texts` belong to their content.
+pub(super) fn weights(folder: &Path, texts: &[(&'static str, String)]) -> Result<StoredWeights> {
+    let weights = SafetensorsFolder::open(folder)?;
+    let mut parts: Vec<(&str, &[u8])> = texts
+        .iter()
+        .map(|(name, text)| (*name, text.as_bytes()))
+        .collect();
+    parts.extend(weights.parts());
+    let content_id = content::id(&parts);
+    Ok(StoredWeights {
+        tensors: Box::new(weights),
         content_id,
     })
 }

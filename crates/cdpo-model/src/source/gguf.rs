@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::encoding::{self, Encoding};
+use super::files::{ModelFiles, Place, StoredWeights, WeightFiles};
 use super::mapping::{self, Mapping};
-use super::{Checkpoint, TensorSource, content, shape_error};
+use super::{TensorSource, content, shape_error};
 use crate::config::{Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::tokenizer::Tokenizer;
@@ -207,22 +208,26 @@ impl TensorSource for GgufFile {
     }
 }
 
-/// Opens a GGUF file as a checkpoint.
-pub(super) fn open(path: &Path, origin: String) -> Result<Checkpoint> {
-    let file = GgufFile::open(path)?;
-    let (tokenizer, content_id) = rayon::join(
-        || Tokenizer::from_gguf(&file.stored.metadata),
-        || content::id(&[("gguf", &file.stored.bytes)]),
-    );
-    let mut tokenizer = tokenizer?;
-    let mut config = file.config.clone();
+/// Opens configuration and tokenizer, which stand in the header.
+pub(super) fn open(path: &Path, origin: String) -> Result<ModelFiles> {
+    let GgufFile { stored, mut config } = GgufFile::open(path)?;
+    let mut tokenizer = Tokenizer::from_gguf(&stored.metadata)?;
     tokenizer.complete(&mut config);
     config.validate(&origin)?;
-    Ok(Checkpoint {
+    Ok(ModelFiles {
         config,
         tokenizer,
-        weights: Box::new(file),
         origin,
+        weights: WeightFiles(Place::Gguf(path.to_path_buf())),
+    })
+}
+
+/// Opens the weights, which are the whole file.
+pub(super) fn weights(path: &Path) -> Result<StoredWeights> {
+    let file = GgufFile::open(path)?;
+    let content_id = content::id(&[("gguf", &file.stored.bytes)]);
+    Ok(StoredWeights {
+        tensors: Box::new(file),
         content_id,
     })
 }

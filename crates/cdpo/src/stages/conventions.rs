@@ -4,7 +4,7 @@ use cdpo_data::{Problem, Trajectory};
 use cdpo_grade::{Extraction, GradeOptions, Grader};
 use cdpo_report::{ConventionTable, Evaluation};
 
-use super::select::grade_all;
+use super::grading::grade_all;
 use crate::recipe::{FramingName, Recipe};
 
 /// Adds a method's row, where the recipe asks its questions as GSM8K's are asked.

@@ -1,84 +1,86 @@
-//! Answering the held-out questions greedily, with an adapter merged into a fresh copy of the model.
+//! The stages `eval-base` and `eval-METHOD`: greedy answers to the held-out questions.
 
-use anyhow::Context as _;
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, jsonl};
 use cdpo_grade::Grader;
-use cdpo_model::Adapter;
 use cdpo_report::{ConventionTable, Evaluation, MethodTable};
 use cdpo_train::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Finished, TEST, TRAJECTORIES, conventions, finetune, generate, select};
-use crate::base::Trained;
-use crate::pipeline::{Pipeline, Step};
+use super::generate::{self, Generation, TRAJECTORIES};
+use super::grading::{grade_all, outcomes};
+use super::problems::{self, TEST};
+use super::{conventions, train};
+use crate::base_model::Trained;
+use crate::recipe::Recipe;
+use crate::run::{Run, StageId};
+use crate::stage::{Input, Model, Stage};
 
-/// Evaluates the base, or a method's adapter.
-pub(super) fn run(
-    p: &mut Pipeline,
-    method: Option<Method>,
-    dir: &mut StageDir,
-) -> anyhow::Result<Finished> {
-    let trained = method
-        .map(|method| finetune::trained(p, method))
-        .transpose()?;
-    let counts = answer(p, trained.as_ref(), dir)?;
-    Ok(Finished::new(&[TRAJECTORIES], counts))
+/// The evaluation of a method, or of the base, which no seed changes.
+pub(crate) fn id(method: Option<Method>) -> StageId {
+    match method {
+        None => StageId::shared("eval-base"),
+        Some(method) => StageId::of_seed(format!("eval-{}", method.name())),
+    }
 }
 
-/// Samples the held-out questions as the training questions were sampled.
-pub(super) fn samples(
-    p: &mut Pipeline,
-    method: Option<Method>,
-    dir: &mut StageDir,
-) -> anyhow::Result<Finished> {
-    let trained = method
-        .map(|method| finetune::trained(p, method))
-        .transpose()?;
-    let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
-    let params = generate::training_params(p);
-    let (n, batch) = (p.recipe.eval.samples, p.recipe.eval.max_batch);
-    let counts = generate::generate(p, dir, &problems, n, batch, &params, |base| {
-        base.decoder(trained.as_ref())
-    })?;
-    Ok(Finished::new(&[TRAJECTORIES], counts))
+/// The evaluations of a recipe.
+pub(super) fn stages(recipe: &Recipe) -> Vec<Stage> {
+    let rows = recipe.rows().into_iter();
+    rows.map(|method| stage(recipe, method)).collect()
 }
 
-/// Evaluates an adapter that no stage made.
-pub(super) fn given(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
-    let path = p.recipe.given_adapter.clone().unwrap_or_default();
-    let adapter = Adapter::load(&path, &p.base.checkpoint.config, &p.base.device)
-        .with_context(|| format!("the adapter {} does not fit", path.display()))?;
-    let counts = answer(p, Some(&Trained::Adapter(adapter)), dir)?;
-    Ok(Finished::new(&[TRAJECTORIES], counts))
+fn stage(recipe: &Recipe, method: Option<Method>) -> Stage {
+    let mut reads = vec![Input::new("questions", problems::id(), TEST)];
+    reads.extend(method.map(|method| train::input("adapter", recipe, method)));
+    Stage {
+        reads,
+        model: Model::Whole,
+        files: vec![TRAJECTORIES.into()],
+        ..Stage::new(id(method), settings, move |run, dir| {
+            let trained = method.map(|method| train::trained(run, method));
+            answer(run, trained.transpose()?.as_ref(), dir)
+        })
+    }
 }
 
-fn answer(
-    p: &mut Pipeline,
+pub(super) fn settings(run: &Run) -> Value {
+    json!({
+        "params": generate::evaluation_params(run),
+        "prompt": run.prompt.settings(&run.vocabulary),
+    })
+}
+
+/// Answers the held-out questions greedily, with an adapter merged into a fresh copy of the model.
+pub(super) fn answer(
+    run: &mut Run,
     trained: Option<&Trained>,
     dir: &mut StageDir,
 ) -> anyhow::Result<Value> {
-    let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
-    let params = generate::evaluation_params(p);
-    let batch = p.recipe.eval.max_batch;
-    let counts = generate::generate(p, dir, &problems, 1, batch, &params, |base| {
-        base.decoder(trained)
-    })?;
+    let (problems, _) = jsonl::read(run.path(&problems::id(), TEST), OnBadRow::Fail)?;
+    let wanted = Generation {
+        problems: &problems,
+        n: 1,
+        max_batch: run.recipe.eval.max_batch,
+        params: generate::evaluation_params(run),
+        trained,
+    };
+    let counts = generate::generate(run, dir, &wanted)?;
     // Said, not kept: another grader grades the same responses anew.
     let (answers, _) = jsonl::read(dir.path(TRAJECTORIES), OnBadRow::Fail)?;
-    let grader = Grader::new(p.recipe.grade.clone());
-    select::outcomes("answers", &select::grade_all(&grader, &problems, &answers)?);
+    let grader = Grader::new(run.recipe.grade.clone());
+    outcomes("answers", &grade_all(&grader, &problems, &answers)?);
     Ok(counts)
 }
 
 /// A table of one row: a finished evaluation's accuracy, by the recipe's grading.
-pub(crate) fn accuracy(p: &Pipeline, step: Step, name: &str) -> anyhow::Result<String> {
-    let (problems, _) = jsonl::read(p.path(Step::Problems, TEST), OnBadRow::Fail)?;
-    let (answers, _) = jsonl::read(p.path(step, TRAJECTORIES), OnBadRow::Fail)?;
-    let grader = Grader::new(p.recipe.grade.clone());
-    let graded = select::grade_all(&grader, &problems, &answers)?;
+pub(crate) fn accuracy(run: &Run, id: &StageId, name: &str) -> anyhow::Result<String> {
+    let (problems, _) = jsonl::read(run.path(&problems::id(), TEST), OnBadRow::Fail)?;
+    let (answers, _) = jsonl::read(run.path(id, TRAJECTORIES), OnBadRow::Fail)?;
+    let grader = Grader::new(run.recipe.grade.clone());
+    let graded = grade_all(&grader, &problems, &answers)?;
     let table = MethodTable::build(&[Evaluation::from_graded(name, &graded)?], &[])?;
     let mut beside = ConventionTable::default();
-    conventions::add(&mut beside, &p.recipe, name, &problems, &answers)?;
+    conventions::add(&mut beside, &run.recipe, name, &problems, &answers)?;
     Ok(table.markdown() + &conventions::appended(&beside))
 }

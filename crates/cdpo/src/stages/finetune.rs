@@ -1,139 +1,210 @@
-//! Training stages: the two contrastive models, and the preference methods.
+//! Training an adapter on the base, or all of its parameters: what every training stage does.
 
 use std::path::Path;
 
-use cdpo_data::artifact::StageDir;
-use cdpo_data::{OnBadRow, Pair, SftExample, jsonl};
+use cdpo_data::artifact::{StageDir, hash_folder, hash_json};
+use cdpo_data::{OnBadRow, SftExample, jsonl};
 use cdpo_model::{Adapter, Key, LoraConfig};
 use cdpo_train::{
-    Event, Job, METRICS, Method, Parameters, Policy, StepMetrics, TrainSet, TrainSettings,
+    Event, Job, METRICS, Parameters, Policy, StepMetrics, TrainReport, TrainSet, TrainSettings,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ADAPTER, Finished, MODEL, contrastive_examples, examples_of, result_of};
-use crate::base::Trained;
+use crate::base_model::{BaseModel, Trained};
 use crate::interrupt;
+use crate::messages;
 use crate::outcome::Interrupted;
-use crate::pipeline::{Pipeline, Step};
-use crate::talk::{self, Progress};
+use crate::progress::ProgressLine;
+use crate::run::Run;
 
-pub(super) fn contrastive(
-    p: &mut Pipeline,
-    step: Step,
-    dir: &mut StageDir,
-) -> anyhow::Result<Finished> {
-    let path = p.path(Step::Select, contrastive_examples(step));
-    let examples = fine_tuning_examples(p, &path)?;
-    let (lora, settings) = (p.recipe.ce.lora.clone(), p.recipe.ce.train.clone());
-    train(p, dir, &TrainSet::Sft(examples), &lora, &settings, None)
+/// The folder of what was trained, where it is an adapter.
+pub(crate) const ADAPTER: &str = "adapter";
+/// The folder of what was trained, where it is a whole model.
+pub(crate) const MODEL: &str = "model";
+
+/// What a training makes: an adapter, or a whole model where all parameters are trained.
+pub(super) fn result(train: &TrainSettings) -> &'static str {
+    match train.parameters {
+        Some(Parameters::All) => MODEL,
+        _ => ADAPTER,
+    }
 }
 
-pub(super) fn preference(
-    p: &mut Pipeline,
-    method: Method,
-    dir: &mut StageDir,
-) -> anyhow::Result<Finished> {
-    let (step, file) = examples_of(&p.recipe, method);
-    let path = p.path(step, file);
-    let examples = if method.takes_pairs() {
-        let (mut pairs, _): (Vec<Pair>, _) = jsonl::read(path, OnBadRow::Fail)?;
-        for pair in &mut pairs {
-            let few_shot = p.recipe.train.few_shot;
-            pair.prompt_ids = p.base.behind_exemplars(&pair.prompt_ids, few_shot);
+/// The files of a training stage.
+pub(super) fn files(train: &TrainSettings) -> Vec<String> {
+    vec![result(train).to_owned(), METRICS.to_owned()]
+}
+
+/// What a training stage is set by.
+pub(super) fn settings(run: &Run, lora: &LoraConfig, train: &TrainSettings) -> Value {
+    json!({
+        "lora": lora,
+        "train": numeric(train),
+        // The adapter's initial values are drawn from the run's seed, not the training's.
+        "seed": run.recipe.run.seed,
+        "prefix": prefix_hash(run),
+    })
+}
+
+/// Identifies what stands before every prompt of a training.
+pub(super) fn prefix_hash(run: &Run) -> String {
+    let prefix = run.prompt.training_prefix(run.recipe.train.few_shot);
+    hash_json(&json!(prefix))
+}
+
+/// The settings that a training's numbers depend on: all but how often it is kept and how it uses memory.
+fn numeric(train: &TrainSettings) -> Value {
+    let mut settings = json!(train);
+    if let Some(settings) = settings.as_object_mut() {
+        for name in ["checkpoint_every", "keep_checkpoints", "recompute"] {
+            settings.remove(name);
         }
-        TrainSet::Pairs(pairs)
-    } else {
-        TrainSet::Sft(fine_tuning_examples(p, &path)?)
-    };
-    let lora = p.recipe.train.lora.clone();
-    let settings = p.recipe.train.methods[method.name()].clone();
-    let start = method
-        .starts_from_sft()
-        .then(|| trained(p, Method::SFT))
-        .transpose()?;
-    train(p, dir, &examples, &lora, &settings, start.as_ref())
+    }
+    settings
 }
 
-fn fine_tuning_examples(p: &Pipeline, path: &Path) -> anyhow::Result<Vec<SftExample>> {
+/// Reads examples of fine-tuning; their prompts as they stand after the exemplars.
+pub(super) fn fine_tuning_examples(run: &Run, path: &Path) -> anyhow::Result<Vec<SftExample>> {
     let (mut examples, _): (Vec<SftExample>, _) = jsonl::read(path, OnBadRow::Fail)?;
     for example in &mut examples {
-        let few_shot = p.recipe.train.few_shot;
-        example.prompt_ids = p.base.behind_exemplars(&example.prompt_ids, few_shot);
+        let few_shot = run.recipe.train.few_shot;
+        example.prompt_ids = run
+            .vocabulary
+            .after_exemplars(&example.prompt_ids, few_shot);
     }
     Ok(examples)
 }
 
+/// A training to be done.
+pub(super) struct Finetuning {
+    pub(super) examples: TrainSet,
+    pub(super) lora: LoraConfig,
+    pub(super) settings: TrainSettings,
+    /// Where policy and reference start, if not at the base.
+    pub(super) start: Option<Trained>,
+}
+
+impl Finetuning {
+    fn of_all_parameters(&self) -> bool {
+        result(&self.settings) == MODEL
+    }
+
+    /// The adapters below the one that is trained.
+    fn under(&self) -> Vec<&Adapter> {
+        match &self.start {
+            Some(Trained::Adapter(adapter)) => vec![adapter],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Trains an adapter on the base or all parameters of it; what it is called is the stage's name, which also names its initial
-/// values. With a `start`, policy and reference start there.
+/// values. With a start, policy and reference begin there.
 ///
 /// What is trained on an adapter is a second one. The stage keeps both as one adapter, their sum, which any user of PEFT can load on
 /// the base alone.
-fn train(
-    p: &mut Pipeline,
+pub(super) fn train(
+    run: &mut Run,
     dir: &mut StageDir,
-    examples: &TrainSet,
-    lora: &LoraConfig,
-    settings: &TrainSettings,
-    start: Option<&Trained>,
-) -> anyhow::Result<Finished> {
+    wanted: &Finetuning,
+) -> anyhow::Result<Value> {
     let name = dir.dir().file_name().unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
-    let mut model_id = p.base.checkpoint.content_id.clone();
-    let origin = p.base.checkpoint.origin.clone();
-    let device = p.base.device.clone();
-    let seed = p.recipe.run.seed;
+    let settings = &wanted.settings;
+    let model_id = match &wanted.start {
+        Some(Trained::Model(folder)) => hash_folder(folder)?,
+        _ => run.base.content_id()?,
+    };
     // The pairs are the same for every method, and so are the reference's log-probabilities.
-    let cache = p.run_dir.join("reference.bin");
-    let prefix = p.prompt.training_prefix(p.recipe.train.few_shot).to_vec();
-    let all = settings.parameters == Some(Parameters::All);
-    let model = if all { None } else { Some(p.base.dense()?) };
+    let cache = run.dir.join("reference.bin");
+    let prefix = run
+        .prompt
+        .training_prefix(run.recipe.train.few_shot)
+        .to_vec();
     // Preference methods start from the same values.
     let draw = if settings.method.takes_pairs() {
         "policy"
     } else {
         &name
     };
-    let key = Key::new(seed).with_str("lora").with_str(draw);
+    let key = Key::new(run.recipe.run.seed)
+        .with_str("lora")
+        .with_str(draw);
     let folder = dir.dir().to_path_buf();
-    let under: Vec<&Adapter> = match start {
-        Some(Trained::Adapter(adapter)) => vec![adapter],
-        _ => Vec::new(),
-    };
-    let policy = match model {
-        Some(model) => Policy::Adapter {
-            model,
-            adapter: Adapter::init(model.config(), lora, key, &device)?,
-            under: &under,
-        },
-        None => Policy::Model(Box::new(match start {
-            Some(Trained::Model(folder)) => {
-                model_id = cdpo_data::artifact::hash_folder(folder)?;
-                p.base.load_from(folder)?
-            }
-            _ => p.base.load()?,
-        })),
-    };
+    let under = wanted.under();
     let job = Job {
-        policy,
+        policy: policy(&mut run.base, wanted, &under, key)?,
         model_id: &model_id,
         reference: &under,
-        examples,
+        examples: &wanted.examples,
         prefix_ids: &prefix,
         settings,
         dir: &folder,
         reference_cache: Some(&cache),
     };
-    let mut bar: Option<Progress> = None;
+    let report = observed(job, &name, dir)?;
+    let counts = json!({
+        "steps": report.total_steps,
+        "examples_left_out": report.left_out.total(),
+        "tokens_read": report.tokens,
+        "last": report.metrics.last(),
+    });
+    if wanted.of_all_parameters() {
+        let folder = dir.path(MODEL);
+        if let Some(model) = report.policy.into_model() {
+            model.save(&folder)?;
+        }
+        run.vocabulary.tokenizer.save(&folder)?;
+    } else if let Some(adapter) = report.policy.into_adapter() {
+        let whole = match under.as_slice() {
+            [] => adapter,
+            [start, ..] => Adapter::sum(&run.base.config, &[*start, &adapter], run.base.device()?)?,
+        };
+        whole.save(&dir.path(ADAPTER), &run.base.origin)?;
+    }
+    Ok(counts)
+}
+
+/// What is trained, at its initial values.
+fn policy<'a>(
+    base: &'a mut BaseModel,
+    wanted: &Finetuning,
+    under: &'a [&'a Adapter],
+    key: Key,
+) -> anyhow::Result<Policy<'a>> {
+    if wanted.of_all_parameters() {
+        let model = match &wanted.start {
+            Some(Trained::Model(folder)) => base.load_from(folder)?,
+            _ => base.load()?,
+        };
+        return Ok(Policy::Model(Box::new(model)));
+    }
+    let device = base.device()?.clone();
+    let model = base.loaded()?;
+    Ok(Policy::Adapter {
+        model,
+        adapter: Adapter::init(model.config(), &wanted.lora, key, &device)?,
+        under,
+    })
+}
+
+/// Runs the training loop, reports on it as `name`, and writes down the time spent at every checkpoint.
+fn observed<'p>(
+    job: Job<'_, 'p>,
+    name: &str,
+    dir: &mut StageDir,
+) -> anyhow::Result<TrainReport<'p>> {
+    let mut bar: Option<ProgressLine> = None;
     let report = cdpo_train::run(job, &mut |event| {
         match event {
-            Event::Warning(text) => talk::warn(text),
+            Event::Warning(text) => messages::warn(text),
             Event::Started {
                 examples,
                 done,
                 total_steps,
                 warmup_steps,
             } => {
-                talk::say(format_args!(
+                messages::say(format_args!(
                     "{name}: {examples} examples, {total_steps} steps, {warmup_steps} of them warm-up{}",
                     if done > 0 {
                         format!("; {done} done before")
@@ -141,11 +212,12 @@ fn train(
                         String::new()
                     }
                 ));
-                bar = Some(Progress::new(&name, done, total_steps));
+                bar = Some(ProgressLine::new(name, done, total_steps));
             }
             Event::Reference { done, all } => {
                 let label = "reference";
-                let bar = bar.get_or_insert_with(|| Progress::new(label, done as u64, all as u64));
+                let bar =
+                    bar.get_or_insert_with(|| ProgressLine::new(label, done as u64, all as u64));
                 bar.at(done as u64, || "log-probabilities".into());
             }
             Event::Step(metrics) => {
@@ -165,32 +237,10 @@ fn train(
     if !report.finished {
         return Err(Interrupted.into());
     }
-    let last = report.metrics.last();
-    if let Some(last) = last {
-        talk::say(format_args!("{name}: step {}: {}", last.step, note(last)));
+    if let Some(last) = report.metrics.last() {
+        messages::say(format_args!("{name}: step {}: {}", last.step, note(last)));
     }
-    let counts = json!({
-        "steps": report.total_steps,
-        "examples_left_out": report.left_out.total(),
-        "tokens_read": report.tokens,
-        "last": last,
-    });
-    if all {
-        let folder = dir.path(MODEL);
-        if let Some(model) = report.policy.into_model() {
-            model.save(&folder)?;
-        }
-        p.base.checkpoint.tokenizer.save(&folder)?;
-        return Ok(Finished::new(&[MODEL, METRICS], counts));
-    }
-    if let Some(adapter) = report.policy.into_adapter() {
-        let whole = match under.as_slice() {
-            [] => adapter,
-            [start, ..] => Adapter::sum(&p.base.checkpoint.config, &[*start, &adapter], &device)?,
-        };
-        whole.save(&dir.path(ADAPTER), &origin)?;
-    }
-    Ok(Finished::new(&[ADAPTER, METRICS], counts))
+    Ok(report)
 }
 
 fn note(metrics: &StepMetrics) -> String {
@@ -201,23 +251,4 @@ fn note(metrics: &StepMetrics) -> String {
             metrics.loss, pairs.reward_margin, pairs.reward_accuracy
         ),
     }
-}
-
-/// Loads a finished stage's adapter.
-pub(super) fn adapter(p: &Pipeline, step: Step) -> anyhow::Result<Adapter> {
-    Ok(Adapter::load(
-        &p.path(step, ADAPTER),
-        &p.base.checkpoint.config,
-        &p.base.device,
-    )?)
-}
-
-/// Loads what a method's stage made.
-pub(super) fn trained(p: &Pipeline, method: Method) -> anyhow::Result<Trained> {
-    let step = Step::Train(method);
-    Ok(if result_of(&p.recipe, method) == MODEL {
-        Trained::Model(p.path(step, MODEL))
-    } else {
-        Trained::Adapter(adapter(p, step)?)
-    })
 }

@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 use cdpo_data::artifact::{MANIFEST, Manifest, SUPERSEDED, StageDir, hash_file};
 use cdpo_data::{OnBadRow, Problem, Trajectory, jsonl};
 
-use super::{TEST, TRAIN, TRAJECTORIES};
-use crate::talk;
+use super::problems::{self, TEST, TRAIN};
+use crate::messages;
 
-/// Responses of the stage set aside that are wanted now (`n` for each of `problems`) and not among `have`.
+/// Responses in `file` of the stage set aside that are wanted now (`n` for each of `problems`) and not among `have`.
 pub(super) fn kept(
     dir: &StageDir,
+    file: &str,
     problems: &[Problem],
     n: u32,
     have: &[Trajectory],
@@ -40,7 +41,7 @@ pub(super) fn kept(
     };
     let places = [run, &aside]
         .into_iter()
-        .flat_map(|at| [TRAIN, TEST].map(|file| at.join("problems").join(file)));
+        .flat_map(|at| [TRAIN, TEST].map(|questions| at.join(problems::id().name).join(questions)));
     let mut questions: Vec<Problem> = Vec::new();
     for path in places {
         if path.is_file() && hash_file(&path)? == *asked {
@@ -62,7 +63,7 @@ pub(super) fn kept(
         .map(|t| (t.problem_id.clone(), t.sample))
         .collect();
     // A torn last line is none of the kept.
-    let (drawn, _) = jsonl::read::<Trajectory>(old.join(TRAJECTORIES), OnBadRow::Skip)
+    let (drawn, _) = jsonl::read::<Trajectory>(old.join(file), OnBadRow::Skip)
         .unwrap_or_else(|_| (Vec::new(), cdpo_data::Skipped::new(&old)));
     let kept: Vec<Trajectory> = drawn
         .into_iter()
@@ -70,7 +71,7 @@ pub(super) fn kept(
         .filter(|t| done.insert((t.problem_id.clone(), t.sample)))
         .collect();
     if !kept.is_empty() {
-        talk::say(format_args!(
+        messages::say(format_args!(
             "{}: {} responses are kept",
             name.to_string_lossy(),
             kept.len()

@@ -1,4 +1,4 @@
-//! Contrastive scores of the rejected tokens, appended pair by pair.
+//! The stage `scored`: contrastive scores of the rejected tokens, appended pair by pair.
 
 use std::ops::ControlFlow;
 
@@ -7,41 +7,81 @@ use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{OnBadRow, Pair};
 use cdpo_model::AdapterStack;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Finished, PAIRS, finetune};
+use super::contrastive;
+use super::finetune::{self, ADAPTER};
+use super::select::{self, PAIRS};
 use crate::interrupt;
+use crate::messages;
 use crate::outcome::Interrupted;
-use crate::pipeline::{Pipeline, Step};
-use crate::talk::{self, Progress};
+use crate::progress::ProgressLine;
+use crate::recipe::Recipe;
+use crate::run::{Run, StageId};
+use crate::stage::{Input, Model, Stage};
 
-pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finished> {
-    let (pairs, _): (Vec<Pair>, _) = jsonl::read(p.path(Step::Select, PAIRS), OnBadRow::Fail)?;
+/// Means over all scores.
+const SUMMARY: &str = "summary.json";
+
+pub(crate) fn id() -> StageId {
+    StageId::of_seed("scored")
+}
+
+pub(super) fn stage(_: &Recipe) -> Stage {
+    Stage {
+        // 2: scored pairs hold the positive model's ranks and best tokens. 3: the rejected tokens alone are judged.
+        version: 3,
+        reads: vec![
+            Input::new("pairs", select::id(), PAIRS),
+            Input::new("positive", contrastive::positive_id(), ADAPTER),
+            Input::new("negative", contrastive::negative_id(), ADAPTER),
+        ],
+        model: Model::Weights,
+        files: [PAIRS, SUMMARY].map(Into::into).to_vec(),
+        ..Stage::new(id(), settings, work)
+    }
+}
+
+fn settings(run: &Run) -> Value {
+    let ce = &run.recipe.ce;
+    json!({
+        "ce_beta": ce.ce_beta,
+        "max_tokens": ce.max_tokens,
+        "prefix": finetune::prefix_hash(run),
+    })
+}
+
+fn work(run: &mut Run, dir: &mut StageDir) -> anyhow::Result<Value> {
+    let (pairs, _): (Vec<Pair>, _) = jsonl::read(run.path(&select::id(), PAIRS), OnBadRow::Fail)?;
     let (mut out, done) = Appender::resume::<Pair>(dir.path(PAIRS))?;
     // The scores are of the prompt as the models read it; the file keeps the pair as it was selected.
     let read = |pair: &Pair| {
-        let few_shot = p.recipe.train.few_shot;
+        let few_shot = run.recipe.train.few_shot;
         let mut pair = pair.clone();
-        let own = p.base.behind_exemplars(&pair.prompt_ids, few_shot);
-        pair.prompt_ids = [p.prompt.training_prefix(few_shot), &own].concat();
+        let own = run.vocabulary.after_exemplars(&pair.prompt_ids, few_shot);
+        pair.prompt_ids = [run.prompt.training_prefix(few_shot), &own].concat();
         pair
     };
     let as_read: Vec<Pair> = pairs.iter().map(read).collect();
     let done: Vec<Pair> = done.iter().map(read).collect();
     let settings = ContrastSettings {
-        ce_beta: p.recipe.ce.ce_beta,
-        max_tokens: p.recipe.ce.max_tokens,
+        ce_beta: run.recipe.ce.ce_beta,
+        max_tokens: run.recipe.ce.max_tokens,
     };
-    let positive = finetune::adapter(p, Step::Positive)?;
-    let negative = finetune::adapter(p, Step::Negative)?;
+    let positive = run
+        .base
+        .adapter(&run.path(&contrastive::positive_id(), ADAPTER))?;
+    let negative = run
+        .base
+        .adapter(&run.path(&contrastive::negative_id(), ADAPTER))?;
     let (positive, negative) = ([&positive], [&negative]);
     let models = ContrastModels {
-        model: p.base.dense()?,
+        model: run.base.loaded()?,
         positive: AdapterStack::frozen(&positive),
         negative: AdapterStack::frozen(&negative),
     };
     let mut number = done.len() as u64;
-    let mut bar = Progress::new("scored", number, pairs.len() as u64);
+    let mut bar = ProgressLine::new("scored", number, pairs.len() as u64);
     let mut failure = None;
     let summary = score_pairs(&models, &as_read, &done, &settings, &mut |mut pair| {
         let selected = &pairs[number as usize];
@@ -62,8 +102,8 @@ pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finish
         return Err(Interrupted.into());
     }
     out.sync()?;
-    jsonl::write_json(dir.path("summary.json"), &summary)?;
-    talk::say(format_args!(
+    jsonl::write_json(dir.path(SUMMARY), &summary)?;
+    messages::say(format_args!(
         "scored: separation {:.4} nats, at most {:.2} in a response, mean s {:.3}, at the terminators {:.3}",
         summary.separation.unwrap_or(f64::NAN),
         summary.peak.unwrap_or(f64::NAN),
@@ -71,7 +111,7 @@ pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finish
         summary.mean_terminator_score.unwrap_or(f64::NAN)
     ));
     if summary.barely_separated() {
-        talk::warn(format_args!(
+        messages::warn(format_args!(
             "the positive and the negative model hardly differ (the greatest |log P_p - log P_n| of a response is {:.4} nats on \
              average, less than {}); train them longer (ce.train.epochs) or with a shorter warm-up",
             summary.peak.unwrap_or(0.0),
@@ -81,5 +121,5 @@ pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir) -> anyhow::Result<Finish
     let mut counts = json!(summary);
     // Both models read every pair.
     counts["tokens_read"] = json!(2 * summary.tokens_read);
-    Ok(Finished::new(&[PAIRS, "summary.json"], counts))
+    Ok(counts)
 }

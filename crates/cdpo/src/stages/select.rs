@@ -1,76 +1,66 @@
-//! Grading the samples and selecting what to train on.
+//! The stage `selected`: what to train on, from the graded samples.
 
 use cdpo_critical::{Prompts, Verdicts};
 use cdpo_data::artifact::StageDir;
-use cdpo_data::{Graded, OnBadRow, Problem, Trajectory, jsonl};
-use cdpo_grade::{Grader, Outcome};
+use cdpo_data::{OnBadRow, jsonl};
+use cdpo_grade::Grader;
 use cdpo_model::Key;
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Finished, GRADED, NEGATIVES, PAIRS, POSITIVES, TRAIN, TRAJECTORIES};
-use crate::pipeline::{Pipeline, Step};
-use crate::talk;
+use super::generate::TRAJECTORIES;
+use super::grade::{self, GRADED};
+use super::{problems, sample};
+use crate::messages;
+use crate::recipe::Recipe;
+use crate::run::{Run, StageId};
+use crate::stage::{Input, Model, Stage};
 
-/// Grades trajectories against their questions' answers, in their order.
-pub(super) fn grade_all(
-    grader: &Grader,
-    problems: &[Problem],
-    trajectories: &[Trajectory],
-) -> anyhow::Result<Vec<Graded>> {
-    let gold: std::collections::HashMap<&str, &str> = problems
-        .iter()
-        .map(|p| (p.id.as_str(), p.answer.as_str()))
-        .collect();
-    trajectories
-        .par_iter()
-        .map(|t| {
-            let gold = gold
-                .get(t.problem_id.as_str())
-                .ok_or_else(|| anyhow::anyhow!("there is no question {}", t.problem_id))?;
-            Ok(Graded {
-                problem_id: t.problem_id.clone(),
-                sample: t.sample,
-                verdict: grader.grade(&t.text, gold),
-            })
-        })
-        .collect()
+/// The right responses.
+pub(crate) const POSITIVES: &str = "positives.jsonl";
+/// The wrong responses.
+pub(crate) const NEGATIVES: &str = "negatives.jsonl";
+/// A right and a wrong response to the same question each.
+pub(crate) const PAIRS: &str = "pairs.jsonl";
+/// Why questions gave no pair.
+const SKIPPED: &str = "skipped.json";
+
+pub(crate) fn id() -> StageId {
+    StageId::of_seed("selected")
 }
 
-pub(super) fn grade(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
-    let (problems, _) = jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
-    let (trajectories, _) = jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
-    let grader = Grader::new(p.recipe.grade.clone());
-    let graded = jsonl::write_sorted(
-        dir.path(GRADED),
-        grade_all(&grader, &problems, &trajectories)?,
-    )?;
-    Ok(Finished::new(&[GRADED], outcomes("graded", &graded)))
+pub(super) fn stage(_: &Recipe) -> Stage {
+    Stage {
+        reads: vec![
+            Input::new("questions", problems::id(), problems::TRAIN),
+            Input::new("samples", sample::id(), TRAJECTORIES),
+            Input::new("graded", grade::id(), GRADED),
+        ],
+        model: Model::Tokenizer,
+        files: [POSITIVES, NEGATIVES, PAIRS, SKIPPED]
+            .map(Into::into)
+            .to_vec(),
+        ..Stage::new(id(), settings, |run, dir| work(run, dir))
+    }
 }
 
-/// The verdicts by outcome, which are also said under a name.
-pub(super) fn outcomes(name: &str, graded: &[Graded]) -> Value {
-    let count = |outcome| {
-        graded
-            .iter()
-            .filter(|g| g.verdict.outcome == outcome)
-            .count()
-    };
-    let [correct, wrong, unparsed] =
-        [Outcome::Correct, Outcome::Wrong, Outcome::Unparsed].map(count);
-    talk::say(format_args!(
-        "{name}: {correct} correct, {wrong} wrong, {unparsed} unparsed"
-    ));
-    json!({ "correct": correct, "wrong": wrong, "unparsed": unparsed })
+fn settings(run: &Run) -> Value {
+    json!({
+        "select": run.recipe.select,
+        "grader": cdpo_grade::VERSION,
+        "seed": run.recipe.run.seed,
+        "framing": run.prompt.framing,
+        "bos": run.vocabulary.bos,
+        "eos": run.vocabulary.eos,
+    })
 }
 
-pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
-    let (problems, _) = jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
-    let (trajectories, _) = jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
-    let (graded, _) = jsonl::read(p.path(Step::Grade, GRADED), OnBadRow::Fail)?;
-    let mut encode = |text: &str| p.base.encode(text);
+fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
+    let (problems, _) = jsonl::read(run.path(&problems::id(), problems::TRAIN), OnBadRow::Fail)?;
+    let (trajectories, _) = jsonl::read(run.path(&sample::id(), TRAJECTORIES), OnBadRow::Fail)?;
+    let (graded, _) = jsonl::read(run.path(&grade::id(), GRADED), OnBadRow::Fail)?;
+    let mut encode = |text: &str| run.vocabulary.encode(text);
     let mut prompts = Prompts {
-        framing: &p.prompt.framing,
+        framing: &run.prompt.framing,
         encode: &mut encode,
     };
     let selection = cdpo_critical::select(
@@ -78,19 +68,19 @@ pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         &trajectories,
         Verdicts {
             graded: &graded,
-            grader: &Grader::new(p.recipe.grade.clone()),
+            grader: &Grader::new(run.recipe.grade.clone()),
         },
         &mut prompts,
-        p.base.eos,
-        &p.recipe.select,
-        Key::new(p.recipe.run.seed),
+        run.vocabulary.eos,
+        &run.recipe.select,
+        Key::new(run.recipe.run.seed),
     )?;
     jsonl::write_atomic(dir.path(POSITIVES), &selection.positives)?;
     jsonl::write_atomic(dir.path(NEGATIVES), &selection.negatives)?;
     jsonl::write_atomic(dir.path(PAIRS), &selection.pairs)?;
-    jsonl::write_json(dir.path("skipped.json"), &selection.skipped)?;
+    jsonl::write_json(dir.path(SKIPPED), &selection.skipped)?;
     let counts = &selection.counts;
-    talk::say(format_args!(
+    messages::say(format_args!(
         "selected: {} positives, {} negatives, {} pairs of {} questions; {:.1} wrong answers a question",
         counts.positives,
         counts.negatives,
@@ -99,7 +89,7 @@ pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         counts.mean_wrong()
     ));
     for (reason, number) in &counts.skipped {
-        talk::say(format_args!(
+        messages::say(format_args!(
             "selected: {number} questions give no pair: {}",
             reason.words()
         ));
@@ -110,8 +100,5 @@ pub(super) fn select(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
              (data.train_limit), more samples (sample.n), or another sample.temperature"
         );
     }
-    Ok(Finished::new(
-        &[POSITIVES, NEGATIVES, PAIRS, "skipped.json"],
-        json!(counts),
-    ))
+    Ok(json!(counts))
 }

@@ -11,9 +11,9 @@ use cdpo_report::{MethodTable, SeedTable};
 use serde::de::DeserializeOwned;
 
 use crate::args::{ColourChoice, ShowArgs};
+use crate::messages::out;
 use crate::outcome::Usage;
 use crate::report;
-use crate::talk::out;
 
 /// Carries `cdpo show` out.
 pub(crate) fn show(args: &ShowArgs) -> anyhow::Result<()> {

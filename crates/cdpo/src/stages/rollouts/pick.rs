@@ -1,31 +1,37 @@
 //! Which wrong responses are rolled out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use cdpo_data::artifact::hash_file;
 use cdpo_data::{Graded, OnBadRow, Pair, Problem, Trajectory, jsonl};
 use cdpo_grade::{Grader, Outcome};
 
-use super::{Picks, hash, own_inputs};
+use super::super::generate::TRAJECTORIES;
+use super::super::grade::{self, GRADED};
+use super::super::problems::{self, TRAIN};
+use super::super::sample;
+use super::super::select::{self, PAIRS};
+use super::Picks;
+use crate::messages;
 use crate::outcome::Usage;
-use crate::pipeline::{Pipeline, Step};
-use crate::stages::{GRADED, PAIRS, TRAIN, TRAJECTORIES};
-use crate::talk;
+use crate::run::Run;
 
 /// The run's wrong responses, in the order of the questions and samples, as many as the recipe wants; and what they were read from.
-pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, String>)> {
+pub(crate) fn wrong(run: &Run) -> anyhow::Result<(Picks, Vec<(String, String)>)> {
     let (problems, _): (Vec<Problem>, _) =
-        jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
+        jsonl::read(run.path(&problems::id(), TRAIN), OnBadRow::Fail)?;
     let (trajectories, _): (Vec<Trajectory>, _) =
-        jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
-    let (graded, _): (Vec<Graded>, _) = jsonl::read(p.path(Step::Grade, GRADED), OnBadRow::Fail)?;
+        jsonl::read(run.path(&sample::id(), TRAJECTORIES), OnBadRow::Fail)?;
+    let (graded, _): (Vec<Graded>, _) =
+        jsonl::read(run.path(&grade::id(), GRADED), OnBadRow::Fail)?;
     let wrong: HashSet<(&str, u32)> = graded
         .iter()
         .filter(|g| g.verdict.outcome == Outcome::Wrong)
         .map(|g| (g.problem_id.as_str(), g.sample))
         .collect();
     let problems: HashMap<&str, &Problem> = problems.iter().map(|p| (p.id.as_str(), p)).collect();
-    let section = &p.recipe.rollout;
+    let section = &run.recipe.rollout;
     let mut taken: HashMap<&str, usize> = HashMap::new();
     let mut picks = Picks::new();
     for trajectory in &trajectories {
@@ -48,23 +54,23 @@ pub(super) fn wrong(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, Str
              samples (sample.n)"
         );
     }
-    talk::say(format_args!(
+    messages::say(format_args!(
         "rolling out {} of {} wrong responses (rollout.limit = {}, rollout.per_question = {})",
         picks.len(),
         wrong.len(),
         section.limit,
         section.per_question
     ));
-    Ok((picks, own_inputs(p)))
+    Ok((picks, own_inputs(run)))
 }
 
 /// The rejected responses of all of the run's pairs, in their order.
-pub(super) fn rejected(p: &Pipeline) -> anyhow::Result<Picks> {
-    let (pairs, _): (Vec<Pair>, _) = jsonl::read(p.path(Step::Select, PAIRS), OnBadRow::Fail)?;
+pub(in super::super) fn rejected(run: &Run) -> anyhow::Result<Picks> {
+    let (pairs, _): (Vec<Pair>, _) = jsonl::read(run.path(&select::id(), PAIRS), OnBadRow::Fail)?;
     let (problems, _): (Vec<Problem>, _) =
-        jsonl::read(p.path(Step::Problems, TRAIN), OnBadRow::Fail)?;
+        jsonl::read(run.path(&problems::id(), TRAIN), OnBadRow::Fail)?;
     let (samples, _): (Vec<Trajectory>, _) =
-        jsonl::read(p.path(Step::Sample, TRAJECTORIES), OnBadRow::Fail)?;
+        jsonl::read(run.path(&sample::id(), TRAJECTORIES), OnBadRow::Fail)?;
     let problems: HashMap<&str, &Problem> = problems.iter().map(|p| (p.id.as_str(), p)).collect();
     let samples: HashMap<(&str, u32), &Trajectory> = samples
         .iter()
@@ -88,9 +94,9 @@ pub(super) fn rejected(p: &Pipeline) -> anyhow::Result<Picks> {
 }
 
 /// Of the run's pairs, the rejected responses that the recipe wants; and what they were read from.
-pub(super) fn of_pairs(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, String>)> {
-    let section = &p.recipe.rollout;
-    let mut picks = rejected(p)?;
+pub(crate) fn of_pairs(run: &Run) -> anyhow::Result<(Picks, Vec<(String, String)>)> {
+    let section = &run.recipe.rollout;
+    let mut picks = rejected(run)?;
     let pairs = picks.len();
     picks.retain(|(_, trajectory)| fits(trajectory, section.longest));
     picks.truncate(section.limit);
@@ -99,16 +105,16 @@ pub(super) fn of_pairs(p: &Pipeline) -> anyhow::Result<(Picks, BTreeMap<String, 
             "none of the run's {pairs} pairs has a rejected response within rollout.longest"
         );
     }
-    talk::say(format_args!(
+    messages::say(format_args!(
         "rolling out the rejected responses of {} of {pairs} pairs (rollout.limit = {})",
         picks.len(),
         section.limit
     ));
-    let mut inputs = own_inputs(p);
-    let pairs = p
-        .output(Step::Select, PAIRS)
+    let mut inputs = own_inputs(run);
+    let pairs = run
+        .output(&select::id(), PAIRS)
         .ok_or_else(|| anyhow::anyhow!("the run's pairs are not selected"))?;
-    inputs.insert("pairs".into(), pairs);
+    inputs.push(("pairs".into(), pairs));
     Ok((picks, inputs))
 }
 
@@ -119,22 +125,19 @@ fn fits(trajectory: &Trajectory, longest: Option<usize>) -> bool {
 }
 
 /// The responses of a file that are not right.
-pub(super) fn given(
-    p: &Pipeline,
-    path: &Path,
-) -> anyhow::Result<(Picks, BTreeMap<String, String>)> {
-    let all = crate::given::read(path, &p.base)?;
-    let grader = Grader::new(p.recipe.grade.clone());
+pub(crate) fn given(run: &Run, path: &Path) -> anyhow::Result<(Picks, Vec<(String, String)>)> {
+    let all = crate::given::read(path, &run.vocabulary)?;
+    let grader = Grader::new(run.recipe.grade.clone());
     let count = all.len();
     let mut picks: Picks = all
         .into_iter()
         .filter(|(problem, trajectory)| {
             let verdict = grader.grade(&trajectory.text, &problem.answer);
-            verdict.outcome != Outcome::Correct && fits(trajectory, p.recipe.rollout.longest)
+            verdict.outcome != Outcome::Correct && fits(trajectory, run.recipe.rollout.longest)
         })
         .collect();
     let wrong = picks.len();
-    picks.truncate(p.recipe.rollout.limit);
+    picks.truncate(run.recipe.rollout.limit);
     if picks.is_empty() {
         return Err(Usage(format!(
             "{}: none of the {count} responses is wrong, so there is no critical token to find",
@@ -142,10 +145,22 @@ pub(super) fn given(
         ))
         .into());
     }
-    talk::say(format_args!(
+    messages::say(format_args!(
         "rolling out {} of {count} given responses, {wrong} of which are not right (rollout.limit = {})",
         picks.len(),
-        p.recipe.rollout.limit
+        run.recipe.rollout.limit
     ));
-    Ok((picks, BTreeMap::from([("given".into(), hash(path)?)])))
+    Ok((picks, vec![("given".into(), hash_file(path)?)]))
+}
+
+/// The inputs that a run's own responses come from.
+fn own_inputs(run: &Run) -> Vec<(String, String)> {
+    [
+        ("questions", problems::id(), TRAIN),
+        ("samples", sample::id(), TRAJECTORIES),
+        ("graded", grade::id(), GRADED),
+    ]
+    .into_iter()
+    .filter_map(|(name, id, file)| Some((name.to_owned(), run.output(&id, file)?)))
+    .collect()
 }

@@ -1,22 +1,46 @@
-//! Pairs that the user has: what is trained on without sampling.
+//! The stage `selected` where the user has the pairs: what is trained on without sampling.
 
 use std::collections::HashSet;
 
-use cdpo_data::artifact::StageDir;
+use cdpo_data::artifact::{StageDir, hash_file};
 use cdpo_data::given_pairs::{self, GivenPairs};
 use cdpo_data::{Pair, SftExample, jsonl};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Finished, NEGATIVES, PAIRS, POSITIVES};
-use crate::pipeline::Pipeline;
-use crate::talk;
+use super::select::{self, NEGATIVES, PAIRS, POSITIVES};
+use crate::messages;
+use crate::recipe::Recipe;
+use crate::run::Run;
+use crate::stage::{Model, Stage};
+
+pub(super) fn stage(_: &Recipe) -> Stage {
+    Stage {
+        sources: Box::new(|run| {
+            let pairs = run.recipe.data.pairs.clone().unwrap_or_default();
+            Ok(vec![("pairs".to_owned(), hash_file(pairs)?)])
+        }),
+        model: Model::Tokenizer,
+        files: [POSITIVES, NEGATIVES, PAIRS].map(Into::into).to_vec(),
+        ..Stage::new(select::id(), settings, |run, dir| work(run, dir))
+    }
+}
+
+fn settings(run: &Run) -> Value {
+    json!({
+        "given": true,
+        "limit": run.recipe.data.train_limit,
+        "on_bad_row": run.recipe.data.on_bad_row,
+        "bos": run.vocabulary.bos,
+        "eos": run.vocabulary.eos,
+    })
+}
 
 /// Reads `data.pairs`; the contrastive models' examples are the pairs' chosen and rejected responses.
-pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
-    let path = p.recipe.data.pairs.clone().unwrap_or_default();
-    let (given, skipped) = given_pairs::read(&path, p.recipe.data.on_bad_row)?;
+fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
+    let path = run.recipe.data.pairs.clone().unwrap_or_default();
+    let (given, skipped) = given_pairs::read(&path, run.recipe.data.on_bad_row)?;
     if skipped.count() > 0 {
-        talk::warn(format_args!(
+        messages::warn(format_args!(
             "{} rows are skipped:\n{skipped}",
             skipped.count()
         ));
@@ -26,15 +50,15 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         GivenPairs::Text(rows) => rows
             .into_iter()
             .map(|row| {
-                let tokenizer = &p.base.checkpoint.tokenizer;
-                let mut pair = row.encode(|text| tokenizer.encode(text), p.base.eos)?;
-                pair.prompt_ids.splice(0..0, p.base.bos);
+                let tokenizer = &run.vocabulary.tokenizer;
+                let mut pair = row.encode(|text| tokenizer.encode(text), run.vocabulary.eos)?;
+                pair.prompt_ids.splice(0..0, run.vocabulary.bos);
                 Ok(pair)
             })
             .collect::<cdpo_model::Result<_>>()?,
     };
-    pairs.truncate(p.recipe.data.train_limit.unwrap_or(usize::MAX));
-    let vocabulary = p.base.checkpoint.config.vocab_size;
+    pairs.truncate(run.recipe.data.train_limit.unwrap_or(usize::MAX));
+    let vocabulary = run.base.config.vocab_size;
     for pair in &pairs {
         let ids = [&pair.prompt_ids, &pair.chosen_ids, &pair.rejected_ids];
         if let Some(id) = ids
@@ -78,7 +102,7 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
         jsonl::write_sorted(dir.path(POSITIVES), positives)?,
         jsonl::write_sorted(dir.path(NEGATIVES), negatives)?,
     );
-    talk::say(format_args!(
+    messages::say(format_args!(
         "selected: {} pairs of {}, {} with weights",
         pairs.len(),
         path.display(),
@@ -87,15 +111,12 @@ pub(super) fn run(p: &Pipeline, dir: &StageDir) -> anyhow::Result<Finished> {
             .filter(|p| p.chosen_weights.is_some() || p.rejected_weights.is_some())
             .count()
     ));
-    Ok(Finished::new(
-        &[POSITIVES, NEGATIVES, PAIRS],
-        json!({
-            "positives": positives.len(),
-            "negatives": negatives.len(),
-            "pairs": pairs.len(),
-            "skipped_rows": skipped.count(),
-        }),
-    ))
+    Ok(json!({
+        "positives": positives.len(),
+        "negatives": negatives.len(),
+        "pairs": pairs.len(),
+        "skipped_rows": skipped.count(),
+    }))
 }
 
 /// One side of the pairs, each response once.

@@ -15,12 +15,13 @@ use cdpo_report::interval::wilson_95;
 use cdpo_sample::{Branches, LocalSampler};
 use serde_json::{Value, json};
 
+use super::super::generate::training_params;
 use super::{Picks, ROLLOUTS, drawing};
 use crate::interrupt;
+use crate::messages;
 use crate::outcome::Interrupted;
-use crate::pipeline::Pipeline;
-use crate::stages::{self, Finished};
-use crate::talk::{self, Progress};
+use crate::progress::ProgressLine;
+use crate::run::Run;
 
 /// The rounds of the responses that are not done; gone when the stage is.
 const ROUNDS: &str = "rounds.jsonl";
@@ -29,27 +30,27 @@ const ROUNDS: &str = "rounds.jsonl";
 const KEEP_TIME: Duration = Duration::from_secs(20);
 
 /// What the stage is set by.
-pub(super) fn settings(p: &Pipeline) -> Value {
-    let section = &p.recipe.rollout;
+pub(super) fn settings(run: &Run) -> Value {
+    let section = &run.recipe.rollout;
     json!({
-        "rollout": section.settings(stages::training_params(p).seed),
+        "rollout": section.settings(training_params(run).seed),
         "limit": section.limit,
         "per_question": section.per_question,
         "longest": section.longest,
-        "drawing": drawing(p),
+        "drawing": drawing(run),
     })
 }
 
 /// A pick as the engine takes it.
-pub(super) fn wrongs(p: &Pipeline, picks: &Picks) -> anyhow::Result<Vec<Wrong>> {
+pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<Wrong>> {
     picks
         .iter()
         .map(|(problem, trajectory)| {
             Ok(Wrong {
                 problem_id: problem.id.clone(),
                 sample: trajectory.sample,
-                prefix_ids: p.prompt.prefix_ids.clone(),
-                prompt_ids: p.prompt.question_ids(&p.base, problem)?,
+                prefix_ids: run.prompt.prefix_ids.clone(),
+                prompt_ids: run.prompt.question_ids(&run.vocabulary, problem)?,
                 ids: trajectory.ids.clone(),
                 finish: trajectory.finish,
             })
@@ -59,17 +60,18 @@ pub(super) fn wrongs(p: &Pipeline, picks: &Picks) -> anyhow::Result<Vec<Wrong>> 
 
 /// What rollouts branch on: the model, and the grader where it settles them.
 pub(super) fn branches<'a>(
-    p: &'a Pipeline,
+    run: &'a Run,
     model: &'a Model,
     grader: &'a Grader,
 ) -> anyhow::Result<Branches<'a>> {
-    let cache = (p.recipe.sample.cache_mib << 20) / KvCache::bytes_per_token(model.config()).max(1);
-    let sampler = LocalSampler::new(model, &p.base.checkpoint.tokenizer)
-        .with_eos(p.base.stops.clone())
-        .with_max_batch(p.recipe.rollout.max_batch)
+    let cache =
+        (run.recipe.sample.cache_mib << 20) / KvCache::bytes_per_token(model.config()).max(1);
+    let sampler = LocalSampler::new(model, &run.vocabulary.tokenizer)
+        .with_eos(run.vocabulary.stops.clone())
+        .with_max_batch(run.recipe.rollout.max_batch)
         .with_max_cache_tokens(cache);
-    let mut branches = Branches::new(&sampler, stages::training_params(p))?;
-    if p.recipe.stops_early() {
+    let mut branches = Branches::new(&sampler, training_params(run))?;
+    if run.recipe.stops_early() {
         branches = branches.with_settled(Box::new(|text| grader.settled_at(text)));
     }
     Ok(branches)
@@ -87,15 +89,15 @@ pub(super) fn judge<'a>(
 }
 
 /// The stage's work.
-pub(super) fn run(p: &mut Pipeline, dir: &mut StageDir, picks: &Picks) -> anyhow::Result<Finished> {
-    let settings = p.recipe.rollout.settings(stages::training_params(p).seed);
-    let records = records(p, dir, picks, &settings)?;
-    Ok(Finished::new(&[ROLLOUTS], counts(&records)))
+pub(super) fn work(run: &mut Run, dir: &mut StageDir, picks: &Picks) -> anyhow::Result<Value> {
+    let settings = run.recipe.rollout.settings(training_params(run).seed);
+    let records = records(run, dir, picks, &settings)?;
+    Ok(counts(&records))
 }
 
 /// The records of all picks, in order; those that the stage's folder has are not drawn again.
-pub(super) fn records(
-    p: &mut Pipeline,
+pub(in super::super) fn records(
+    run: &mut Run,
     dir: &mut StageDir,
     picks: &Picks,
     settings: &RolloutSettings,
@@ -113,14 +115,14 @@ pub(super) fn records(
         .collect();
     if !missing.is_empty() {
         let before = have.len() as u64;
-        let model = p.base.decoder(None)?;
-        let wrongs = wrongs(p, &missing)?;
-        let grader = Grader::new(p.recipe.grade.clone());
-        let mut branches = branches(p, &model, &grader)?;
+        let model = run.base.decoder(None)?;
+        let wrongs = wrongs(run, &missing)?;
+        let grader = Grader::new(run.recipe.grade.clone());
+        let mut branches = branches(run, &model, &grader)?;
         let problems: Vec<&Problem> = missing.iter().map(|(problem, _)| problem).collect();
         let right = judge(&grader, &problems);
         let name = dir.dir().file_name().unwrap_or_default().to_owned();
-        let mut bar = Progress::new(&name.to_string_lossy(), before, picks.len() as u64);
+        let mut bar = ProgressLine::new(&name.to_string_lossy(), before, picks.len() as u64);
         let (started, mut kept) = (Instant::now(), Instant::now());
         let mut sink = |event: Event<'_>| -> cdpo_critical::Result<ControlFlow<()>> {
             match event {
@@ -205,7 +207,7 @@ fn record(wrong: &Wrong, settings: &RolloutSettings, told: RolledOut) -> Rollout
 }
 
 /// How many of everything, for the manifest.
-pub(super) fn counts(records: &[RolloutRecord]) -> Value {
+pub(in super::super) fn counts(records: &[RolloutRecord]) -> Value {
     let mut kinds: HashMap<&str, u64> = ["both", "only_first", "none", "unsettled"]
         .map(|kind| (kind, 0))
         .into();
@@ -243,7 +245,7 @@ fn median(sorted: &[f64]) -> Option<f64> {
 }
 
 /// Says what came of it.
-pub(super) fn say(counts: &Value) {
+pub(crate) fn say(counts: &Value) {
     let count = |name: &str| counts[name].as_u64().unwrap_or(0);
     let kind = |name: &str| counts["kinds"][name].as_u64().unwrap_or(0);
     let estimated = if counts["exhaustive_counted"] == json!(true) {
@@ -251,7 +253,7 @@ pub(super) fn say(counts: &Value) {
     } else {
         "estimated"
     };
-    talk::say(format_args!(
+    messages::say(format_args!(
         "critical tokens of {} responses: {} meet both conditions, {} only the first, {} have none, {} are not settled",
         count("responses"),
         kind("both"),
@@ -259,7 +261,7 @@ pub(super) fn say(counts: &Value) {
         kind("none"),
         kind("unsettled")
     ));
-    talk::say(format_args!(
+    messages::say(format_args!(
         "{} tokens drawn; each rollout of each position by itself takes {} ({estimated}), the median response {:.1} times as many",
         count("tokens_generated"),
         count("tokens_exhaustive"),

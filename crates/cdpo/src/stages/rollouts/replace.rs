@@ -13,25 +13,26 @@ use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};
 use cdpo_report::replacement_curve::ReplacementCurve;
 use serde_json::{Value, json};
 
+use super::super::generate::training_params;
 use super::{PASS_AT_K, Picks, REPLACEMENTS, draw, drawing};
 use crate::interrupt;
+use crate::messages;
 use crate::outcome::Interrupted;
-use crate::pipeline::Pipeline;
-use crate::stages::{self, Finished};
-use crate::talk::{self, Progress};
+use crate::progress::ProgressLine;
+use crate::run::Run;
 
 /// What the stage is set by.
-pub(super) fn settings(p: &Pipeline) -> Value {
-    json!({ "replace": p.recipe.rollout.replacing(stages::training_params(p).seed), "drawing": drawing(p) })
+pub(super) fn settings(run: &Run) -> Value {
+    json!({ "replace": run.recipe.rollout.replacing(training_params(run).seed), "drawing": drawing(run) })
 }
 
 /// The stage's work, on the critical tokens of the records at `rollouts`.
-pub(super) fn run(
-    p: &mut Pipeline,
+pub(super) fn work(
+    run: &mut Run,
     dir: &mut StageDir,
     picks: &Picks,
     rollouts: &Path,
-) -> anyhow::Result<Finished> {
+) -> anyhow::Result<Value> {
     let (found, _): (Vec<RolloutRecord>, _) = jsonl::read(rollouts, OnBadRow::Fail)?;
     let found: HashMap<(&str, u32), &RolloutRecord> = found
         .iter()
@@ -44,7 +45,7 @@ pub(super) fn run(
     let mut total = have.len() as u64;
     let mut todo: Vec<(Critical, &RolloutRecord)> = Vec::new();
     let mut problems: Vec<&Problem> = Vec::new();
-    for (wrong, (problem, trajectory)) in draw::wrongs(p, picks)?.into_iter().zip(picks) {
+    for (wrong, (problem, trajectory)) in draw::wrongs(run, picks)?.into_iter().zip(picks) {
         let name = (problem.id.clone(), trajectory.sample);
         let Some(&record) = found.get(&(name.0.as_str(), name.1)) else {
             continue;
@@ -58,14 +59,14 @@ pub(super) fn run(
     if total == 0 {
         anyhow::bail!("no response has a critical token, so there is nothing to replace");
     }
-    let settings = p.recipe.rollout.replacing(stages::training_params(p).seed);
+    let settings = run.recipe.rollout.replacing(training_params(run).seed);
     if !todo.is_empty() {
-        let model = p.base.decoder(None)?;
-        let grader = Grader::new(p.recipe.grade.clone());
-        let mut branches = draw::branches(p, &model, &grader)?;
+        let model = run.base.decoder(None)?;
+        let grader = Grader::new(run.recipe.grade.clone());
+        let mut branches = draw::branches(run, &model, &grader)?;
         let right = draw::judge(&grader, &problems);
         let criticals: Vec<Critical> = todo.iter().map(|(critical, _)| critical.clone()).collect();
-        let mut bar = Progress::new("replacements", total - todo.len() as u64, total);
+        let mut bar = ProgressLine::new("replacements", total - todo.len() as u64, total);
         let mut done = total - todo.len() as u64;
         let flow = replace(
             &mut branches,
@@ -101,7 +102,7 @@ pub(super) fn run(
     }
     drop(out);
     let have = jsonl::write_sorted(&path, have)?;
-    let mut draws = CounterDraws::new(stages::training_params(p).seed);
+    let mut draws = CounterDraws::new(training_params(run).seed);
     let curve = ReplacementCurve::of(&have, RESAMPLES, &mut || draws.draw())?;
     jsonl::write_json(dir.path(PASS_AT_K), &curve)?;
     let sum = |of: fn(&ReplacementRecord) -> u64| have.iter().map(of).sum::<u64>();
@@ -111,17 +112,17 @@ pub(super) fn run(
         "right": sum(|r| r.without_right().into()),
         "tokens_generated": sum(|r| r.generated),
     });
-    talk::say(format_args!(
+    messages::say(format_args!(
         "replaced {} critical tokens: {} of {} responses without them are right",
         have.len(),
         counts["right"],
         counts["replacements"]
     ));
-    Ok(Finished::new(&[REPLACEMENTS, PASS_AT_K], counts))
+    Ok(counts)
 }
 
 /// Pass@k with and without the critical token, beside the paper's.
-pub(super) fn table(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn table(path: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path)?;
     let curve: ReplacementCurve = serde_json::from_str(&text)?;
     Ok(curve.markdown())

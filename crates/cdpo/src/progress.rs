@@ -1,43 +1,17 @@
-//! Talk goes to stderr: messages, and how far a stage has come (a bar on a terminal, a line now and then elsewhere).
-#![allow(clippy::print_stderr)]
+//! How far a stage has come, on stderr: a bar on a terminal, a line now and then elsewhere.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::messages;
+
 /// Time between two lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(20);
 
-/// Prints a line of results to stdout; as `println!`, but a reader that has gone away (`| head`) ends the program quietly.
-macro_rules! out {
-    ($($arg:tt)*) => { $crate::talk::print(format_args!($($arg)*)) };
-}
-pub(crate) use out;
-
-/// What [`out!`] calls.
-pub(crate) fn print(line: std::fmt::Arguments<'_>) {
-    let mut stdout = std::io::stdout().lock();
-    if let Err(e) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        warn(format_args!("the results cannot be printed: {e}"));
-    }
-}
-
-/// Says one line.
-pub(crate) fn say(text: impl std::fmt::Display) {
-    eprintln!("{text}");
-}
-
-/// Says a warning.
-pub(crate) fn warn(text: impl std::fmt::Display) {
-    eprintln!("warning: {text}");
-}
-
 /// How far something has come.
-pub(crate) struct Progress {
+pub(crate) struct ProgressLine {
     label: String,
     total: u64,
     first: u64,
@@ -46,7 +20,7 @@ pub(crate) struct Progress {
     last: Instant,
 }
 
-impl Progress {
+impl ProgressLine {
     /// `done` of `total` were done before.
     pub(crate) fn new(label: &str, done: u64, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -73,7 +47,7 @@ impl Progress {
         let message = || {
             let note = note();
             match self.eta(done) {
-                Some(eta) if done < self.total => format!("{note}, {} left", clock(eta)),
+                Some(eta) if done < self.total => format!("{note}, {} left", messages::clock(eta)),
                 _ => note,
             }
         };
@@ -81,7 +55,7 @@ impl Progress {
             bar.set_position(done);
             bar.set_message(message());
         } else if self.last.elapsed() >= EVERY {
-            say(format_args!(
+            messages::say(format_args!(
                 "{:>10} {done}/{} {}",
                 self.label,
                 self.total,
@@ -100,20 +74,10 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-    }
-}
-
-/// Seconds as `1 h 02 min`, `3 min 05 s` or `7.2 s`.
-pub(crate) fn clock(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
 }

@@ -8,11 +8,11 @@ use cdpo_train::Method;
 use serde::Deserialize;
 
 use crate::args::ExperimentArgs;
+use crate::messages::out;
 use crate::outcome::Usage;
-use crate::pipeline::Step;
 use crate::recipe::{self, Recipe};
-use crate::talk::out;
-use crate::{command, report, seeds, stages, talk};
+use crate::stages::table;
+use crate::{execute, files, messages, report, seeds};
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -29,13 +29,13 @@ struct Experiment {
     /// Methods of each run; each recipe's own if left out.
     methods: Option<Vec<Method>>,
     /// The runs.
-    run: Vec<Run>,
+    run: Vec<Column>,
 }
 
 /// A column of the table.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Run {
+struct Column {
     /// The data set's name in the table.
     dataset: String,
     /// The model's name in the table.
@@ -82,17 +82,16 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
         if args.dry_run {
             out!("{label}:");
         } else {
-            talk::say(format_args!("\n== {label}"));
+            messages::say(format_args!("\n== {label}"));
         }
-        let goals = [(Step::Table, "table.md")];
-        let run_beside = command::run_beside(recipe, &goals, args.dry_run, &folders)?;
-        let Some(mut pipeline) = run_beside else {
+        let done = execute::beside(recipe, &[table::id()], args.dry_run, &folders)?;
+        let Some(mut done) = done else {
             continue;
         };
-        seeds::write(&pipeline)?;
-        report::of_seeds(&mut pipeline)?;
-        cells.extend(seeds::cells(&pipeline, &run.dataset, &run.model)?);
-        for baseline in stages::baselines(&pipeline.recipe) {
+        seeds::write(&done)?;
+        report::of_seeds(&mut done)?;
+        cells.extend(seeds::cells(&done, &run.dataset, &run.model)?);
+        for baseline in done.recipe.baselines() {
             if !baselines.contains(&baseline) {
                 baselines.push(baseline);
             }
@@ -108,10 +107,10 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
         ("experiment.csv", table.csv()),
         ("experiment.json", table.json()?),
     ] {
-        command::write(&dir.join(file), text.as_bytes())?;
+        files::write(&dir.join(file), text.as_bytes())?;
     }
     out!("{}", markdown.trim_end());
-    talk::say(format_args!(
+    messages::say(format_args!(
         "written {}",
         dir.join("experiment.md").display()
     ));

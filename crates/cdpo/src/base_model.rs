@@ -1,0 +1,138 @@
+//! What gives log-probabilities: the base model's weights on a device, opened when the first stage needs them and loaded as each one
+//! does.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use cdpo_model::source::{
+    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, open_observed,
+};
+use cdpo_model::{Adapter, Device, Model, ModelConfig, Tokenizer};
+
+use crate::device::device;
+use crate::messages;
+
+/// What a training made of the base.
+pub(crate) enum Trained {
+    /// An adapter on it.
+    Adapter(Adapter),
+    /// A model of its own, in this folder.
+    Model(PathBuf),
+}
+
+/// The base model; its weights stay closed until something asks for them.
+pub(crate) struct BaseModel {
+    /// Shapes and constants.
+    pub(crate) config: ModelConfig,
+    /// Where it came from, for people.
+    pub(crate) origin: String,
+    files: WeightFiles,
+    weights: OnceCell<Opened>,
+    loaded: Option<Model>,
+}
+
+/// Weights that are open, and where they are computed with.
+struct Opened {
+    stored: StoredWeights,
+    device: Device,
+}
+
+impl BaseModel {
+    /// Takes a model's files apart: its tokenizer, and the rest.
+    pub(crate) fn of(files: ModelFiles) -> (Tokenizer, Self) {
+        let base = Self {
+            config: files.config,
+            origin: files.origin,
+            files: files.weights,
+            weights: OnceCell::new(),
+            loaded: None,
+        };
+        (files.tokenizer, base)
+    }
+
+    /// Opens the weights unless they are open, and says where they are computed with.
+    fn opened(&self) -> anyhow::Result<&Opened> {
+        if let Some(opened) = self.weights.get() {
+            return Ok(opened);
+        }
+        let stored = self
+            .files
+            .open(&self.config, &self.origin)
+            .context("the model cannot be opened")?;
+        let device = device()?;
+        messages::say(format_args!(
+            "device  {}, {} threads",
+            if device.is_cpu() {
+                "CPU".to_owned()
+            } else {
+                format!("{:?}", device.location())
+            },
+            rayon::current_num_threads()
+        ));
+        Ok(self.weights.get_or_init(|| Opened { stored, device }))
+    }
+
+    /// Opens the weights before the first stage that needs them: what is wrong with them shows at once.
+    pub(crate) fn open(&self) -> anyhow::Result<()> {
+        self.opened().map(|_| ())
+    }
+
+    /// Identifies weights and configuration.
+    pub(crate) fn content_id(&self) -> anyhow::Result<String> {
+        Ok(self.opened()?.stored.content_id.clone())
+    }
+
+    /// Where it is computed with.
+    pub(crate) fn device(&self) -> anyhow::Result<&Device> {
+        Ok(&self.opened()?.device)
+    }
+
+    /// The model for training and scoring: kept until [`BaseModel::decoder`] needs the memory.
+    pub(crate) fn loaded(&mut self) -> anyhow::Result<&Model> {
+        if self.loaded.is_none() {
+            self.loaded = Some(self.load()?);
+        }
+        self.loaded.as_ref().context("the model is loaded")
+    }
+
+    /// A model for decoding: the base, or what a training made of it.
+    pub(crate) fn decoder(&mut self, trained: Option<&Trained>) -> anyhow::Result<Model> {
+        self.loaded = None;
+        let mut model = match trained {
+            None => self.load()?,
+            Some(Trained::Adapter(adapter)) => {
+                let mut model = self.load()?;
+                model.merge(adapter)?;
+                model
+            }
+            Some(Trained::Model(folder)) => self.load_from(folder)?,
+        };
+        model.pack(false)?;
+        Ok(model)
+    }
+
+    /// A fresh copy of the weights.
+    pub(crate) fn load(&self) -> anyhow::Result<Model> {
+        let Opened { stored, device } = self.opened()?;
+        let weights: &dyn TensorSource = stored.tensors.as_ref();
+        Ok(Model::load(&self.config, weights, device)?)
+    }
+
+    /// The weights of a folder that a training of all parameters left.
+    pub(crate) fn load_from(&self, folder: &Path) -> anyhow::Result<Model> {
+        let source = ModelSource::Path(folder.to_path_buf());
+        let trained = open_observed(&source, &mut |_| {})
+            .with_context(|| format!("the trained model {} cannot be opened", folder.display()))?;
+        Ok(Model::load(
+            &trained.config,
+            trained.weights.as_ref(),
+            self.device()?,
+        )?)
+    }
+
+    /// An adapter that fits the model.
+    pub(crate) fn adapter(&self, folder: &Path) -> anyhow::Result<Adapter> {
+        Ok(Adapter::load(folder, &self.config, self.device()?)?)
+    }
+}

@@ -1,0 +1,35 @@
+//! The stage `eval-given`: greedy answers of an adapter that no stage made.
+
+use anyhow::Context as _;
+use cdpo_data::artifact::hash_folder;
+
+use super::eval;
+use super::generate::TRAJECTORIES;
+use super::problems::{self, TEST};
+use crate::base_model::Trained;
+use crate::recipe::Recipe;
+use crate::run::StageId;
+use crate::stage::{Input, Model, Stage};
+
+pub(crate) fn id() -> StageId {
+    StageId::shared("eval-given")
+}
+
+/// There is one if an adapter was named.
+pub(super) fn stage(recipe: &Recipe) -> Option<Stage> {
+    let adapter = recipe.given_adapter.clone()?;
+    let source = adapter.clone();
+    Some(Stage {
+        reads: vec![Input::new("questions", problems::id(), TEST)],
+        sources: Box::new(move |_| Ok(vec![("adapter".to_owned(), hash_folder(&source)?)])),
+        model: Model::Whole,
+        files: vec![TRAJECTORIES.into()],
+        ..Stage::new(id(), eval::settings, move |run, dir| {
+            let given = run
+                .base
+                .adapter(&adapter)
+                .with_context(|| format!("the adapter {} does not fit", adapter.display()))?;
+            eval::answer(run, Some(&Trained::Adapter(given)), dir)
+        })
+    })
+}

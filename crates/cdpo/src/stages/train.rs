@@ -1,0 +1,114 @@
+//! The stages of the methods, `sft`, `dpo`, `cdpo` and so on: each trains the policy that it is evaluated with.
+
+use cdpo_data::artifact::StageDir;
+use cdpo_data::{OnBadRow, Pair, jsonl};
+use cdpo_train::{Examples, Loss, Method, TrainSet};
+use serde_json::Value;
+
+use super::finetune::{self, Finetuning, MODEL};
+use super::select::{self, PAIRS, POSITIVES};
+use super::{rollout_score, score};
+use crate::base_model::Trained;
+use crate::recipe::Recipe;
+use crate::run::{Run, StageId};
+use crate::stage::{Input, Model, Stage, TrainedOn, Training};
+
+pub(crate) fn id(method: Method) -> StageId {
+    StageId::of_seed(method.name())
+}
+
+/// The trainings of a recipe.
+pub(super) fn stages(recipe: &Recipe) -> Vec<Stage> {
+    let trainings = recipe.trainings().into_iter();
+    trainings.map(|method| stage(recipe, method)).collect()
+}
+
+fn stage(recipe: &Recipe, method: Method) -> Stage {
+    let settings = &recipe.train.methods[method.name()];
+    let (source, file) = examples(recipe, method);
+    let mut reads = vec![Input::new("examples", source, file)];
+    if method.starts_from_sft() {
+        reads.push(input("start", recipe, Method::SFT));
+    }
+    Stage {
+        reads,
+        model: Model::Weights,
+        files: finetune::files(settings),
+        training: Some(Training {
+            settings: settings.clone(),
+            on: if method == Method::SFT {
+                TrainedOn::Positives
+            } else {
+                TrainedOn::Pairs
+            },
+            section: "train",
+        }),
+        ..Stage::new(
+            id(method),
+            move |run| {
+                let train = &run.recipe.train;
+                finetune::settings(run, &train.lora, &train.methods[method.name()])
+            },
+            move |run, dir| work(run, method, dir),
+        )
+    }
+}
+
+/// Where a method's examples come from. Methods that use no scores read the same pairs unscored, so that they do not wait for
+/// the contrastive models, nor change with them.
+fn examples(recipe: &Recipe, method: Method) -> (StageId, &'static str) {
+    match method.examples() {
+        Examples::Responses => (select::id(), POSITIVES),
+        Examples::Pairs => (select::id(), PAIRS),
+        // Given pairs come with their own weights.
+        _ if method.loss() == Loss::WeightedDpo && recipe.data.pairs.is_some() => {
+            (select::id(), PAIRS)
+        }
+        Examples::RolloutPairs => (rollout_score::id(), PAIRS),
+        _ => (score::id(), PAIRS),
+    }
+}
+
+fn work(run: &mut Run, method: Method, dir: &mut StageDir) -> anyhow::Result<Value> {
+    let (source, file) = examples(&run.recipe, method);
+    let path = run.path(&source, file);
+    let examples = if method.takes_pairs() {
+        let (mut pairs, _): (Vec<Pair>, _) = jsonl::read(path, OnBadRow::Fail)?;
+        for pair in &mut pairs {
+            let few_shot = run.recipe.train.few_shot;
+            pair.prompt_ids = run.vocabulary.after_exemplars(&pair.prompt_ids, few_shot);
+        }
+        TrainSet::Pairs(pairs)
+    } else {
+        TrainSet::Sft(finetune::fine_tuning_examples(run, &path)?)
+    };
+    let start = method.starts_from_sft().then(|| trained(run, Method::SFT));
+    let wanted = Finetuning {
+        examples,
+        lora: run.recipe.train.lora.clone(),
+        settings: run.recipe.train.methods[method.name()].clone(),
+        start: start.transpose()?,
+    };
+    finetune::train(run, dir, &wanted)
+}
+
+/// What a method's stage makes: an adapter, or a whole model where all parameters are trained.
+pub(crate) fn result(recipe: &Recipe, method: Method) -> &'static str {
+    finetune::result(&recipe.train.methods[method.name()])
+}
+
+/// What a method's stage made, as another stage reads it.
+pub(super) fn input(name: &str, recipe: &Recipe, method: Method) -> Input {
+    Input::new(name, id(method), result(recipe, method))
+}
+
+/// Loads what a method's stage made.
+pub(super) fn trained(run: &Run, method: Method) -> anyhow::Result<Trained> {
+    let result = result(&run.recipe, method);
+    let path = run.path(&id(method), result);
+    Ok(if result == MODEL {
+        Trained::Model(path)
+    } else {
+        Trained::Adapter(run.base.adapter(&path)?)
+    })
+}
