@@ -7,10 +7,10 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{EMBEDDING, Model, ids};
+use super::{Model, ids};
 use crate::adapter::AdapterStack;
 use crate::arena::Arena;
-use crate::block;
+use crate::block::BlockActivations;
 use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
 use crate::keyed::Key;
@@ -53,7 +53,7 @@ pub struct Pass {
     targets: Vec<Target>,
     normed: Tensor,
     last: Tensor,
-    blocks: Vec<Kept>,
+    blocks: Vec<StoredBlock>,
     pattern: Pattern,
     forest: TokenForest,
     row_keys: Option<Vec<u64>>,
@@ -61,8 +61,10 @@ pub struct Pass {
 
 /// What is kept of a block between forward and backward.
 #[derive(Debug)]
-enum Kept {
-    Saved(Box<block::Saved>),
+enum StoredBlock {
+    /// What its reverse pass reads.
+    Activations(Box<BlockActivations>),
+    /// Its input alone; the rest is computed again.
     Input(Tensor),
 }
 
@@ -124,14 +126,14 @@ impl Model {
         let mut x = self.embed(forest.ids())?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (y, mut saved) = block.forward(&call, &pattern, &x)?;
+            let (y, mut activations) = block.forward(&call, &pattern, &x)?;
             blocks.push(match options.recompute {
-                Recompute::Blocks => Kept::Input(x),
+                Recompute::Blocks => StoredBlock::Input(x),
                 Recompute::FeedForward => {
-                    saved.forget_feed_forward();
-                    Kept::Saved(Box::new(saved))
+                    activations.forget_feed_forward();
+                    StoredBlock::Activations(Box::new(activations))
                 }
-                Recompute::Nothing => Kept::Saved(Box::new(saved)),
+                Recompute::Nothing => StoredBlock::Activations(Box::new(activations)),
             });
             x = y;
         }
@@ -253,23 +255,30 @@ impl Model {
         let mut dx = zeros.index_add(&rows, &dlast, 0)?;
 
         let call = self.call(forest.positions(), *stack, row_keys.as_deref());
-        let train_embedding = grads.layout().entry(EMBEDDING).is_some();
+        let train_embedding = grads.layout().entry(self.embedding.name()).is_some();
         for (i, block) in self.blocks.iter().enumerate().rev() {
-            let saved = match blocks.pop() {
-                Some(Kept::Saved(saved)) => *saved,
-                Some(Kept::Input(x)) => block.forward(&call, &pattern, &x)?.1,
+            let activations = match blocks.pop() {
+                Some(StoredBlock::Activations(activations)) => *activations,
+                Some(StoredBlock::Input(x)) => block.forward(&call, &pattern, &x)?.1,
                 None => {
                     return Err(Error::Invalid(
                         "the pass holds fewer blocks than the model".into(),
                     ));
                 }
             };
-            match block.backward(&call, &pattern, &dx, saved, grads, i > 0 || train_embedding)? {
+            match block.backward(
+                &call,
+                &pattern,
+                &dx,
+                activations,
+                grads,
+                i > 0 || train_embedding,
+            )? {
                 Some(next) => dx = next,
                 None => return Ok(()),
             }
         }
-        if let Some(into) = grads.view_mut(EMBEDDING) {
+        if let Some(into) = grads.view_mut(self.embedding.name()) {
             self.embedding_grad(&dx, forest.ids(), into)?;
         }
         Ok(())

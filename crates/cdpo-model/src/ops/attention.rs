@@ -47,7 +47,7 @@ impl Pattern {
 
 /// What [`backward`] needs besides the op's inputs.
 #[derive(Debug, Clone)]
-pub struct Saved {
+pub struct Attended {
     /// The output, `[N, query heads * dim]`.
     pub out: Tensor,
     /// Log-sum-exp of the scores, `[N, query heads]`.
@@ -64,7 +64,7 @@ pub fn forward(
     v: &Tensor,
     pattern: &Pattern,
     heads: Heads,
-) -> Result<Saved> {
+) -> Result<Attended> {
     if !is_host_f32(q) {
         return composed::forward(q, k, v, pattern, heads);
     }
@@ -76,7 +76,7 @@ pub fn forward(
         HostSlice::new(&v)?,
     );
     let (out, lse) = forest::forward(&q, &k, &v, &pattern.paths, heads);
-    Ok(Saved {
+    Ok(Attended {
         out: tensor(out, (rows, heads.query * heads.dim))?,
         lse: tensor(lse, (rows, heads.query))?,
     })
@@ -102,12 +102,12 @@ pub fn backward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    saved: &Saved,
+    attended: &Attended,
     pattern: &Pattern,
     heads: Heads,
 ) -> Result<(Tensor, Tensor, Tensor)> {
     if !is_host_f32(q) {
-        return composed::backward(dout, q, k, v, saved, pattern, heads);
+        return composed::backward(dout, q, k, v, attended, pattern, heads);
     }
     let rows = q.dim(0)?;
     let (dout, q, k, v) = (
@@ -122,8 +122,11 @@ pub fn backward(
         HostSlice::new(&k)?,
         HostSlice::new(&v)?,
     );
-    let (out, lse) = (HostSlice::new(&saved.out)?, HostSlice::new(&saved.lse)?);
-    let inputs = forest::Saved {
+    let (out, lse) = (
+        HostSlice::new(&attended.out)?,
+        HostSlice::new(&attended.lse)?,
+    );
+    let inputs = forest::AttentionActivations {
         q: &q,
         k: &k,
         v: &v,

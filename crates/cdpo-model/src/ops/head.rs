@@ -11,6 +11,7 @@ use super::host::is_host_f32;
 use crate::error::{Error, Result};
 use crate::weight::Weight;
 
+mod chunks;
 mod composed;
 mod cpu;
 mod divergence;
@@ -31,7 +32,7 @@ const CHUNK_BYTES: usize = 64 << 20;
 pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> {
     check(h, w, targets)?;
     if !is_host_f32(h) {
-        return composed::token_logps(h, w.dense()?, targets, CHUNK_BYTES);
+        return composed::token_logps(h, w, targets, CHUNK_BYTES);
     }
     cpu::token_logps(h, w, targets, CHUNK_BYTES)
 }
@@ -50,7 +51,7 @@ pub fn token_standings(
     if is_host_f32(h) {
         cpu::token_standings(h, w, targets, best, CHUNK_BYTES)
     } else {
-        composed::token_standings(h, w.dense()?, targets, best, CHUNK_BYTES)
+        composed::token_standings(h, w, targets, best, CHUNK_BYTES)
     }
 }
 
@@ -63,7 +64,7 @@ pub fn token_logps_grad(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<(Vec<
     if is_host_f32(h) {
         cpu::token_logps_grad(h, w, targets, CHUNK_BYTES)
     } else {
-        composed::token_logps_grad(h, w.dense()?, targets, CHUNK_BYTES)
+        composed::token_logps_grad(h, w, targets, CHUNK_BYTES)
     }
 }
 

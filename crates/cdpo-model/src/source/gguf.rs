@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use super::encoding::{self, Encoding};
 use super::mapping::{self, Mapping};
 use super::{Checkpoint, TensorSource, content, shape_error};
-use crate::config::{Family, ModelConfig};
+use crate::block::description::BlockDescription;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory::Place;
 use crate::tokenizer::Tokenizer;
 
 mod config;
 mod metadata;
-mod names;
 mod reader;
 
 pub(crate) use metadata::Metadata;
@@ -140,6 +141,17 @@ impl GgufFile {
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
+
+    /// Heads whose rows the file has in another order than Hugging Face, in the tensor at `place`.
+    fn permuted_heads(&self, place: Place) -> Option<usize> {
+        let (Place::Weight(_, projection) | Place::Bias(_, projection)) = place else {
+            return None;
+        };
+        let block = BlockDescription::of(&self.config);
+        let linear = block.linears().find(|l| l.projection == projection)?;
+        let turns_neighbours = block.rope.gguf_turns_neighbours;
+        linear.rotated_heads.filter(|_| turns_neighbours)
+    }
 }
 
 /// Where llama GGUF files keep a row of q or k.
@@ -184,22 +196,18 @@ fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Resu
 
 impl TensorSource for GgufFile {
     fn contains(&self, name: &str) -> bool {
-        names::to_gguf(name).is_some_and(|n| self.stored.tensors.contains_key(&n))
+        Place::of(name).is_some_and(|place| self.stored.tensors.contains_key(&place.gguf_name()))
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let Some(gguf_name) = names::to_gguf(name) else {
+        let Some(place) = Place::of(name) else {
             return Err(Error::tensor(
                 name,
                 "GGUF files of this family have no such tensor",
             ));
         };
-        let heads = match (self.config.family, names::projection(&gguf_name)) {
-            (Family::Llama, Some("attn_q")) => Some(self.config.heads),
-            (Family::Llama, Some("attn_k")) => Some(self.config.kv_heads),
-            _ => None,
-        };
-        self.stored.read(name, &gguf_name, shape, heads)
+        let heads = self.permuted_heads(place);
+        self.stored.read(name, &place.gguf_name(), shape, heads)
     }
 
     fn release(&self) {

@@ -179,7 +179,7 @@ pub(super) fn forward(
 
 /// What the backward pass reads, all packed by row.
 #[derive(Clone, Copy)]
-pub(super) struct Saved<'a> {
+pub(super) struct AttentionActivations<'a> {
     pub(super) q: &'a [f32],
     pub(super) k: &'a [f32],
     pub(super) v: &'a [f32],
@@ -190,7 +190,7 @@ pub(super) struct Saved<'a> {
 /// Gradients of queries, keys and values. Each tree and key/value head is one sequential task, so the sums have one order.
 pub(super) fn backward(
     dout: &[f32],
-    saved: Saved<'_>,
+    activations: AttentionActivations<'_>,
     paths: &Paths,
     heads: Heads,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
@@ -202,7 +202,7 @@ pub(super) fn backward(
         .map(|(tree, head)| {
             simd::dispatch(BackwardTree {
                 dout,
-                saved,
+                activations,
                 paths,
                 heads,
                 tree,
@@ -239,7 +239,7 @@ struct TreeGradient {
 
 struct BackwardTree<'a> {
     dout: &'a [f32],
-    saved: Saved<'a>,
+    activations: AttentionActivations<'a>,
     paths: &'a Paths,
     heads: Heads,
     tree: usize,
@@ -253,7 +253,7 @@ impl Kernel for BackwardTree<'_> {
     fn run<I: Isa>(self) -> TreeGradient {
         let Self {
             dout,
-            saved,
+            activations,
             paths,
             heads,
             tree,
@@ -285,8 +285,8 @@ impl Kernel for BackwardTree<'_> {
         let (mut p_t, mut ds_t) = (vec![0.0f32; most * TILE], vec![0.0f32; most * TILE]);
         let (mut k_rows, mut k_cols, mut v_cols) = (Vec::new(), Vec::new(), Vec::new());
         let (mut tile_dk, mut tile_dv) = (vec![0.0f32; TILE * dim], vec![0.0f32; TILE * dim]);
-        let keys = HeadColumns::new(saved.k, heads, head);
-        let values = HeadColumns::new(saved.v, heads, head);
+        let keys = HeadColumns::new(activations.k, heads, head);
+        let values = HeadColumns::new(activations.v, heads, head);
         let mut done = 0;
         for (first, count) in runs {
             let lanes = count * group;
@@ -295,12 +295,12 @@ impl Kernel for BackwardTree<'_> {
                 for g in 0..group {
                     let lane = r * group + g;
                     let at = from + g * dim..from + (g + 1) * dim;
-                    for (q, x) in q[lane * dim..].iter_mut().zip(&saved.q[at.clone()]) {
+                    for (q, x) in q[lane * dim..].iter_mut().zip(&activations.q[at.clone()]) {
                         *q = x * scale;
                     }
                     upstream[lane * dim..][..dim].copy_from_slice(&dout[at.clone()]);
-                    lse[lane] = saved.lse[(first + r) * query + head * group + g];
-                    delta[lane] = simd::dot::<I>(&dout[at.clone()], &saved.out[at]);
+                    lse[lane] = activations.lse[(first + r) * query + head * group + g];
+                    delta[lane] = simd::dot::<I>(&dout[at.clone()], &activations.out[at]);
                 }
             }
             let run_dq = &mut dq[done * group * dim..][..lanes * dim];
