@@ -60,7 +60,7 @@ impl LoraConfig {
     }
 
     /// Whether a module's full name ends with one of the target names.
-    pub fn targets(&self, module: &str) -> bool {
+    pub(crate) fn targets(&self, module: &str) -> bool {
         self.target_modules.iter().any(|t| {
             module == t
                 || (module.ends_with(t.as_str()) && module[..module.len() - t.len()].ends_with('.'))

@@ -11,10 +11,10 @@ use candle_core::{Device, Tensor};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::Heads;
+use crate::ops::attention::{Heads, TILE};
 
-/// Positions per page; also the tile in which every attention row folds its keys.
-pub const PAGE: usize = 32;
+/// Positions per page: the tile in which every attention row folds its keys.
+pub const PAGE: usize = TILE;
 
 /// Keys and values of all layers. Pages are allocated when first used and reused after release.
 #[derive(Debug)]

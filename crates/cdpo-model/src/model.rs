@@ -43,12 +43,12 @@ pub struct Contrast {
     pub positive_logps: Vec<f32>,
     /// `log P_n(y_t | x, y_<t)`.
     pub negative_logps: Vec<f32>,
-    /// Where each judged `y_t` stands under P_p: its rank, and the [`ALTERNATIVES`] best other tokens.
+    /// Where each judged `y_t` stands under P_p: its rank, and the three best other tokens.
     pub positive_standings: Vec<head::Standing>,
 }
 
 /// How many of the positive model's best other tokens [`Model::contrast_scores`] tells of each target.
-pub const ALTERNATIVES: usize = 3;
+pub(crate) const ALTERNATIVES: usize = 3;
 
 impl Model {
     /// Reads all weights.

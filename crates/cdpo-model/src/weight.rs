@@ -2,8 +2,8 @@
 //! rows of `W`.
 //!
 //! Shape `[out, in]`, row-major, as in Hugging Face checkpoints. The form in which the numbers are held (`stored.rs`) is known
-//! in this module alone: nobody else asks for a matrix, except to write it to a file or to replace it ([`Weight::values`],
-//! [`Weight::set`]). CPU kernels open a weight for a call ([`Weight::on_host`]) and work on slices; everything else takes
+//! in this module alone: nobody else asks for a matrix, except to write it to a file or to replace it (`Weight::values`,
+//! `Weight::set`). CPU kernels open a weight for a call (`Weight::on_host`) and work on slices; everything else takes
 //! tensors. A weight knows its name; it is trained by a call if that call's gradient arena has an entry of that name, and
 //! frozen otherwise.
 
@@ -161,3 +161,6 @@ impl Weight {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

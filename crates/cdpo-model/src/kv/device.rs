@@ -31,7 +31,7 @@ impl DevicePages {
         }
     }
 
-    /// Makes room for `needed` pages, of at most `most` ever.
+    /// Lengthens the pools to `needed` pages, of at most `most` ever.
     pub(super) fn add(&mut self, needed: usize, most: usize) -> Result<()> {
         if needed <= self.pages {
             return Ok(());

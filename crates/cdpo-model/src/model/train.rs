@@ -59,6 +59,27 @@ pub struct Pass {
     row_keys: Option<Vec<u64>>,
 }
 
+impl Pass {
+    /// Whether there is one derivative for each of the pass's numbers.
+    fn check_derivatives(&self, dlogps: &[f32], dkls: &[f32]) -> Result<()> {
+        if dlogps.len() != self.logps.len() {
+            return Err(Error::Invalid(format!(
+                "{} derivatives for {} log-probabilities",
+                dlogps.len(),
+                self.logps.len()
+            )));
+        }
+        if dkls.len() != self.kls.len() {
+            return Err(Error::Invalid(format!(
+                "{} derivatives for {} divergences",
+                dkls.len(),
+                self.kls.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// What is kept of a block between forward and backward.
 #[derive(Debug)]
 enum StoredBlock {
@@ -194,9 +215,8 @@ impl Model {
         dkls: &[f32],
         grads: &mut Arena,
     ) -> Result<()> {
+        pass.check_derivatives(dlogps, dkls)?;
         let Pass {
-            logps,
-            kls,
             dkls_dh,
             dlogps_dh,
             targets,
@@ -206,21 +226,8 @@ impl Model {
             pattern,
             forest,
             row_keys,
+            ..
         } = pass;
-        if dlogps.len() != logps.len() {
-            return Err(Error::Invalid(format!(
-                "{} derivatives for {} log-probabilities",
-                dlogps.len(),
-                logps.len()
-            )));
-        }
-        if dkls.len() != kls.len() {
-            return Err(Error::Invalid(format!(
-                "{} derivatives for {} divergences",
-                dkls.len(),
-                kls.len()
-            )));
-        }
         let mut dnormed = sum::scale_rows(&dlogps_dh, dlogps)?;
         if let Some(dkls_dh) = dkls_dh {
             if grads.layout().entry(self.head.name()).is_some() {

@@ -9,6 +9,8 @@ mod forest;
 pub(crate) mod lanes;
 mod tile;
 
+pub(crate) use tile::TILE;
+
 use candle_core::Tensor;
 
 use crate::error::Result;
@@ -17,48 +19,48 @@ use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
 
 /// Head counts and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heads {
+pub(crate) struct Heads {
     /// Query heads, a multiple of `kv`.
-    pub query: usize,
+    pub(crate) query: usize,
     /// Key/value heads.
-    pub kv: usize,
+    pub(crate) kv: usize,
     /// Size of a head.
-    pub dim: usize,
+    pub(crate) dim: usize,
 }
 
 /// A forest's attention pattern, prepared once for all layers.
 #[derive(Debug)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     paths: forest::Paths,
     mask: std::sync::OnceLock<Tensor>,
-    tree: TokenForest,
+    forest: TokenForest,
 }
 
 impl Pattern {
     /// Prepares the pattern of `forest`.
-    pub fn new(forest: &TokenForest) -> Self {
+    pub(crate) fn new(forest: &TokenForest) -> Self {
         Self {
             paths: forest::Paths::new(forest),
             mask: std::sync::OnceLock::new(),
-            tree: forest.clone(),
+            forest: forest.clone(),
         }
     }
 }
 
 /// What [`backward`] needs besides the op's inputs.
 #[derive(Debug, Clone)]
-pub struct Attended {
+pub(crate) struct Attended {
     /// The output, `[N, query heads * dim]`.
-    pub out: Tensor,
+    pub(crate) out: Tensor,
     /// Log-sum-exp of the scores, `[N, query heads]`.
-    pub lse: Tensor,
+    pub(crate) lse: Tensor,
 }
 
 /// Attention output and what its backward needs.
 ///
 /// # Errors
 /// If the shapes do not match the heads and the pattern.
-pub fn forward(
+pub(crate) fn forward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
@@ -97,7 +99,7 @@ pub(crate) fn masked(
 ///
 /// # Errors
 /// If the shapes do not match.
-pub fn backward(
+pub(crate) fn backward(
     dout: &Tensor,
     q: &Tensor,
     k: &Tensor,

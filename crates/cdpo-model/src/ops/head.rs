@@ -15,10 +15,9 @@ mod chunks;
 mod composed;
 mod cpu;
 mod divergence;
-
-pub use divergence::{Divergence, token_logps_kl_grad};
 mod standing;
 
+pub(crate) use divergence::{Divergence, token_logps_kl_grad};
 pub use standing::Standing;
 
 /// Bytes of logits that exist at one time: long enough for a weight to be worth reading (and, if it is not packed
@@ -41,7 +40,7 @@ pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> 
 ///
 /// # Errors
 /// As [`token_logps`].
-pub fn token_standings(
+pub(crate) fn token_standings(
     h: &Tensor,
     w: &Weight,
     targets: &[u32],

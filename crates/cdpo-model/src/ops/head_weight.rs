@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 128 << 20;
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn weight_grad(
+pub(crate) fn weight_grad(
     h: &Tensor,
     w: &Weight,
     targets: &[u32],

@@ -21,9 +21,9 @@ mod reader;
 
 pub(crate) use metadata::Metadata;
 
-/// A tensor's entry in the header.
+/// What the header says of a tensor.
 #[derive(Debug, Clone)]
-struct Entry {
+struct TensorInfo {
     /// Row-major shape (GGUF stores it reversed).
     shape: Vec<usize>,
     /// GGML's type number; it may be one that is not supported, as long as the tensor is not read.
@@ -37,15 +37,15 @@ struct Stored {
     path: PathBuf,
     bytes: Mapping,
     metadata: Metadata,
-    tensors: HashMap<String, Entry>,
+    tensors: HashMap<String, TensorInfo>,
 }
 
 impl Stored {
     fn open(path: &Path) -> Result<Self> {
         let bytes = mapping::map(path)?;
         let header = reader::read_header(&bytes, path)?;
-        for (name, entry) in &header.tensors {
-            check_extent(path, name, entry, bytes.len())?;
+        for (name, info) in &header.tensors {
+            check_extent(path, name, info, bytes.len())?;
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -67,21 +67,21 @@ impl Stored {
         shape: &[usize],
         heads: Option<usize>,
     ) -> Result<Vec<f32>> {
-        let Some(entry) = self.tensors.get(gguf_name) else {
+        let Some(info) = self.tensors.get(gguf_name) else {
             return Err(Error::tensor(
                 name,
                 format!("missing from {} (as `{gguf_name}`)", self.path.display()),
             ));
         };
-        if entry.shape != shape {
-            return Err(shape_error(name, &self.path, &entry.shape, shape));
+        if info.shape != shape {
+            return Err(shape_error(name, &self.path, &info.shape, shape));
         }
-        let Some(encoding) = Encoding::from_ggml(entry.kind) else {
+        let Some(encoding) = Encoding::from_ggml(info.kind) else {
             return Err(Error::tensor(
                 name,
                 format!(
                     "has GGML block type {} in {}, which is not supported; known are {}",
-                    entry.kind,
+                    info.kind,
                     self.path.display(),
                     Encoding::known()
                 ),
@@ -97,7 +97,7 @@ impl Stored {
         let rows = elements.checked_div(row_len).unwrap_or(0);
         let bytes = encoding
             .bytes(row_len)
-            .and_then(|row| self.bytes.get(entry.start..entry.start + row * rows))
+            .and_then(|row| self.bytes.get(info.start..info.start + row * rows))
             .ok_or_else(|| {
                 Error::tensor(
                     name,
@@ -163,11 +163,11 @@ fn interleaved_row(row: usize, half: usize) -> usize {
     head * 2 * half + 2 * (within % half) + within / half
 }
 
-fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Result<()> {
-    let Some(encoding) = Encoding::from_ggml(entry.kind) else {
+fn check_extent(path: &Path, name: &str, info: &TensorInfo, file_len: usize) -> Result<()> {
+    let Some(encoding) = Encoding::from_ggml(info.kind) else {
         return Ok(()); // reported with the tensor's name if it is ever read
     };
-    let (row_len, rows) = match entry.shape.split_last() {
+    let (row_len, rows) = match info.shape.split_last() {
         Some((&last, outer)) => (
             last,
             outer.iter().try_fold(1usize, |n, &d| n.checked_mul(d)),
@@ -175,13 +175,13 @@ fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Resu
         None => (1, Some(1)),
     };
     let size = rows.and_then(|rows| encoding.bytes(row_len)?.checked_mul(rows));
-    let end = size.and_then(|size| size.checked_add(entry.start));
+    let end = size.and_then(|size| size.checked_add(info.start));
     match end {
         None => Err(Error::file(
             path,
             format!(
                 "tensor `{name}` of shape {:?} has rows of no whole number of blocks",
-                entry.shape
+                info.shape
             ),
         )),
         Some(end) if end > file_len => Err(Error::file(

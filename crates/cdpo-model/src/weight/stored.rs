@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::error::Result;
 use crate::ops::gemm::PackedB;
-use crate::ops::host::{HostSlice, contiguous, is_host_f32};
+use crate::ops::host::{HostSlice, is_host_f32};
 
 /// A matrix `[out, in]` in at least one form.
 #[derive(Debug)]
@@ -19,8 +19,13 @@ pub(super) enum Stored {
 }
 
 impl Stored {
+    /// The row-major form of `values`.
     pub(super) fn dense(values: Tensor) -> Result<Self> {
-        Ok(Self::Dense(contiguous(&values)?))
+        Ok(Self::Dense(if values.is_contiguous() {
+            values
+        } else {
+            values.contiguous()?
+        }))
     }
 
     /// The row-major form, if it is there.

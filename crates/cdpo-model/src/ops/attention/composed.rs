@@ -29,8 +29,8 @@ fn mask_like(pattern: &Pattern, q: &Tensor) -> Result<Tensor> {
     {
         return Ok(mask.clone());
     }
-    let n = pattern.tree.rows();
-    let made = Tensor::from_vec(mask(&pattern.tree), (n, n), q.device())?.to_dtype(q.dtype())?;
+    let n = pattern.forest.rows();
+    let made = Tensor::from_vec(mask(&pattern.forest), (n, n), q.device())?.to_dtype(q.dtype())?;
     let _ = pattern.mask.set(made.clone());
     Ok(made)
 }

@@ -237,6 +237,40 @@ struct TreeGradient {
     dv: Vec<f32>,
 }
 
+/// The packed rows of one tree, which need not be contiguous among other trees' rows, and the place of each among them.
+struct TreeRows {
+    rows: Vec<u32>,
+    first: usize,
+    /// By packed row, from `first`.
+    places: Vec<u32>,
+}
+
+impl TreeRows {
+    /// Of the tree's runs `(first row, rows)`.
+    fn of(runs: &[(usize, usize)]) -> Self {
+        let rows: Vec<u32> = runs
+            .iter()
+            .flat_map(|&(first, count)| first as u32..(first + count) as u32)
+            .collect();
+        let first = rows.first().copied().unwrap_or(0) as usize;
+        let span = rows.last().map_or(0, |&r| r as usize + 1 - first);
+        let mut places = vec![0u32; span];
+        for (i, &r) in rows.iter().enumerate() {
+            places[r as usize - first] = i as u32;
+        }
+        Self {
+            rows,
+            first,
+            places,
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self, row: u32) -> usize {
+        self.places[row as usize - self.first] as usize
+    }
+}
+
 struct BackwardTree<'a> {
     dout: &'a [f32],
     activations: AttentionActivations<'a>,
@@ -263,20 +297,10 @@ impl Kernel for BackwardTree<'_> {
         let (group, wide) = (query / kv, query * dim);
         let scale = 1.0 / (dim as f32).sqrt();
         let runs: Vec<(usize, usize)> = paths.trees[tree].iter().map(|&i| paths.runs[i]).collect();
-        let rows: Vec<u32> = runs
-            .iter()
-            .flat_map(|&(first, count)| first as u32..(first + count) as u32)
-            .collect();
-        // A tree's rows need not be contiguous among other trees' rows; `local` finds a row's place.
-        let base = rows.first().copied().unwrap_or(0) as usize;
-        let span = rows.last().map_or(0, |&r| r as usize + 1 - base);
-        let mut local = vec![0u32; span];
-        for (i, &r) in rows.iter().enumerate() {
-            local[r as usize - base] = i as u32;
-        }
-        let mut dq = vec![0.0f32; rows.len() * group * dim];
-        let mut dk = vec![0.0f32; rows.len() * dim];
-        let mut dv = vec![0.0f32; rows.len() * dim];
+        let tree = TreeRows::of(&runs);
+        let mut dq = vec![0.0f32; tree.rows.len() * group * dim];
+        let mut dk = vec![0.0f32; tree.rows.len() * dim];
+        let mut dv = vec![0.0f32; tree.rows.len() * dim];
 
         let most = ROWS * group;
         let (mut q, mut upstream) = (vec![0.0f32; most * dim], vec![0.0f32; most * dim]);
@@ -335,7 +359,7 @@ impl Kernel for BackwardTree<'_> {
                 accumulate::<I>(&p_t, lanes, &upstream, &mut tile_dv, TILE, lanes, dim);
                 let end = path.len().min((slot + 1) * TILE);
                 for (j, &row) in path[slot * TILE..end].iter().enumerate() {
-                    let at = local[row as usize - base] as usize * dim;
+                    let at = tree.place(row) * dim;
                     simd::axpy::<I>(1.0, &tile_dk[j * dim..(j + 1) * dim], &mut dk[at..at + dim]);
                     simd::axpy::<I>(1.0, &tile_dv[j * dim..(j + 1) * dim], &mut dv[at..at + dim]);
                 }
@@ -346,7 +370,7 @@ impl Kernel for BackwardTree<'_> {
         }
         TreeGradient {
             head,
-            rows,
+            rows: tree.rows,
             dq,
             dk,
             dv,

@@ -22,15 +22,15 @@ use crate::weight::Weight;
 
 /// What [`token_logps_kl_grad`] gives, in the targets' order.
 #[derive(Debug)]
-pub struct Divergence {
+pub(crate) struct Divergence {
     /// `log p[y_r]`, in nats `[R]`.
-    pub logps: Vec<f32>,
+    pub(crate) logps: Vec<f32>,
     /// `KL(r || p)`, in nats, never negative `[R]`.
-    pub kls: Vec<f32>,
+    pub(crate) kls: Vec<f32>,
     /// `d logp_r / d h_r`, `[R, H]`.
-    pub dlogps: Tensor,
+    pub(crate) dlogps: Tensor,
     /// `d KL_r / d h_r`, `[R, H]`; the reference has no gradient.
-    pub dkls: Tensor,
+    pub(crate) dkls: Tensor,
 }
 
 /// Log-probabilities of `targets` under the policy, divergences from the reference, and both gradients by `h`.
@@ -38,7 +38,7 @@ pub struct Divergence {
 /// # Errors
 /// If the shapes do not fit, a target is beyond the vocabulary, a logit is not finite (the message names the row), or the
 /// weight's dense form is gone.
-pub fn token_logps_kl_grad(
+pub(crate) fn token_logps_kl_grad(
     h: &Tensor,
     reference: &Tensor,
     w: &Weight,
