@@ -67,13 +67,8 @@ impl Layout {
     }
 
     /// Elements in all.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// True if there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 }
 

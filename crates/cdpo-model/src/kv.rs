@@ -162,14 +162,6 @@ impl KvCache {
         self.max_pages - self.references.len() + self.free.len()
     }
 
-    /// Bytes allocated now.
-    pub fn bytes(&self) -> usize {
-        match &self.store {
-            Store::Host(store) => store.bytes(),
-            Store::Device(store) => store.bytes(),
-        }
-    }
-
     fn allocate(&mut self) -> Result<u32> {
         let page = if let Some(page) = self.free.pop() {
             page

@@ -49,10 +49,6 @@ impl DevicePages {
         Ok(())
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.pages * PAGE * self.width * 2 * self.count * size_of::<f32>()
-    }
-
     pub(super) fn copy(&mut self, from: u32, to: u32) -> Result<()> {
         for pool in self.layers.iter().flatten() {
             let page = pool.narrow(0, from as usize * PAGE, PAGE)?.copy()?;

@@ -62,7 +62,7 @@ impl<'a> MatRef<'a> {
 
     /// The transpose, without a copy.
     #[must_use]
-    pub fn t(self) -> Self {
+    pub(crate) fn t(self) -> Self {
         Self {
             data: self.data,
             rows: self.cols,

@@ -121,6 +121,18 @@ impl Stored {
 }
 
 /// An open GGUF file with a supported model in it.
+///
+/// ```no_run
+/// use cdpo_model::source::{GgufFile, TensorSource, expected_tensors};
+///
+/// # fn main() -> cdpo_model::Result<()> {
+/// let file = GgufFile::open("model.gguf".as_ref())?;
+/// for (name, shape) in expected_tensors(file.config()) {
+///     println!("{name}: {} values", file.read(&name, &shape)?.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct GgufFile {
     stored: Stored,
     config: ModelConfig,
