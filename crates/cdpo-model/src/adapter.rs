@@ -12,6 +12,7 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::arena::{Arena, Layout};
+use crate::block::description::BlockDescription;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::keyed::Key;
@@ -59,7 +60,7 @@ impl LoraConfig {
     }
 
     /// Whether a module's full name ends with one of the target names.
-    pub fn targets(&self, module: &str) -> bool {
+    pub(crate) fn targets(&self, module: &str) -> bool {
         self.target_modules.iter().any(|t| {
             module == t
                 || (module.ends_with(t.as_str()) && module[..module.len() - t.len()].ends_with('.'))
@@ -276,11 +277,13 @@ pub(crate) fn layout(model: &ModelConfig, config: &LoraConfig) -> Result<Layout>
             )));
         }
     }
+    let block = BlockDescription::of(model);
     let mut named = Vec::new();
     for layer in 0..model.layers {
-        for projection in Projection::ALL {
+        for linear in block.linears() {
+            let projection = linear.projection;
             if config.targets(&projection.module(layer)) {
-                let (out, inner) = projection.shape(model);
+                let (out, inner) = linear.shape;
                 named.push((peft_name(layer, projection, 'A'), vec![config.rank, inner]));
                 named.push((peft_name(layer, projection, 'B'), vec![out, config.rank]));
             }

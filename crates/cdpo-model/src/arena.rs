@@ -67,17 +67,26 @@ impl Layout {
     }
 
     /// Elements in all.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
-    }
-
-    /// True if there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 }
 
 /// A flat array with a shared [`Layout`].
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use cdpo_model::arena::{Arena, Layout};
+///
+/// let shapes = [("a".to_owned(), vec![2, 3]), ("b".to_owned(), vec![4])];
+/// let mut arena = Arena::zeros(Arc::new(Layout::new(shapes)));
+/// if let Some(b) = arena.view_mut("b") {
+///     b.fill(1.0);
+/// }
+/// assert_eq!(arena.data, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+/// assert_eq!(arena.layout().entry("b").map(|entry| entry.offset), Some(6));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Arena {
     /// All values, `layout().len()` of them.
@@ -112,7 +121,7 @@ impl Arena {
     }
 
     /// Two different tensors at once, to write. `None` if a name is unknown or both are the same.
-    pub fn view_pair_mut(&mut self, a: &str, b: &str) -> Option<(&mut [f32], &mut [f32])> {
+    pub(crate) fn view_pair_mut(&mut self, a: &str, b: &str) -> Option<(&mut [f32], &mut [f32])> {
         let (ea, eb) = (self.layout.entry(a)?, self.layout.entry(b)?);
         let (ra, rb) = (
             ea.offset..ea.offset + ea.len(),

@@ -3,49 +3,38 @@
 //! `x2 = x + O attend(rope(Q n1), rope(K n1), V n1)` with `n1 = rms_norm(x)`; `y = x2 + Down(silu(Gate n2) * Up n2)` with
 //! `n2 = rms_norm(x2)`. The normed inputs and the gated product are cheap and are computed again in the reverse pass.
 
-use candle_core::{Device, Tensor};
+pub(crate) mod description;
+
+use candle_core::Tensor;
 
 use crate::adapter::AdapterStack;
 use crate::arena::Arena;
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::{self, Heads, Pattern};
+use crate::inventory::{Loader, Place};
+use crate::ops::attention::{self, Attended, Heads, Pattern};
 use crate::ops::linear::{self, LinearGrads, LoraGrads};
 use crate::ops::rotary::Rotary;
 use crate::ops::{rms_norm, sum, swiglu};
-use crate::projection::Projection;
-use crate::source::TensorSource;
-use crate::weight::Weight;
+use crate::projection::{Norm, Projection};
+use crate::weight::{Vector, Weight};
+use description::Activation;
 
-/// A vector parameter (norm gain or bias) with its name.
+/// A linear layer's parameters.
 #[derive(Debug)]
-pub(crate) struct Vector {
-    pub(crate) name: String,
-    pub(crate) values: Tensor,
-}
-
-impl Vector {
-    pub(crate) fn read(
-        source: &dyn TensorSource,
-        name: String,
-        len: usize,
-        device: &Device,
-    ) -> Result<Self> {
-        let values = Tensor::from_vec(source.read(&name, &[len])?, len, device)?;
-        Ok(Self { name, values })
-    }
+pub(crate) struct LinearLayer {
+    pub(crate) weight: Weight,
+    pub(crate) bias: Option<Vector>,
 }
 
 /// The weights of one block.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) layer: usize,
-    pub(crate) norm1: Vector,
-    pub(crate) norm2: Vector,
+    activation: Activation,
+    norm1: Vector,
+    norm2: Vector,
     /// By [`Projection`].
-    pub(crate) weights: Vec<Weight>,
-    /// Biases of Q, K and V, where the family has them.
-    pub(crate) biases: Vec<Vector>,
+    linears: Vec<LinearLayer>,
 }
 
 /// What is the same for all blocks of one call.
@@ -62,82 +51,112 @@ pub(crate) struct Call<'a> {
 
 /// What the reverse pass of a block reads.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub(crate) struct BlockActivations {
     x: Tensor,
     q: Tensor,
     k: Tensor,
     v: Tensor,
-    attended: attention::Saved,
+    attended: Attended,
     x2: Tensor,
     /// Gate and up projections; computed again if they were not kept.
     feed_forward: Option<(Tensor, Tensor)>,
 }
 
-impl Saved {
+impl BlockActivations {
     /// Frees what the reverse pass can compute again from the block's middle.
     pub(crate) fn forget_feed_forward(&mut self) {
         self.feed_forward = None;
     }
 }
 
+impl Activation {
+    /// The gated product.
+    fn forward(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Silu => swiglu::forward(gate, up),
+        }
+    }
+
+    /// Gradients of gate and up projection.
+    fn backward(self, dy: &Tensor, gate: &Tensor, up: &Tensor) -> Result<(Tensor, Tensor)> {
+        match self {
+            Self::Silu => swiglu::backward(dy, gate, up),
+        }
+    }
+}
+
 impl Block {
     /// Reads the block's tensors.
-    pub(crate) fn load(
-        source: &dyn TensorSource,
-        config: &ModelConfig,
-        layer: usize,
-        device: &Device,
-    ) -> Result<Self> {
-        let prefix = format!("model.layers.{layer}");
-        let vector = |name: String, len| Vector::read(source, name, len, device);
-        let mut weights = Vec::with_capacity(7);
-        let mut biases = Vec::new();
+    ///
+    /// # Errors
+    /// Those of [`Loader::weight`].
+    pub(crate) fn load(loader: &Loader<'_>, activation: Activation, layer: usize) -> Result<Self> {
+        let mut linears = Vec::with_capacity(Projection::ALL.len());
         for p in Projection::ALL {
-            let (out, inner) = p.shape(config);
-            let name = format!("{}.weight", p.module(layer));
-            let values = source.read(&name, &[out, inner])?;
-            weights.push(Weight::named(
-                name,
-                Tensor::from_vec(values, (out, inner), device)?,
-            )?);
-            if config.qkv_bias && matches!(p, Projection::Q | Projection::K | Projection::V) {
-                biases.push(vector(format!("{}.bias", p.module(layer)), out)?);
-            }
+            let bias = Place::Bias(layer, p);
+            linears.push(LinearLayer {
+                weight: loader.weight(Place::Weight(layer, p))?,
+                bias: if loader.has(bias) {
+                    Some(loader.vector(bias)?)
+                } else {
+                    None
+                },
+            });
         }
+        let [norm1, norm2] = Norm::ALL.map(|norm| loader.vector(Place::Norm(layer, norm)));
         Ok(Self {
             layer,
-            norm1: vector(
-                format!("{prefix}.input_layernorm.weight"),
-                config.hidden_size,
-            )?,
-            norm2: vector(
-                format!("{prefix}.post_attention_layernorm.weight"),
-                config.hidden_size,
-            )?,
-            weights,
-            biases,
+            activation,
+            norm1: norm1?,
+            norm2: norm2?,
+            linears,
         })
     }
 
-    pub(crate) fn weight(&self, p: Projection) -> &Weight {
-        &self.weights[p as usize]
+    pub(crate) fn norm(&self, norm: Norm) -> &Vector {
+        match norm {
+            Norm::Input => &self.norm1,
+            Norm::PostAttention => &self.norm2,
+        }
     }
 
-    fn bias(&self, p: Projection) -> Option<&Vector> {
-        self.biases.get(p as usize)
+    pub(crate) fn norm_mut(&mut self, norm: Norm) -> &mut Vector {
+        match norm {
+            Norm::Input => &mut self.norm1,
+            Norm::PostAttention => &mut self.norm2,
+        }
     }
 
-    fn linear(&self, call: &Call<'_>, p: Projection, x: &Tensor) -> Result<Tensor> {
+    pub(crate) fn linear(&self, p: Projection) -> &LinearLayer {
+        &self.linears[p as usize]
+    }
+
+    pub(crate) fn linear_mut(&mut self, p: Projection) -> &mut LinearLayer {
+        &mut self.linears[p as usize]
+    }
+
+    /// All matrices.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
+        self.linears.iter().map(|linear| &linear.weight)
+    }
+
+    /// All matrices, to change their form.
+    pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut Weight> {
+        self.linears.iter_mut().map(|linear| &mut linear.weight)
+    }
+
+    fn project(&self, call: &Call<'_>, p: Projection, x: &Tensor) -> Result<Tensor> {
         let (lora, _) = call.stack.at(self.layer, p, call.row_keys);
-        linear::forward(x, self.weight(p), self.bias(p).map(|b| &b.values), &lora)
+        let LinearLayer { weight, bias } = self.linear(p);
+        linear::forward(x, weight, bias.as_ref().map(|b| &b.values), &lora)
     }
 
     /// Rotated queries and keys, and values, of the rows of `x`.
     pub(crate) fn qkv(&self, call: &Call<'_>, x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         let n1 = rms_norm::forward(x, &self.norm1.values, call.eps)?;
-        let q = self.linear(call, Projection::Q, &n1)?;
-        let k = self.linear(call, Projection::K, &n1)?;
-        let v = self.linear(call, Projection::V, &n1)?;
+        let q = self.project(call, Projection::Q, &n1)?;
+        let k = self.project(call, Projection::K, &n1)?;
+        let v = self.project(call, Projection::V, &n1)?;
         let q = call
             .rotary
             .apply(&q, call.heads.query, call.positions, false)?;
@@ -154,18 +173,18 @@ impl Block {
         x: &Tensor,
         attended: &Tensor,
     ) -> Result<(Tensor, Tensor, Tensor, Tensor)> {
-        let x2 = sum::add(x, &self.linear(call, Projection::O, attended)?)?;
+        let x2 = sum::add(x, &self.project(call, Projection::O, attended)?)?;
         let (_, gate, up) = self.gate_up(call, &x2)?;
-        let product = swiglu::forward(&gate, &up)?;
-        let y = sum::add(&x2, &self.linear(call, Projection::Down, &product)?)?;
+        let product = self.activation.forward(&gate, &up)?;
+        let y = sum::add(&x2, &self.project(call, Projection::Down, &product)?)?;
         Ok((x2, gate, up, y))
     }
 
     /// The normed input of the feed-forward layer with its gate and up projections.
     fn gate_up(&self, call: &Call<'_>, x2: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
         let n2 = rms_norm::forward(x2, &self.norm2.values, call.eps)?;
-        let gate = self.linear(call, Projection::Gate, &n2)?;
-        let up = self.linear(call, Projection::Up, &n2)?;
+        let gate = self.project(call, Projection::Gate, &n2)?;
+        let up = self.project(call, Projection::Up, &n2)?;
         Ok((n2, gate, up))
     }
 
@@ -180,13 +199,13 @@ impl Block {
         call: &Call<'_>,
         pattern: &Pattern,
         x: &Tensor,
-    ) -> Result<(Tensor, Saved)> {
+    ) -> Result<(Tensor, BlockActivations)> {
         let (q, k, v) = self.qkv(call, x)?;
         let attended = attention::forward(&q, &k, &v, pattern, call.heads)?;
         let (x2, gate, up, y) = self.finish(call, x, &attended.out)?;
         Ok((
             y,
-            Saved {
+            BlockActivations {
                 x: x.clone(),
                 q,
                 k,
@@ -204,11 +223,11 @@ impl Block {
         call: &Call<'_>,
         pattern: &Pattern,
         dy: &Tensor,
-        saved: Saved,
+        kept: BlockActivations,
         grads: &mut Arena,
         need_dx: bool,
     ) -> Result<Option<Tensor>> {
-        let Saved {
+        let BlockActivations {
             x,
             q,
             k,
@@ -216,7 +235,7 @@ impl Block {
             attended,
             x2,
             feed_forward,
-        } = saved;
+        } = kept;
         let (n2, gate, up) = match feed_forward {
             Some((gate, up)) => {
                 let n2 = rms_norm::forward(&x2, &self.norm2.values, call.eps)?;
@@ -224,10 +243,10 @@ impl Block {
             }
             None => self.gate_up(call, &x2)?,
         };
-        let product = swiglu::forward(&gate, &up)?;
+        let product = self.activation.forward(&gate, &up)?;
         let dproduct = self.reverse(call, Projection::Down, dy, &product, grads)?;
         drop(product);
-        let (dgate, dup) = swiglu::backward(&dproduct, &gate, &up)?;
+        let (dgate, dup) = self.activation.backward(&dproduct, &gate, &up)?;
         drop((dproduct, gate, up));
         let dn2 = sum::add(
             &self.reverse(call, Projection::Gate, &dgate, &n2, grads)?,
@@ -296,7 +315,7 @@ impl Block {
         need_dx: bool,
     ) -> Result<Option<Tensor>> {
         let (lora, trained) = call.stack.at(self.layer, p, call.row_keys);
-        let weight = self.weight(p);
+        let LinearLayer { weight, bias } = self.linear(p);
         if let Some((index, module)) = trained {
             let Some((a, b)) = grads.view_pair_mut(&module.a_name, &module.b_name) else {
                 return Err(Error::Invalid(format!(
@@ -313,7 +332,7 @@ impl Block {
                 need_dx,
             );
         }
-        if let Some(bias) = self.bias(p)
+        if let Some(bias) = bias
             && let Some((weight_grad, bias_grad)) = grads.view_pair_mut(weight.name(), &bias.name)
         {
             let wanted = LinearGrads {

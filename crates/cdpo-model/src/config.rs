@@ -22,10 +22,10 @@ pub enum Family {
 
 impl Family {
     /// Every supported family, for error messages and look-ups.
-    pub const ALL: [Self; 2] = [Self::Llama, Self::Qwen2];
+    pub(crate) const ALL: [Self; 2] = [Self::Llama, Self::Qwen2];
 
     /// Hugging Face's `model_type`, which is also GGUF's `general.architecture`.
-    pub fn model_type(self) -> &'static str {
+    pub(crate) fn model_type(self) -> &'static str {
         match self {
             Self::Llama => "llama",
             Self::Qwen2 => "qwen2",
@@ -33,7 +33,7 @@ impl Family {
     }
 
     /// The class name in a `config.json`'s `architectures`.
-    pub fn architecture(self) -> &'static str {
+    pub(crate) fn architecture(self) -> &'static str {
         match self {
             Self::Llama => "LlamaForCausalLM",
             Self::Qwen2 => "Qwen2ForCausalLM",
@@ -44,7 +44,7 @@ impl Family {
     ///
     /// # Errors
     /// An unknown name; the message lists the known ones and begins with `origin`, the file it came from.
-    pub fn from_name(name: &str, origin: &str) -> Result<Self> {
+    pub(crate) fn from_name(name: &str, origin: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
             .find(|f| f.model_type() == name || f.architecture() == name)

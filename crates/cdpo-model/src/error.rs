@@ -61,7 +61,7 @@ pub enum Error {
 
 impl Error {
     /// An I/O error on `path`.
-    pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io {
             path: path.into(),
             source,
@@ -69,7 +69,7 @@ impl Error {
     }
 
     /// A damaged or unexpected file.
-    pub fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+    pub(crate) fn file(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self::File {
             path: path.into(),
             reason: reason.into(),
@@ -77,7 +77,7 @@ impl Error {
     }
 
     /// A tensor that does not fit.
-    pub fn tensor(name: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn tensor(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Tensor {
             name: name.into(),
             reason: reason.into(),

@@ -6,31 +6,31 @@
 
 /// A segment's index within its forest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SegmentId(pub usize);
+pub struct SegmentId(pub(crate) usize);
 
 /// A run of consecutive tokens of the packed sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// First packed row.
-    pub first_row: usize,
+    pub(crate) first_row: usize,
     /// Number of tokens.
-    pub len: usize,
+    pub(crate) len: usize,
     /// Position of the first token, counted from the root.
-    pub first_position: usize,
+    pub(crate) first_position: usize,
     /// The segment that this one continues.
-    pub parent: Option<SegmentId>,
+    pub(crate) parent: Option<SegmentId>,
     /// Content id of the example, for randomness keyed by content (dropout).
-    pub source: u64,
+    pub(crate) source: u64,
 }
 
 impl Segment {
     /// The segment's packed rows.
-    pub fn rows(&self) -> std::ops::Range<usize> {
+    pub(crate) fn rows(&self) -> std::ops::Range<usize> {
         self.first_row..self.first_row + self.len
     }
 
     /// Position after the last token.
-    pub fn end_position(&self) -> usize {
+    pub(crate) fn end_position(&self) -> usize {
         self.first_position + self.len
     }
 }
@@ -45,6 +45,22 @@ pub struct Target {
 }
 
 /// A packed sequence of tokens with its tree structure.
+///
+/// A preference pair is a prompt with two children, whose tokens are computed once:
+///
+/// ```
+/// use cdpo_model::{Target, TokenForest};
+///
+/// let mut forest = TokenForest::new();
+/// let prompt = forest.push(&[1, 2, 3], None, 7);
+/// let chosen = forest.push(&[4, 5], Some(prompt), 7);
+/// let rejected = forest.push(&[6], Some(prompt), 7);
+/// assert_eq!(forest.ids(), [1, 2, 3, 4, 5, 6]);
+/// assert_eq!(forest.positions(), [0, 1, 2, 3, 4, 3]);
+/// // The prompt's last row predicts the first token of both responses.
+/// assert_eq!(forest.targets(chosen)[0], Target { row: 2, id: 4 });
+/// assert_eq!(forest.targets(rejected), [Target { row: 2, id: 6 }]);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TokenForest {
     ids: Vec<u32>,
@@ -93,7 +109,7 @@ impl TokenForest {
     }
 
     /// All segments in order of their rows.
-    pub fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
@@ -101,12 +117,12 @@ impl TokenForest {
     ///
     /// # Panics
     /// If `segment` is not of this forest.
-    pub fn segment(&self, segment: SegmentId) -> &Segment {
+    pub(crate) fn segment(&self, segment: SegmentId) -> &Segment {
         &self.segments[segment.0]
     }
 
     /// The last token's row on the path that ends with `segment` (its own or, if it is empty, an ancestor's).
-    pub fn last_row(&self, segment: SegmentId) -> Option<usize> {
+    pub(crate) fn last_row(&self, segment: SegmentId) -> Option<usize> {
         let mut at = Some(segment);
         while let Some(id) = at {
             let s = &self.segments[id.0];
@@ -141,7 +157,7 @@ impl TokenForest {
     }
 
     /// The path's segments from root to `segment`.
-    pub fn path(&self, segment: SegmentId) -> Vec<SegmentId> {
+    pub(crate) fn path(&self, segment: SegmentId) -> Vec<SegmentId> {
         let mut path = vec![segment];
         while let Some(parent) = self.segments[path[path.len() - 1].0].parent {
             path.push(parent);

@@ -11,10 +11,10 @@ use candle_core::{Device, Tensor};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::ops::attention::Heads;
+use crate::ops::attention::{Heads, TILE};
 
-/// Positions per page; also the tile in which every attention row folds its keys.
-pub const PAGE: usize = 32;
+/// Positions per page: the tile in which every attention row folds its keys.
+pub const PAGE: usize = TILE;
 
 /// Keys and values of all layers. Pages are allocated when first used and reused after release.
 #[derive(Debug)]
@@ -160,14 +160,6 @@ impl KvCache {
 
     fn free_pages(&self) -> usize {
         self.max_pages - self.references.len() + self.free.len()
-    }
-
-    /// Bytes allocated now.
-    pub fn bytes(&self) -> usize {
-        match &self.store {
-            Store::Host(store) => store.bytes(),
-            Store::Device(store) => store.bytes(),
-        }
     }
 
     fn allocate(&mut self) -> Result<u32> {

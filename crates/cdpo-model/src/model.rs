@@ -7,15 +7,17 @@ mod train;
 use candle_core::{Device, Tensor};
 
 use crate::adapter::AdapterStack;
-use crate::block::{Block, Call, Vector};
+use crate::block::description::BlockDescription;
+use crate::block::{Block, Call};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
+use crate::inventory::{Loader, Place};
 use crate::ops::attention::{Heads, Pattern};
 use crate::ops::rotary::Rotary;
 use crate::ops::{head, rms_norm};
 use crate::source::TensorSource;
-use crate::weight::Weight;
+use crate::weight::{Vector, Weight};
 
 pub use decode::Extend;
 pub use train::{Pass, Recompute, TrainOptions};
@@ -25,7 +27,7 @@ pub use train::{Pass, Recompute, TrainOptions};
 pub struct Model {
     config: ModelConfig,
     device: Device,
-    embedding: Tensor,
+    embedding: Weight,
     blocks: Vec<Block>,
     norm: Vector,
     head: Weight,
@@ -41,12 +43,12 @@ pub struct Contrast {
     pub positive_logps: Vec<f32>,
     /// `log P_n(y_t | x, y_<t)`.
     pub negative_logps: Vec<f32>,
-    /// Where each judged `y_t` stands under P_p: its rank, and the [`ALTERNATIVES`] best other tokens.
+    /// Where each judged `y_t` stands under P_p: its rank, and the three best other tokens.
     pub positive_standings: Vec<head::Standing>,
 }
 
 /// How many of the positive model's best other tokens [`Model::contrast_scores`] tells of each target.
-pub const ALTERNATIVES: usize = 3;
+pub(crate) const ALTERNATIVES: usize = 3;
 
 impl Model {
     /// Reads all weights.
@@ -54,25 +56,19 @@ impl Model {
     /// # Errors
     /// If a tensor is missing, has the wrong shape or holds values that are not finite.
     pub fn load(config: &ModelConfig, source: &dyn TensorSource, device: &Device) -> Result<Self> {
-        let (vocab, hidden) = (config.vocab_size, config.hidden_size);
-        let matrix = |name: &str| -> Result<Tensor> {
-            Ok(Tensor::from_vec(
-                source.read(name, &[vocab, hidden])?,
-                (vocab, hidden),
-                device,
-            )?)
-        };
-        let embedding = matrix(EMBEDDING)?;
+        let loader = Loader::new(config, source, device);
+        let activation = BlockDescription::of(config).activation;
+        let embedding = loader.weight(Place::Embedding)?;
         let head = if config.tie_embeddings {
-            Weight::named(EMBEDDING, embedding.clone())?
+            embedding.tied()?
         } else {
-            Weight::named(HEAD, matrix(HEAD)?)?
+            loader.weight(Place::Head)?
         };
         let model = Self {
             blocks: (0..config.layers)
-                .map(|layer| Block::load(source, config, layer, device))
+                .map(|layer| Block::load(&loader, activation, layer))
                 .collect::<Result<_>>()?,
-            norm: Vector::read(source, "model.norm.weight".into(), hidden, device)?,
+            norm: loader.vector(Place::FinalNorm)?,
             rotary: Rotary::new(config, config.max_positions),
             config: config.clone(),
             device: device.clone(),
@@ -145,8 +141,7 @@ impl Model {
     }
 
     fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        let ids = Tensor::from_slice(ids, ids.len(), &self.device)?;
-        Ok(self.embedding.index_select(&ids, 0)?)
+        self.embedding.rows(ids)
     }
 
     /// Rows of `x`, in the targets' order.
@@ -263,11 +258,6 @@ impl Model {
         self.logits(&self.hidden(forest, &Pattern::new(forest), stack, &every)?)
     }
 }
-
-/// Name of the embedding.
-const EMBEDDING: &str = "model.embed_tokens.weight";
-/// Name of a head that is not tied to the embedding.
-const HEAD: &str = "lm_head.weight";
 
 fn ids(targets: &[Target]) -> Vec<u32> {
     targets.iter().map(|t| t.id).collect()

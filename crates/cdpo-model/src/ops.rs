@@ -6,10 +6,10 @@
 // A kernel must be inlined into the function that is compiled for the instruction set at hand: see `simd`.
 #![allow(clippy::inline_always)]
 
-pub mod attention;
+pub(crate) mod attention;
 pub mod gemm;
 pub mod head;
-pub mod head_weight;
+pub(crate) mod head_weight;
 pub(crate) mod host;
 pub mod linear;
 #[cfg(test)]
@@ -17,5 +17,5 @@ pub(crate) mod oracle;
 pub mod rms_norm;
 pub mod rotary;
 pub(crate) mod simd;
-pub mod sum;
+pub(crate) mod sum;
 pub mod swiglu;

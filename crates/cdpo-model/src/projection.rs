@@ -1,10 +1,8 @@
-//! The linear layers of a block: which there are, their names in a checkpoint, their shapes.
-
-use crate::config::ModelConfig;
+//! The linear layers and the norms of a block, with their names in a checkpoint and in a GGUF file.
 
 /// The linear layers of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Projection {
+pub(crate) enum Projection {
     /// Queries.
     Q,
     /// Keys.
@@ -23,7 +21,7 @@ pub enum Projection {
 
 impl Projection {
     /// All, in the order in which a block uses them.
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Q,
         Self::K,
         Self::V,
@@ -34,40 +32,69 @@ impl Projection {
     ];
 
     /// Last part of the module's name.
-    pub fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
+        let name = self.hf_name();
+        name.rsplit_once('.').map_or(name, |(_, suffix)| suffix)
+    }
+
+    /// Hugging Face name of the module within its block.
+    pub(crate) fn hf_name(self) -> &'static str {
         match self {
-            Self::Q => "q_proj",
-            Self::K => "k_proj",
-            Self::V => "v_proj",
-            Self::O => "o_proj",
-            Self::Gate => "gate_proj",
-            Self::Up => "up_proj",
-            Self::Down => "down_proj",
+            Self::Q => "self_attn.q_proj",
+            Self::K => "self_attn.k_proj",
+            Self::V => "self_attn.v_proj",
+            Self::O => "self_attn.o_proj",
+            Self::Gate => "mlp.gate_proj",
+            Self::Up => "mlp.up_proj",
+            Self::Down => "mlp.down_proj",
+        }
+    }
+
+    /// GGUF's name of the module within its block.
+    pub(crate) fn gguf_name(self) -> &'static str {
+        match self {
+            Self::Q => "attn_q",
+            Self::K => "attn_k",
+            Self::V => "attn_v",
+            Self::O => "attn_output",
+            Self::Gate => "ffn_gate",
+            Self::Up => "ffn_up",
+            Self::Down => "ffn_down",
         }
     }
 
     /// Hugging Face name of the module, without `.weight`.
-    pub fn module(self, layer: usize) -> String {
-        let part = if matches!(self, Self::Q | Self::K | Self::V | Self::O) {
-            "self_attn"
-        } else {
-            "mlp"
-        };
-        format!("model.layers.{layer}.{part}.{}", self.suffix())
+    pub(crate) fn module(self, layer: usize) -> String {
+        format!("model.layers.{layer}.{}", self.hf_name())
+    }
+}
+
+/// The norms of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Norm {
+    /// Of the block's input, before attention.
+    Input,
+    /// Of the residual stream after attention, before the feed-forward layer.
+    PostAttention,
+}
+
+impl Norm {
+    /// All, in the order in which a block uses them.
+    pub(crate) const ALL: [Self; 2] = [Self::Input, Self::PostAttention];
+
+    /// Hugging Face name of the module within its block.
+    pub(crate) fn hf_name(self) -> &'static str {
+        match self {
+            Self::Input => "input_layernorm",
+            Self::PostAttention => "post_attention_layernorm",
+        }
     }
 
-    /// `(out, in)`.
-    pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
-        let (query, kv) = (
-            config.heads * config.head_dim,
-            config.kv_heads * config.head_dim,
-        );
+    /// GGUF's name of the module within its block.
+    pub(crate) fn gguf_name(self) -> &'static str {
         match self {
-            Self::Q => (query, config.hidden_size),
-            Self::K | Self::V => (kv, config.hidden_size),
-            Self::O => (config.hidden_size, query),
-            Self::Gate | Self::Up => (config.intermediate_size, config.hidden_size),
-            Self::Down => (config.hidden_size, config.intermediate_size),
+            Self::Input => "attn_norm",
+            Self::PostAttention => "ffn_norm",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory;
 use crate::tokenizer::Tokenizer;
 
 mod content;
@@ -163,47 +164,15 @@ fn open_path(path: &Path, origin: String) -> Result<ModelFiles> {
 
 /// Every tensor a model of this configuration has, with its shape, in file order.
 pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let (q, kv) = (
-        config.heads * config.head_dim,
-        config.kv_heads * config.head_dim,
-    );
-    let mut all = vec![(
-        "model.embed_tokens.weight".to_string(),
-        vec![config.vocab_size, hidden],
-    )];
-    for layer in 0..config.layers {
-        let mut add = |name: &str, shape: Vec<usize>| {
-            all.push((format!("model.layers.{layer}.{name}"), shape));
-        };
-        add("input_layernorm.weight", vec![hidden]);
-        for (name, width) in [("q_proj", q), ("k_proj", kv), ("v_proj", kv)] {
-            add(&format!("self_attn.{name}.weight"), vec![width, hidden]);
-            if config.qkv_bias {
-                add(&format!("self_attn.{name}.bias"), vec![width]);
-            }
-        }
-        add("self_attn.o_proj.weight", vec![hidden, q]);
-        add("post_attention_layernorm.weight", vec![hidden]);
-        add("mlp.gate_proj.weight", vec![inner, hidden]);
-        add("mlp.up_proj.weight", vec![inner, hidden]);
-        add("mlp.down_proj.weight", vec![hidden, inner]);
-    }
-    all.push(("model.norm.weight".to_string(), vec![hidden]));
-    if !config.tie_embeddings {
-        all.push((
-            "lm_head.weight".to_string(),
-            vec![config.vocab_size, hidden],
-        ));
-    }
-    all
+    let tensors = inventory::tensors(config).into_iter();
+    tensors.map(|tensor| (tensor.name, tensor.shape)).collect()
 }
 
 /// Reports all missing tensors at once, before any is read.
 fn require_tensors(config: &ModelConfig, weights: &dyn TensorSource, origin: &str) -> Result<()> {
-    let missing: Vec<String> = expected_tensors(config)
+    let missing: Vec<String> = inventory::tensors(config)
         .into_iter()
-        .map(|(name, _)| name)
+        .map(|tensor| tensor.name)
         .filter(|name| !weights.contains(name))
         .collect();
     let Some(first) = missing.first() else {

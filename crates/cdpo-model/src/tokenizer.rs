@@ -67,7 +67,11 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Malformed content.
-    pub fn from_texts(text: &[u8], settings_text: Option<&str>, path: &Path) -> Result<Self> {
+    pub(crate) fn from_texts(
+        text: &[u8],
+        settings_text: Option<&str>,
+        path: &Path,
+    ) -> Result<Self> {
         let mut inner = tokenizers::Tokenizer::from_bytes(text)
             .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
         // Ids must be the whole text's, whatever the file was used for before.

@@ -71,6 +71,7 @@ impl Adapter {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::block::description::BlockDescription;
     use crate::keyed::Key;
 
     fn model() -> ModelConfig {
@@ -98,7 +99,9 @@ mod tests {
 
     /// `scale * B A` of one projection.
     fn addition(adapter: &Adapter, layer: usize, projection: Projection) -> Vec<f64> {
-        let (out, inner) = projection.shape(&model());
+        let block = BlockDescription::of(&model());
+        let linear = block.linears().find(|l| l.projection == projection);
+        let (out, inner) = linear.unwrap().shape;
         let rank = adapter.config.rank;
         let a = adapter.params.view(&peft_name(layer, projection, 'A'));
         let b = adapter.params.view(&peft_name(layer, projection, 'B'));

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Family, ModelConfig, RopeScaling};
+use crate::block::description::{Activation, BlockDescription};
 use crate::error::{Error, Result};
 
 type Object = Map<String, Value>;
@@ -163,7 +164,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
         .and_then(Value::as_str)
         .unwrap_or("silu")
         .to_string();
-    fields.refuse(!matches!(activation.as_str(), "silu" | "swish"), || {
+    fields.refuse(Activation::from_hf_name(&activation).is_none(), || {
         format!("hidden_act `{activation}` is not supported, only silu")
     });
     for name in ["attention_bias", "mlp_bias"] {
@@ -324,7 +325,7 @@ pub(super) fn write(config: &ModelConfig) -> Result<Value> {
         "num_attention_heads": config.heads,
         "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_dim,
-        "hidden_act": "silu",
+        "hidden_act": BlockDescription::of(config).activation.hf_name(),
         "rms_norm_eps": config.rms_norm_eps,
         "rope_theta": config.rope_theta,
         "rope_scaling": scaling,

@@ -31,7 +31,7 @@ impl DevicePages {
         }
     }
 
-    /// Makes room for `needed` pages, of at most `most` ever.
+    /// Lengthens the pools to `needed` pages, of at most `most` ever.
     pub(super) fn add(&mut self, needed: usize, most: usize) -> Result<()> {
         if needed <= self.pages {
             return Ok(());
@@ -47,10 +47,6 @@ impl DevicePages {
         }
         (self.layers, self.pages) = (grown, pages);
         Ok(())
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.pages * PAGE * self.width * 2 * self.count * size_of::<f32>()
     }
 
     pub(super) fn copy(&mut self, from: u32, to: u32) -> Result<()> {

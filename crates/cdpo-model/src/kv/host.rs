@@ -37,10 +37,6 @@ impl HostPages {
         self.pages.push(vec![0.0; self.floats]);
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.pages.len() * self.floats * size_of::<f32>()
-    }
-
     pub(super) fn copy(&mut self, from: u32, to: u32) {
         if let Ok([from, to]) = self.pages.get_disjoint_mut([from as usize, to as usize]) {
             to.copy_from_slice(from);

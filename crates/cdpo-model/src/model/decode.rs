@@ -7,9 +7,11 @@ use candle_core::Tensor;
 
 use super::{Model, check_ids};
 use crate::adapter::AdapterStack;
+use crate::block::Block;
 use crate::error::{Error, Result};
 use crate::kv::{KvCache, KvPath, Rows};
 use crate::ops::rms_norm;
+use crate::weight::Weight;
 
 /// Tokens to append to one path.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl Model {
     /// # Errors
     /// If a weight's dense form is gone.
     pub fn pack(&mut self, keep_dense: bool) -> Result<()> {
-        for weight in self.blocks.iter_mut().flat_map(|b| &mut b.weights) {
+        for weight in self.blocks.iter_mut().flat_map(Block::weights_mut) {
             weight.pack(keep_dense)?;
         }
         self.head.pack(keep_dense)
@@ -40,9 +42,9 @@ impl Model {
         }
         self.blocks
             .iter()
-            .flat_map(|b| &b.weights)
+            .flat_map(Block::weights)
             .chain([&self.head])
-            .all(|weight| weight.packed().is_some())
+            .all(Weight::is_packed)
     }
 
     /// Appends tokens to paths; returns the normed final hidden state of each step's last token, `[steps, hidden]`, in the

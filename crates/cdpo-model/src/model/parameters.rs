@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
-use super::{EMBEDDING, HEAD, Model};
+use super::Model;
 use crate::adapter::{Adapter, AdapterStack};
 use crate::arena::{Arena, Layout};
 use crate::error::{Error, Result};
+use crate::inventory::{self, Place};
 use crate::ops::host::{HostSlice, contiguous};
 use crate::projection::Projection;
 use crate::tensor_file;
-use crate::weight::Weight;
 
 impl Model {
     /// Adds an adapter into the weights: `W += scale * B A`. Packed forms are dropped.
@@ -28,9 +28,9 @@ impl Model {
                 let Some(module) = adapter.module(block.layer, p) else {
                     continue;
                 };
-                let weight = &mut block.weights[p as usize];
+                let weight = &mut block.linear_mut(p).weight;
                 let delta = (module.b.matmul(&module.a)? * adapter.config().scale())?;
-                let merged = (weight.dense()? + delta)?;
+                let merged = (weight.values()? + delta)?;
                 weight.set(merged)?;
             }
         }
@@ -38,21 +38,47 @@ impl Model {
     }
 
     /// All parameters by Hugging Face name: matrices and vectors, tied tensors once.
-    fn named(&self) -> Result<Vec<(&str, &Tensor)>> {
-        let mut named = vec![(EMBEDDING, &self.embedding)];
-        for block in &self.blocks {
-            named.push((block.norm1.name.as_str(), &block.norm1.values));
-            for weight in &block.weights {
-                named.push((weight.name(), weight.dense()?));
+    fn named(&self) -> Result<Vec<(String, Tensor)>> {
+        let all = inventory::parameters(&self.config).into_iter();
+        all.map(|tensor| Ok((tensor.name, self.values(tensor.place)?)))
+            .collect()
+    }
+
+    /// The values of the parameter at a place of the inventory.
+    fn values(&self, place: Place) -> Result<Tensor> {
+        match place {
+            Place::Embedding => self.embedding.values(),
+            Place::Norm(layer, norm) => Ok(self.blocks[layer].norm(norm).values.clone()),
+            Place::Weight(layer, p) => self.blocks[layer].linear(p).weight.values(),
+            Place::Bias(layer, p) => match &self.blocks[layer].linear(p).bias {
+                Some(bias) => Ok(bias.values.clone()),
+                None => Err(absent(place)),
+            },
+            Place::FinalNorm => Ok(self.norm.values.clone()),
+            Place::Head => self.head.values(),
+        }
+    }
+
+    /// Replaces the values of the parameter at a place of the inventory.
+    fn set_values(&mut self, place: Place, values: Tensor) -> Result<()> {
+        let vector = match place {
+            Place::Embedding => {
+                if self.config.tie_embeddings {
+                    self.head.set(values.clone())?;
+                }
+                return self.embedding.set(values);
             }
-            named.extend(block.biases.iter().map(|b| (b.name.as_str(), &b.values)));
-            named.push((block.norm2.name.as_str(), &block.norm2.values));
-        }
-        named.push((self.norm.name.as_str(), &self.norm.values));
-        if !self.config.tie_embeddings {
-            named.push((HEAD, self.head.dense()?));
-        }
-        Ok(named)
+            Place::Weight(layer, p) => return self.blocks[layer].linear_mut(p).weight.set(values),
+            Place::Head => return self.head.set(values),
+            Place::Norm(layer, norm) => self.blocks[layer].norm_mut(norm),
+            Place::FinalNorm => &mut self.norm,
+            Place::Bias(layer, p) => match &mut self.blocks[layer].linear_mut(p).bias {
+                Some(bias) => bias,
+                None => return Err(absent(place)),
+            },
+        };
+        vector.values = values;
+        Ok(())
     }
 
     /// A copy of all parameters, for full-parameter training.
@@ -64,13 +90,13 @@ impl Model {
         let layout = Layout::new(
             named
                 .iter()
-                .map(|(name, t)| ((*name).to_string(), t.dims().to_vec())),
+                .map(|(name, t)| (name.clone(), t.dims().to_vec())),
         );
         let mut arena = Arena::zeros(Arc::new(layout));
         for (name, values) in named {
             let host = contiguous(&values.to_device(&candle_core::Device::Cpu)?)?;
             let host = HostSlice::new(&host)?;
-            if let Some(view) = arena.view_mut(name) {
+            if let Some(view) = arena.view_mut(&name) {
                 view.copy_from_slice(&host);
             }
         }
@@ -82,46 +108,13 @@ impl Model {
     /// # Errors
     /// If a shape differs.
     pub fn set(&mut self, params: &Arena) -> Result<()> {
-        let device = self.device.clone();
-        let read = |name: &str| -> Result<Option<Tensor>> {
-            match (params.view(name), params.layout().entry(name)) {
-                (Some(values), Some(entry)) => Ok(Some(Tensor::from_vec(
-                    values.to_vec(),
-                    entry.shape.as_slice(),
-                    &device,
-                )?)),
-                _ => Ok(None),
+        for tensor in inventory::parameters(&self.config) {
+            let name = &tensor.name;
+            if let (Some(values), Some(entry)) = (params.view(name), params.layout().entry(name)) {
+                let shape = entry.shape.as_slice();
+                let values = Tensor::from_vec(values.to_vec(), shape, &self.device)?;
+                self.set_values(tensor.place, values)?;
             }
-        };
-        if let Some(embedding) = read(EMBEDDING)? {
-            if self.config.tie_embeddings {
-                self.head.set(embedding.clone())?;
-            }
-            self.embedding = embedding;
-        }
-        let set = |weight: &mut Weight| -> Result<()> {
-            if let Some(values) = read(weight.name())? {
-                weight.set(values)?;
-            }
-            Ok(())
-        };
-        for block in &mut self.blocks {
-            block.weights.iter_mut().try_for_each(set)?;
-            let vectors = block
-                .biases
-                .iter_mut()
-                .chain([&mut block.norm1, &mut block.norm2]);
-            for vector in vectors {
-                if let Some(values) = read(&vector.name)? {
-                    vector.values = values;
-                }
-            }
-        }
-        if let Some(values) = read(&self.norm.name)? {
-            self.norm.values = values;
-        }
-        if !self.config.tie_embeddings {
-            set(&mut self.head)?;
         }
         Ok(())
     }
@@ -167,13 +160,17 @@ impl Model {
         let config = serde_json::to_string_pretty(&config)
             .map_err(|e| Error::Config(format!("cannot be written: {e}")))?;
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, e))?;
-        let tensors: HashMap<&str, Tensor> = self
-            .named()?
-            .into_iter()
-            .map(|(n, t)| Ok((n, t.to_dtype(dtype)?)))
+        let named = self.named()?;
+        let tensors: HashMap<&str, Tensor> = named
+            .iter()
+            .map(|(name, values)| Ok((name.as_str(), values.to_dtype(dtype)?)))
             .collect::<Result<_>>()?;
         tensor_file::write(&tensors, &dir.join("model.safetensors"))?;
         let path = dir.join("config.json");
         std::fs::write(&path, config + "\n").map_err(|e| Error::io(&path, e))
     }
+}
+
+fn absent(place: Place) -> Error {
+    Error::tensor(place.hf_name(), "is no part of this model")
 }

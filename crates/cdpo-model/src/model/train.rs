@@ -7,10 +7,10 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{EMBEDDING, Model, ids};
+use super::{Model, ids};
 use crate::adapter::AdapterStack;
 use crate::arena::Arena;
-use crate::block;
+use crate::block::BlockActivations;
 use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
 use crate::keyed::Key;
@@ -53,16 +53,39 @@ pub struct Pass {
     targets: Vec<Target>,
     normed: Tensor,
     last: Tensor,
-    blocks: Vec<Kept>,
+    blocks: Vec<StoredBlock>,
     pattern: Pattern,
     forest: TokenForest,
     row_keys: Option<Vec<u64>>,
 }
 
+impl Pass {
+    /// Whether there is one derivative for each of the pass's numbers.
+    fn check_derivatives(&self, dlogps: &[f32], dkls: &[f32]) -> Result<()> {
+        if dlogps.len() != self.logps.len() {
+            return Err(Error::Invalid(format!(
+                "{} derivatives for {} log-probabilities",
+                dlogps.len(),
+                self.logps.len()
+            )));
+        }
+        if dkls.len() != self.kls.len() {
+            return Err(Error::Invalid(format!(
+                "{} derivatives for {} divergences",
+                dkls.len(),
+                self.kls.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// What is kept of a block between forward and backward.
 #[derive(Debug)]
-enum Kept {
-    Saved(Box<block::Saved>),
+enum StoredBlock {
+    /// What its reverse pass reads.
+    Activations(Box<BlockActivations>),
+    /// Its input alone; the rest is computed again.
     Input(Tensor),
 }
 
@@ -124,14 +147,14 @@ impl Model {
         let mut x = self.embed(forest.ids())?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (y, mut saved) = block.forward(&call, &pattern, &x)?;
+            let (y, mut activations) = block.forward(&call, &pattern, &x)?;
             blocks.push(match options.recompute {
-                Recompute::Blocks => Kept::Input(x),
+                Recompute::Blocks => StoredBlock::Input(x),
                 Recompute::FeedForward => {
-                    saved.forget_feed_forward();
-                    Kept::Saved(Box::new(saved))
+                    activations.forget_feed_forward();
+                    StoredBlock::Activations(Box::new(activations))
                 }
-                Recompute::Nothing => Kept::Saved(Box::new(saved)),
+                Recompute::Nothing => StoredBlock::Activations(Box::new(activations)),
             });
             x = y;
         }
@@ -192,9 +215,8 @@ impl Model {
         dkls: &[f32],
         grads: &mut Arena,
     ) -> Result<()> {
+        pass.check_derivatives(dlogps, dkls)?;
         let Pass {
-            logps,
-            kls,
             dkls_dh,
             dlogps_dh,
             targets,
@@ -204,21 +226,8 @@ impl Model {
             pattern,
             forest,
             row_keys,
+            ..
         } = pass;
-        if dlogps.len() != logps.len() {
-            return Err(Error::Invalid(format!(
-                "{} derivatives for {} log-probabilities",
-                dlogps.len(),
-                logps.len()
-            )));
-        }
-        if dkls.len() != kls.len() {
-            return Err(Error::Invalid(format!(
-                "{} derivatives for {} divergences",
-                dkls.len(),
-                kls.len()
-            )));
-        }
         let mut dnormed = sum::scale_rows(&dlogps_dh, dlogps)?;
         if let Some(dkls_dh) = dkls_dh {
             if grads.layout().entry(self.head.name()).is_some() {
@@ -253,23 +262,30 @@ impl Model {
         let mut dx = zeros.index_add(&rows, &dlast, 0)?;
 
         let call = self.call(forest.positions(), *stack, row_keys.as_deref());
-        let train_embedding = grads.layout().entry(EMBEDDING).is_some();
+        let train_embedding = grads.layout().entry(self.embedding.name()).is_some();
         for (i, block) in self.blocks.iter().enumerate().rev() {
-            let saved = match blocks.pop() {
-                Some(Kept::Saved(saved)) => *saved,
-                Some(Kept::Input(x)) => block.forward(&call, &pattern, &x)?.1,
+            let activations = match blocks.pop() {
+                Some(StoredBlock::Activations(activations)) => *activations,
+                Some(StoredBlock::Input(x)) => block.forward(&call, &pattern, &x)?.1,
                 None => {
                     return Err(Error::Invalid(
                         "the pass holds fewer blocks than the model".into(),
                     ));
                 }
             };
-            match block.backward(&call, &pattern, &dx, saved, grads, i > 0 || train_embedding)? {
+            match block.backward(
+                &call,
+                &pattern,
+                &dx,
+                activations,
+                grads,
+                i > 0 || train_embedding,
+            )? {
                 Some(next) => dx = next,
                 None => return Ok(()),
             }
         }
-        if let Some(into) = grads.view_mut(EMBEDDING) {
+        if let Some(into) = grads.view_mut(self.embedding.name()) {
             self.embedding_grad(&dx, forest.ids(), into)?;
         }
         Ok(())

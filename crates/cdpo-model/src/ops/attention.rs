@@ -9,6 +9,8 @@ mod forest;
 pub(crate) mod lanes;
 mod tile;
 
+pub(crate) use tile::TILE;
+
 use candle_core::Tensor;
 
 use crate::error::Result;
@@ -17,54 +19,54 @@ use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
 
 /// Head counts and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heads {
+pub(crate) struct Heads {
     /// Query heads, a multiple of `kv`.
-    pub query: usize,
+    pub(crate) query: usize,
     /// Key/value heads.
-    pub kv: usize,
+    pub(crate) kv: usize,
     /// Size of a head.
-    pub dim: usize,
+    pub(crate) dim: usize,
 }
 
 /// A forest's attention pattern, prepared once for all layers.
 #[derive(Debug)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     paths: forest::Paths,
     mask: std::sync::OnceLock<Tensor>,
-    tree: TokenForest,
+    forest: TokenForest,
 }
 
 impl Pattern {
     /// Prepares the pattern of `forest`.
-    pub fn new(forest: &TokenForest) -> Self {
+    pub(crate) fn new(forest: &TokenForest) -> Self {
         Self {
             paths: forest::Paths::new(forest),
             mask: std::sync::OnceLock::new(),
-            tree: forest.clone(),
+            forest: forest.clone(),
         }
     }
 }
 
 /// What [`backward`] needs besides the op's inputs.
 #[derive(Debug, Clone)]
-pub struct Saved {
+pub(crate) struct Attended {
     /// The output, `[N, query heads * dim]`.
-    pub out: Tensor,
+    pub(crate) out: Tensor,
     /// Log-sum-exp of the scores, `[N, query heads]`.
-    pub lse: Tensor,
+    pub(crate) lse: Tensor,
 }
 
 /// Attention output and what its backward needs.
 ///
 /// # Errors
 /// If the shapes do not match the heads and the pattern.
-pub fn forward(
+pub(crate) fn forward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
     pattern: &Pattern,
     heads: Heads,
-) -> Result<Saved> {
+) -> Result<Attended> {
     if !is_host_f32(q) {
         return composed::forward(q, k, v, pattern, heads);
     }
@@ -76,7 +78,7 @@ pub fn forward(
         HostSlice::new(&v)?,
     );
     let (out, lse) = forest::forward(&q, &k, &v, &pattern.paths, heads);
-    Ok(Saved {
+    Ok(Attended {
         out: tensor(out, (rows, heads.query * heads.dim))?,
         lse: tensor(lse, (rows, heads.query))?,
     })
@@ -97,17 +99,17 @@ pub(crate) fn masked(
 ///
 /// # Errors
 /// If the shapes do not match.
-pub fn backward(
+pub(crate) fn backward(
     dout: &Tensor,
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    saved: &Saved,
+    attended: &Attended,
     pattern: &Pattern,
     heads: Heads,
 ) -> Result<(Tensor, Tensor, Tensor)> {
     if !is_host_f32(q) {
-        return composed::backward(dout, q, k, v, saved, pattern, heads);
+        return composed::backward(dout, q, k, v, attended, pattern, heads);
     }
     let rows = q.dim(0)?;
     let (dout, q, k, v) = (
@@ -122,8 +124,11 @@ pub fn backward(
         HostSlice::new(&k)?,
         HostSlice::new(&v)?,
     );
-    let (out, lse) = (HostSlice::new(&saved.out)?, HostSlice::new(&saved.lse)?);
-    let inputs = forest::Saved {
+    let (out, lse) = (
+        HostSlice::new(&attended.out)?,
+        HostSlice::new(&attended.lse)?,
+    );
+    let inputs = forest::AttentionActivations {
         q: &q,
         k: &k,
         v: &v,

@@ -62,7 +62,7 @@ impl<'a> MatRef<'a> {
 
     /// The transpose, without a copy.
     #[must_use]
-    pub fn t(self) -> Self {
+    pub(crate) fn t(self) -> Self {
         Self {
             data: self.data,
             rows: self.cols,
@@ -112,19 +112,19 @@ impl PackedB {
     ///
     /// # Errors
     /// None for a well-formed [`MatRef`].
-    pub fn of(b: MatRef<'_>) -> Result<Self> {
+    pub(crate) fn of(b: MatRef<'_>) -> Result<Self> {
         Ok(Self {
             matrix: executor().prepack_b(b.view()?),
         })
     }
 
     /// Length of the dot products: the weight's `in`.
-    pub fn in_features(&self) -> usize {
+    pub(crate) fn in_features(&self) -> usize {
         self.matrix.rows()
     }
 
     /// Columns of the product: the weight's `out`.
-    pub fn out_features(&self) -> usize {
+    pub(crate) fn out_features(&self) -> usize {
         self.matrix.cols()
     }
 }
@@ -165,7 +165,12 @@ pub fn gemm(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -
 ///
 /// # Errors
 /// [`Error::Invalid`] if the shapes do not fit.
-pub fn product(a: MatRef<'_>, b: Rhs<'_>, alpha: f32, bias: Option<&[f32]>) -> Result<Vec<f32>> {
+pub(crate) fn product(
+    a: MatRef<'_>,
+    b: Rhs<'_>,
+    alpha: f32,
+    bias: Option<&[f32]>,
+) -> Result<Vec<f32>> {
     let n = match b {
         Rhs::Dense(matrix) => matrix.cols,
         Rhs::Packed(packed) => packed.out_features(),

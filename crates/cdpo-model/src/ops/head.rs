@@ -11,13 +11,13 @@ use super::host::is_host_f32;
 use crate::error::{Error, Result};
 use crate::weight::Weight;
 
+mod chunks;
 mod composed;
 mod cpu;
 mod divergence;
-
-pub use divergence::{Divergence, token_logps_kl_grad};
 mod standing;
 
+pub(crate) use divergence::{Divergence, token_logps_kl_grad};
 pub use standing::Standing;
 
 /// Bytes of logits that exist at one time: long enough for a weight to be worth reading (and, if it is not packed
@@ -31,7 +31,7 @@ const CHUNK_BYTES: usize = 64 << 20;
 pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> {
     check(h, w, targets)?;
     if !is_host_f32(h) {
-        return composed::token_logps(h, w.dense()?, targets, CHUNK_BYTES);
+        return composed::token_logps(h, w, targets, CHUNK_BYTES);
     }
     cpu::token_logps(h, w, targets, CHUNK_BYTES)
 }
@@ -40,7 +40,7 @@ pub fn token_logps(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<Vec<f32>> 
 ///
 /// # Errors
 /// As [`token_logps`].
-pub fn token_standings(
+pub(crate) fn token_standings(
     h: &Tensor,
     w: &Weight,
     targets: &[u32],
@@ -50,7 +50,7 @@ pub fn token_standings(
     if is_host_f32(h) {
         cpu::token_standings(h, w, targets, best, CHUNK_BYTES)
     } else {
-        composed::token_standings(h, w.dense()?, targets, best, CHUNK_BYTES)
+        composed::token_standings(h, w, targets, best, CHUNK_BYTES)
     }
 }
 
@@ -63,7 +63,7 @@ pub fn token_logps_grad(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<(Vec<
     if is_host_f32(h) {
         cpu::token_logps_grad(h, w, targets, CHUNK_BYTES)
     } else {
-        composed::token_logps_grad(h, w.dense()?, targets, CHUNK_BYTES)
+        composed::token_logps_grad(h, w, targets, CHUNK_BYTES)
     }
 }
 

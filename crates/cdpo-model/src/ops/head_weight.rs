@@ -4,7 +4,7 @@
 
 use candle_core::{D, Tensor};
 
-use super::gemm::{matmul_nt, matmul_tn};
+use super::gemm::matmul_tn;
 use super::head::host_weight_grad;
 use super::host::{accumulate, is_host_f32};
 use crate::error::Result;
@@ -17,7 +17,7 @@ const CHUNK_BYTES: usize = 128 << 20;
 ///
 /// # Errors
 /// If the shapes do not fit.
-pub fn weight_grad(
+pub(crate) fn weight_grad(
     h: &Tensor,
     w: &Weight,
     targets: &[u32],
@@ -29,11 +29,10 @@ pub fn weight_grad(
     }
     let (vocab, width) = w.shape();
     let rows = (CHUNK_BYTES / (vocab * size_of::<f32>())).max(1);
-    let dense = w.dense()?;
     for first in (0..targets.len()).step_by(rows) {
         let count = rows.min(targets.len() - first);
         let h = h.narrow(0, first, count)?.contiguous()?;
-        let logits = matmul_nt(&h, dense)?;
+        let logits = w.times(&h)?;
         let e = logits
             .broadcast_sub(&logits.max_keepdim(D::Minus1)?)?
             .exp()?;

@@ -72,7 +72,7 @@ pub fn forward(
     if is_host_f32(x) {
         cpu::forward(x, w, bias, lora)
     } else {
-        composed::forward(x, w.dense()?, bias, lora)
+        composed::forward(x, w, bias, lora)
     }
 }
 
@@ -101,7 +101,6 @@ pub fn backward(
     if is_host_f32(x) {
         return cpu::backward(dy, x, w, lora, grads, need_dx);
     }
-    let dense = w.dense()?;
     if let Some(into) = grads.weight {
         accumulate(into, &composed::weight_grad(dy, x)?)?;
     }
@@ -114,7 +113,7 @@ pub fn backward(
         accumulate(into.b, &db)?;
     }
     need_dx
-        .then(|| composed::input_grad(dy, x, dense, lora))
+        .then(|| composed::input_grad(dy, x, w, lora))
         .transpose()
 }
 

@@ -23,7 +23,7 @@ pub struct Rotary {
 
 impl Rotary {
     /// Tables for positions `0..positions` of a model, its frequency scaling applied.
-    pub fn new(config: &ModelConfig, positions: usize) -> Self {
+    pub(crate) fn new(config: &ModelConfig, positions: usize) -> Self {
         Self::from_inv_freq(&config.rope_inv_freq(), positions)
     }
 
@@ -37,11 +37,6 @@ impl Rotary {
             cos,
             sin,
         }
-    }
-
-    /// Positions that the tables cover.
-    pub fn positions(&self) -> usize {
-        self.positions
     }
 
     /// Turns `x` `[N, heads * d]`, row `n` by `positions[n]`; `inverse` turns back.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// If the shapes differ.
-pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+pub(crate) fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     if !is_host_f32(x) || !is_host_f32(y) {
         return Ok((x + y)?);
     }
@@ -40,7 +40,7 @@ pub fn add(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// If there is not one factor a row.
-pub fn scale_rows(x: &Tensor, factors: &[f32]) -> Result<Tensor> {
+pub(crate) fn scale_rows(x: &Tensor, factors: &[f32]) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     if factors.len() != rows {
         return Err(Error::Invalid(format!(

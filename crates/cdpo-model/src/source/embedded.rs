@@ -1,6 +1,6 @@
 //! A model whose files are part of the program: the same files as a Hugging Face folder's, without a folder.
 
-use super::files::{ModelFiles, Place, StoredWeights, WeightFiles};
+use super::files::{Location, ModelFiles, StoredWeights, WeightFiles};
 use super::{SafetensorsFolder, content};
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -35,7 +35,7 @@ pub(super) fn open(files: &Embedded) -> Result<ModelFiles> {
         config,
         tokenizer,
         origin: files.name.to_owned(),
-        weights: WeightFiles(Place::Embedded(*files)),
+        weights: WeightFiles(Location::Embedded(*files)),
     })
 }
 

@@ -33,9 +33,9 @@ impl ModelFiles {
 }
 
 /// Where a model's weights are; none of their bytes has been read.
-pub struct WeightFiles(pub(super) Place);
+pub struct WeightFiles(pub(super) Location);
 
-pub(super) enum Place {
+pub(super) enum Location {
     /// A Hugging Face folder, with the texts that belong to the content as they were read: name and text.
     Folder(PathBuf, Vec<(&'static str, String)>),
     Gguf(PathBuf),
@@ -58,9 +58,9 @@ impl WeightFiles {
     /// Missing, truncated or malformed files, with the file or tensor concerned and the remedy.
     pub fn open(&self, config: &ModelConfig, origin: &str) -> Result<StoredWeights> {
         let weights = match &self.0 {
-            Place::Folder(path, texts) => folder::weights(path, texts)?,
-            Place::Gguf(path) => gguf::weights(path)?,
-            Place::Embedded(files) => embedded::weights(files)?,
+            Location::Folder(path, texts) => folder::weights(path, texts)?,
+            Location::Gguf(path) => gguf::weights(path)?,
+            Location::Embedded(files) => embedded::weights(files)?,
         };
         require_tensors(config, weights.tensors.as_ref(), origin)?;
         Ok(weights)

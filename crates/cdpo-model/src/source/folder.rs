@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::files::{ModelFiles, Place, StoredWeights, WeightFiles};
+use super::files::{Location, ModelFiles, StoredWeights, WeightFiles};
 use super::{SafetensorsFolder, content};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -45,7 +45,7 @@ pub(super) fn open(folder: &Path, origin: String) -> Result<ModelFiles> {
         config,
         tokenizer,
         origin,
-        weights: WeightFiles(Place::Folder(folder.to_path_buf(), texts)),
+        weights: WeightFiles(Location::Folder(folder.to_path_buf(), texts)),
     })
 }
 

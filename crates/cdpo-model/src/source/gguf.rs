@@ -7,23 +7,24 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::encoding::{self, Encoding};
-use super::files::{ModelFiles, Place, StoredWeights, WeightFiles};
+use super::files::{Location, ModelFiles, StoredWeights, WeightFiles};
 use super::mapping::{self, Mapping};
 use super::{TensorSource, content, shape_error};
-use crate::config::{Family, ModelConfig};
+use crate::block::description::BlockDescription;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory::Place;
 use crate::tokenizer::Tokenizer;
 
 mod config;
 mod metadata;
-mod names;
 mod reader;
 
 pub(crate) use metadata::Metadata;
 
-/// A tensor's entry in the header.
+/// What the header says of a tensor.
 #[derive(Debug, Clone)]
-struct Entry {
+struct TensorInfo {
     /// Row-major shape (GGUF stores it reversed).
     shape: Vec<usize>,
     /// GGML's type number; it may be one that is not supported, as long as the tensor is not read.
@@ -37,15 +38,15 @@ struct Stored {
     path: PathBuf,
     bytes: Mapping,
     metadata: Metadata,
-    tensors: HashMap<String, Entry>,
+    tensors: HashMap<String, TensorInfo>,
 }
 
 impl Stored {
     fn open(path: &Path) -> Result<Self> {
         let bytes = mapping::map(path)?;
         let header = reader::read_header(&bytes, path)?;
-        for (name, entry) in &header.tensors {
-            check_extent(path, name, entry, bytes.len())?;
+        for (name, info) in &header.tensors {
+            check_extent(path, name, info, bytes.len())?;
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -67,21 +68,21 @@ impl Stored {
         shape: &[usize],
         heads: Option<usize>,
     ) -> Result<Vec<f32>> {
-        let Some(entry) = self.tensors.get(gguf_name) else {
+        let Some(info) = self.tensors.get(gguf_name) else {
             return Err(Error::tensor(
                 name,
                 format!("missing from {} (as `{gguf_name}`)", self.path.display()),
             ));
         };
-        if entry.shape != shape {
-            return Err(shape_error(name, &self.path, &entry.shape, shape));
+        if info.shape != shape {
+            return Err(shape_error(name, &self.path, &info.shape, shape));
         }
-        let Some(encoding) = Encoding::from_ggml(entry.kind) else {
+        let Some(encoding) = Encoding::from_ggml(info.kind) else {
             return Err(Error::tensor(
                 name,
                 format!(
                     "has GGML block type {} in {}, which is not supported; known are {}",
-                    entry.kind,
+                    info.kind,
                     self.path.display(),
                     Encoding::known()
                 ),
@@ -97,7 +98,7 @@ impl Stored {
         let rows = elements.checked_div(row_len).unwrap_or(0);
         let bytes = encoding
             .bytes(row_len)
-            .and_then(|row| self.bytes.get(entry.start..entry.start + row * rows))
+            .and_then(|row| self.bytes.get(info.start..info.start + row * rows))
             .ok_or_else(|| {
                 Error::tensor(
                     name,
@@ -121,6 +122,18 @@ impl Stored {
 }
 
 /// An open GGUF file with a supported model in it.
+///
+/// ```no_run
+/// use cdpo_model::source::{GgufFile, TensorSource, expected_tensors};
+///
+/// # fn main() -> cdpo_model::Result<()> {
+/// let file = GgufFile::open("model.gguf".as_ref())?;
+/// for (name, shape) in expected_tensors(file.config()) {
+///     println!("{name}: {} values", file.read(&name, &shape)?.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct GgufFile {
     stored: Stored,
     config: ModelConfig,
@@ -141,6 +154,17 @@ impl GgufFile {
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
+
+    /// Heads whose rows the file has in another order than Hugging Face, in the tensor at `place`.
+    fn permuted_heads(&self, place: Place) -> Option<usize> {
+        let (Place::Weight(_, projection) | Place::Bias(_, projection)) = place else {
+            return None;
+        };
+        let block = BlockDescription::of(&self.config);
+        let linear = block.linears().find(|l| l.projection == projection)?;
+        let turns_neighbours = block.rope.gguf_turns_neighbours;
+        linear.rotated_heads.filter(|_| turns_neighbours)
+    }
 }
 
 /// Where llama GGUF files keep a row of q or k.
@@ -152,11 +176,11 @@ fn interleaved_row(row: usize, half: usize) -> usize {
     head * 2 * half + 2 * (within % half) + within / half
 }
 
-fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Result<()> {
-    let Some(encoding) = Encoding::from_ggml(entry.kind) else {
+fn check_extent(path: &Path, name: &str, info: &TensorInfo, file_len: usize) -> Result<()> {
+    let Some(encoding) = Encoding::from_ggml(info.kind) else {
         return Ok(()); // reported with the tensor's name if it is ever read
     };
-    let (row_len, rows) = match entry.shape.split_last() {
+    let (row_len, rows) = match info.shape.split_last() {
         Some((&last, outer)) => (
             last,
             outer.iter().try_fold(1usize, |n, &d| n.checked_mul(d)),
@@ -164,13 +188,13 @@ fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Resu
         None => (1, Some(1)),
     };
     let size = rows.and_then(|rows| encoding.bytes(row_len)?.checked_mul(rows));
-    let end = size.and_then(|size| size.checked_add(entry.start));
+    let end = size.and_then(|size| size.checked_add(info.start));
     match end {
         None => Err(Error::file(
             path,
             format!(
                 "tensor `{name}` of shape {:?} has rows of no whole number of blocks",
-                entry.shape
+                info.shape
             ),
         )),
         Some(end) if end > file_len => Err(Error::file(
@@ -185,22 +209,18 @@ fn check_extent(path: &Path, name: &str, entry: &Entry, file_len: usize) -> Resu
 
 impl TensorSource for GgufFile {
     fn contains(&self, name: &str) -> bool {
-        names::to_gguf(name).is_some_and(|n| self.stored.tensors.contains_key(&n))
+        Place::of(name).is_some_and(|place| self.stored.tensors.contains_key(&place.gguf_name()))
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let Some(gguf_name) = names::to_gguf(name) else {
+        let Some(place) = Place::of(name) else {
             return Err(Error::tensor(
                 name,
                 "GGUF files of this family have no such tensor",
             ));
         };
-        let heads = match (self.config.family, names::projection(&gguf_name)) {
-            (Family::Llama, Some("attn_q")) => Some(self.config.heads),
-            (Family::Llama, Some("attn_k")) => Some(self.config.kv_heads),
-            _ => None,
-        };
-        self.stored.read(name, &gguf_name, shape, heads)
+        let heads = self.permuted_heads(place);
+        self.stored.read(name, &place.gguf_name(), shape, heads)
     }
 
     fn release(&self) {
@@ -218,7 +238,7 @@ pub(super) fn open(path: &Path, origin: String) -> Result<ModelFiles> {
         config,
         tokenizer,
         origin,
-        weights: WeightFiles(Place::Gguf(path.to_path_buf())),
+        weights: WeightFiles(Location::Gguf(path.to_path_buf())),
     })
 }
 

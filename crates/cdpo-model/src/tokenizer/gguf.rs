@@ -86,24 +86,7 @@ pub(super) fn build(meta: &Metadata) -> Result<Tokenizer> {
         .add_tokens(added)
         .map_err(|e| failed("cannot add the special tokens", &e))?;
 
-    let mut eos = Vec::new();
-    let declared = ["eos", "eot", "eom"].map(|kind| format!("tokenizer.ggml.{kind}_token_id"));
-    for key in &declared {
-        eos.extend(meta.id(key)?);
-    }
-    let is_control = |id: u32| kinds.get(id as usize) == Some(&CONTROL);
-    eos.extend(
-        ENDINGS
-            .iter()
-            .filter_map(|text| inner.token_to_id(text))
-            .filter(|&id| is_control(id)),
-    );
-    let mut seen = Vec::new();
-    eos.retain(|id| {
-        let new = !seen.contains(id);
-        seen.push(*id);
-        new
-    });
+    let eos = ends(meta, &inner, &kinds)?;
     let (adds_bos, bos_note) = match meta.flag("tokenizer.ggml.add_bos_token")? {
         Some(adds) => (Some(adds), "tokenizer.ggml.add_bos_token".to_string()),
         None if pre.adds_bos.is_some() => (
@@ -132,6 +115,29 @@ pub(super) fn build(meta: &Metadata) -> Result<Tokenizer> {
     }
     tokenizer.settings = settings;
     Ok(tokenizer)
+}
+
+/// The ids that end a response: those that the file declares first, then its control tokens among [`ENDINGS`].
+fn ends(meta: &Metadata, inner: &tokenizers::Tokenizer, kinds: &[u64]) -> Result<Vec<u32>> {
+    let mut eos = Vec::new();
+    let declared = ["eos", "eot", "eom"].map(|kind| format!("tokenizer.ggml.{kind}_token_id"));
+    for key in &declared {
+        eos.extend(meta.id(key)?);
+    }
+    let is_control = |id: u32| kinds.get(id as usize) == Some(&CONTROL);
+    eos.extend(
+        ENDINGS
+            .iter()
+            .filter_map(|text| inner.token_to_id(text))
+            .filter(|&id| is_control(id)),
+    );
+    let mut seen = Vec::new();
+    eos.retain(|id| {
+        let new = !seen.contains(id);
+        seen.push(*id);
+        new
+    });
+    Ok(eos)
 }
 
 fn bpe(origin: &str, tokens: &[&str], kinds: &[u64], merges: &[&str], pre: Pre) -> Result<BPE> {

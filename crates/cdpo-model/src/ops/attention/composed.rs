@@ -2,7 +2,7 @@
 
 use candle_core::{D, Tensor};
 
-use super::{Heads, Pattern, Saved};
+use super::{Attended, Heads, Pattern};
 use crate::error::Result;
 use crate::forest::TokenForest;
 
@@ -29,8 +29,8 @@ fn mask_like(pattern: &Pattern, q: &Tensor) -> Result<Tensor> {
     {
         return Ok(mask.clone());
     }
-    let n = pattern.tree.rows();
-    let made = Tensor::from_vec(mask(&pattern.tree), (n, n), q.device())?.to_dtype(q.dtype())?;
+    let n = pattern.forest.rows();
+    let made = Tensor::from_vec(mask(&pattern.forest), (n, n), q.device())?.to_dtype(q.dtype())?;
     let _ = pattern.mask.set(made.clone());
     Ok(made)
 }
@@ -76,7 +76,7 @@ pub(super) fn forward(
     v: &Tensor,
     pattern: &Pattern,
     heads: Heads,
-) -> Result<Saved> {
+) -> Result<Attended> {
     masked(q, k, v, &mask_like(pattern, q)?, heads)
 }
 
@@ -87,7 +87,7 @@ pub(super) fn masked(
     v: &Tensor,
     mask: &Tensor,
     heads: Heads,
-) -> Result<Saved> {
+) -> Result<Attended> {
     let q = by_head(q, heads.query, heads.dim)?;
     let k = repeat(&by_head(k, heads.kv, heads.dim)?, heads)?;
     let v = repeat(&by_head(v, heads.kv, heads.dim)?, heads)?;
@@ -97,7 +97,7 @@ pub(super) fn masked(
     let sum = e.sum_keepdim(D::Minus1)?;
     let out = by_row(&e.broadcast_div(&sum)?.matmul(&v)?)?;
     let lse = (top + sum.log()?)?.squeeze(2)?.t()?.contiguous()?;
-    Ok(Saved { out, lse })
+    Ok(Attended { out, lse })
 }
 
 pub(super) fn backward(
@@ -105,7 +105,7 @@ pub(super) fn backward(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    saved: &Saved,
+    attended: &Attended,
     pattern: &Pattern,
     heads: Heads,
 ) -> Result<(Tensor, Tensor, Tensor)> {
@@ -114,7 +114,7 @@ pub(super) fn backward(
     let k = repeat(&by_head(k, heads.kv, heads.dim)?, heads)?;
     let v = repeat(&by_head(v, heads.kv, heads.dim)?, heads)?;
     let dout_heads = by_head(dout, heads.query, heads.dim)?;
-    let lse = saved.lse.t()?.contiguous()?.unsqueeze(2)?;
+    let lse = attended.lse.t()?.contiguous()?.unsqueeze(2)?;
     let p = scores(&q, &k, &mask_like(pattern, &q)?, heads)?
         .broadcast_sub(&lse)?
         .exp()?;

@@ -179,7 +179,7 @@ pub(super) fn forward(
 
 /// What the backward pass reads, all packed by row.
 #[derive(Clone, Copy)]
-pub(super) struct Saved<'a> {
+pub(super) struct AttentionActivations<'a> {
     pub(super) q: &'a [f32],
     pub(super) k: &'a [f32],
     pub(super) v: &'a [f32],
@@ -190,7 +190,7 @@ pub(super) struct Saved<'a> {
 /// Gradients of queries, keys and values. Each tree and key/value head is one sequential task, so the sums have one order.
 pub(super) fn backward(
     dout: &[f32],
-    saved: Saved<'_>,
+    activations: AttentionActivations<'_>,
     paths: &Paths,
     heads: Heads,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
@@ -202,7 +202,7 @@ pub(super) fn backward(
         .map(|(tree, head)| {
             simd::dispatch(BackwardTree {
                 dout,
-                saved,
+                activations,
                 paths,
                 heads,
                 tree,
@@ -237,9 +237,43 @@ struct TreeGradient {
     dv: Vec<f32>,
 }
 
+/// The packed rows of one tree, which need not be contiguous among other trees' rows, and the place of each among them.
+struct TreeRows {
+    rows: Vec<u32>,
+    first: usize,
+    /// By packed row, from `first`.
+    places: Vec<u32>,
+}
+
+impl TreeRows {
+    /// Of the tree's runs `(first row, rows)`.
+    fn of(runs: &[(usize, usize)]) -> Self {
+        let rows: Vec<u32> = runs
+            .iter()
+            .flat_map(|&(first, count)| first as u32..(first + count) as u32)
+            .collect();
+        let first = rows.first().copied().unwrap_or(0) as usize;
+        let span = rows.last().map_or(0, |&r| r as usize + 1 - first);
+        let mut places = vec![0u32; span];
+        for (i, &r) in rows.iter().enumerate() {
+            places[r as usize - first] = i as u32;
+        }
+        Self {
+            rows,
+            first,
+            places,
+        }
+    }
+
+    #[inline(always)]
+    fn place(&self, row: u32) -> usize {
+        self.places[row as usize - self.first] as usize
+    }
+}
+
 struct BackwardTree<'a> {
     dout: &'a [f32],
-    saved: Saved<'a>,
+    activations: AttentionActivations<'a>,
     paths: &'a Paths,
     heads: Heads,
     tree: usize,
@@ -253,7 +287,7 @@ impl Kernel for BackwardTree<'_> {
     fn run<I: Isa>(self) -> TreeGradient {
         let Self {
             dout,
-            saved,
+            activations,
             paths,
             heads,
             tree,
@@ -263,20 +297,10 @@ impl Kernel for BackwardTree<'_> {
         let (group, wide) = (query / kv, query * dim);
         let scale = 1.0 / (dim as f32).sqrt();
         let runs: Vec<(usize, usize)> = paths.trees[tree].iter().map(|&i| paths.runs[i]).collect();
-        let rows: Vec<u32> = runs
-            .iter()
-            .flat_map(|&(first, count)| first as u32..(first + count) as u32)
-            .collect();
-        // A tree's rows need not be contiguous among other trees' rows; `local` finds a row's place.
-        let base = rows.first().copied().unwrap_or(0) as usize;
-        let span = rows.last().map_or(0, |&r| r as usize + 1 - base);
-        let mut local = vec![0u32; span];
-        for (i, &r) in rows.iter().enumerate() {
-            local[r as usize - base] = i as u32;
-        }
-        let mut dq = vec![0.0f32; rows.len() * group * dim];
-        let mut dk = vec![0.0f32; rows.len() * dim];
-        let mut dv = vec![0.0f32; rows.len() * dim];
+        let tree = TreeRows::of(&runs);
+        let mut dq = vec![0.0f32; tree.rows.len() * group * dim];
+        let mut dk = vec![0.0f32; tree.rows.len() * dim];
+        let mut dv = vec![0.0f32; tree.rows.len() * dim];
 
         let most = ROWS * group;
         let (mut q, mut upstream) = (vec![0.0f32; most * dim], vec![0.0f32; most * dim]);
@@ -285,8 +309,8 @@ impl Kernel for BackwardTree<'_> {
         let (mut p_t, mut ds_t) = (vec![0.0f32; most * TILE], vec![0.0f32; most * TILE]);
         let (mut k_rows, mut k_cols, mut v_cols) = (Vec::new(), Vec::new(), Vec::new());
         let (mut tile_dk, mut tile_dv) = (vec![0.0f32; TILE * dim], vec![0.0f32; TILE * dim]);
-        let keys = HeadColumns::new(saved.k, heads, head);
-        let values = HeadColumns::new(saved.v, heads, head);
+        let keys = HeadColumns::new(activations.k, heads, head);
+        let values = HeadColumns::new(activations.v, heads, head);
         let mut done = 0;
         for (first, count) in runs {
             let lanes = count * group;
@@ -295,12 +319,12 @@ impl Kernel for BackwardTree<'_> {
                 for g in 0..group {
                     let lane = r * group + g;
                     let at = from + g * dim..from + (g + 1) * dim;
-                    for (q, x) in q[lane * dim..].iter_mut().zip(&saved.q[at.clone()]) {
+                    for (q, x) in q[lane * dim..].iter_mut().zip(&activations.q[at.clone()]) {
                         *q = x * scale;
                     }
                     upstream[lane * dim..][..dim].copy_from_slice(&dout[at.clone()]);
-                    lse[lane] = saved.lse[(first + r) * query + head * group + g];
-                    delta[lane] = simd::dot::<I>(&dout[at.clone()], &saved.out[at]);
+                    lse[lane] = activations.lse[(first + r) * query + head * group + g];
+                    delta[lane] = simd::dot::<I>(&dout[at.clone()], &activations.out[at]);
                 }
             }
             let run_dq = &mut dq[done * group * dim..][..lanes * dim];
@@ -335,7 +359,7 @@ impl Kernel for BackwardTree<'_> {
                 accumulate::<I>(&p_t, lanes, &upstream, &mut tile_dv, TILE, lanes, dim);
                 let end = path.len().min((slot + 1) * TILE);
                 for (j, &row) in path[slot * TILE..end].iter().enumerate() {
-                    let at = local[row as usize - base] as usize * dim;
+                    let at = tree.place(row) * dim;
                     simd::axpy::<I>(1.0, &tile_dk[j * dim..(j + 1) * dim], &mut dk[at..at + dim]);
                     simd::axpy::<I>(1.0, &tile_dv[j * dim..(j + 1) * dim], &mut dv[at..at + dim]);
                 }
@@ -346,7 +370,7 @@ impl Kernel for BackwardTree<'_> {
         }
         TreeGradient {
             head,
-            rows,
+            rows: tree.rows,
             dq,
             dk,
             dv,

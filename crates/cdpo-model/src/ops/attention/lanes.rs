@@ -18,7 +18,7 @@ pub(crate) struct Tile<'a> {
     pub(crate) values: &'a [f32],
 }
 
-/// Room to assemble a tile in.
+/// Where a tile is assembled.
 #[derive(Debug, Default)]
 pub(crate) struct TileBuffer {
     pub(crate) keys: Vec<f32>,

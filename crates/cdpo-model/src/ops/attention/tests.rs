@@ -41,8 +41,8 @@ fn the_composed_backward_is_the_derivative_of_the_composed_forward() {
     let pattern = Pattern::new(&forest);
     let [q, k, v] = [1, 2, 3].map(|i| draw(i, &shapes(forest.rows())[i as usize - 1]));
     let upstream = draw(4, &shapes(forest.rows())[0]);
-    let saved = forward(&q, &k, &v, &pattern, HEADS).unwrap();
-    let (dq, dk, dv) = backward(&upstream, &q, &k, &v, &saved, &pattern, HEADS).unwrap();
+    let attended = forward(&q, &k, &v, &pattern, HEADS).unwrap();
+    let (dq, dk, dv) = backward(&upstream, &q, &k, &v, &attended, &pattern, HEADS).unwrap();
     let by_q = finite_differences(
         |q| Ok(forward(q, &k, &v, &pattern, HEADS)?.out),
         &q,
@@ -99,8 +99,8 @@ fn the_composed_backward_equals_the_tensor_librarys_gradient() {
         candle_core::Var::from_tensor(&draw(i, &shapes(forest.rows())[i as usize - 1])).unwrap()
     });
     let upstream = draw(4, &shapes(forest.rows())[0]);
-    let saved = forward(q.as_tensor(), k.as_tensor(), v.as_tensor(), &pattern, HEADS).unwrap();
-    let store = (&saved.out * &upstream)
+    let attended = forward(q.as_tensor(), k.as_tensor(), v.as_tensor(), &pattern, HEADS).unwrap();
+    let store = (&attended.out * &upstream)
         .unwrap()
         .sum_all()
         .unwrap()
@@ -111,7 +111,7 @@ fn the_composed_backward_equals_the_tensor_librarys_gradient() {
         q.as_tensor(),
         k.as_tensor(),
         v.as_tensor(),
-        &saved,
+        &attended,
         &pattern,
         HEADS,
     )

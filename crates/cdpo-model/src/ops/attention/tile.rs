@@ -5,11 +5,10 @@
 //! operands alone. So a lane's bits do not depend on which lanes are folded along with it, and prefill, decoding and
 //! every branch point agree.
 
-use crate::kv::PAGE;
 use crate::ops::simd::{self, Isa, Kernel};
 
-/// Keys per tile.
-pub(super) const TILE: usize = PAGE;
+/// Keys per tile; also the positions of a page of the key/value tree.
+pub(crate) const TILE: usize = 32;
 
 /// Lanes per register block.
 const BLOCK: usize = 4;

@@ -4,17 +4,17 @@
 use candle_core::{D, DType, Device, Tensor};
 
 use super::{Divergence, Result, Standing, not_finite, rows_per_chunk};
-use crate::ops::gemm::{matmul_nn, matmul_nt};
+use crate::weight::Weight;
 
 /// See [`super::token_logps`].
 pub(crate) fn token_logps(
     h: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
     chunk_bytes: usize,
 ) -> Result<Vec<f32>> {
     let mut logps = Vec::with_capacity(targets.len());
-    for (start, count) in chunks(targets.len(), w, chunk_bytes)? {
+    for (start, count) in chunks(targets.len(), w, chunk_bytes) {
         let (logp, _, _) = rows(
             &h.narrow(0, start, count)?,
             w,
@@ -28,14 +28,14 @@ pub(crate) fn token_logps(
 /// See [`super::token_standings`].
 pub(crate) fn token_standings(
     h: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
     best: usize,
     chunk_bytes: usize,
 ) -> Result<(Vec<f32>, Vec<Standing>)> {
     let mut logps = Vec::with_capacity(targets.len());
     let mut standings = Vec::with_capacity(targets.len());
-    for (start, count) in chunks(targets.len(), w, chunk_bytes)? {
+    for (start, count) in chunks(targets.len(), w, chunk_bytes) {
         let here = &targets[start..start + count];
         let (logp, e, total) = rows(&h.narrow(0, start, count)?, w, here)?;
         logps.extend(finite(&logp, targets, start)?);
@@ -51,17 +51,17 @@ pub(crate) fn token_standings(
 /// See [`super::token_logps_grad`].
 pub(crate) fn token_logps_grad(
     h: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
     chunk_bytes: usize,
 ) -> Result<(Vec<f32>, Tensor)> {
     let (mut logps, mut grads) = (Vec::with_capacity(targets.len()), Vec::new());
-    for (start, count) in chunks(targets.len(), w, chunk_bytes)? {
+    for (start, count) in chunks(targets.len(), w, chunk_bytes) {
         let targets_here = &targets[start..start + count];
         let (logp, e, total) = rows(&h.narrow(0, start, count)?, w, targets_here)?;
         logps.extend(finite(&logp, targets, start)?);
-        let own = w.index_select(&Tensor::new(targets_here, w.device())?, 0)?;
-        grads.push((own - matmul_nn(&e.broadcast_div(&total)?, w)?)?);
+        let own = w.rows(targets_here)?;
+        grads.push((own - w.back(&e.broadcast_div(&total)?)?)?);
     }
     Ok((logps, whole(&grads, h)?))
 }
@@ -70,18 +70,19 @@ pub(crate) fn token_logps_grad(
 pub(crate) fn divergence(
     h: &Tensor,
     reference: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     targets: &[u32],
     chunk_bytes: usize,
 ) -> Result<Divergence> {
     let (mut logps, mut kls) = (Vec::new(), Vec::new());
     let (mut dlogps, mut dkls) = (Vec::new(), Vec::new());
     // Two rows of logits each.
-    for (start, count) in chunks(targets.len(), w, chunk_bytes / 2)? {
+    for (start, count) in chunks(targets.len(), w, chunk_bytes / 2) {
         let policy = log_softmax(&h.narrow(0, start, count)?, w)?;
         let other = log_softmax(&reference.narrow(0, start, count)?, w)?;
         let (p, r) = (policy.exp()?, other.exp()?);
-        let ids = Tensor::new(&targets[start..start + count], w.device())?;
+        let here = &targets[start..start + count];
+        let ids = Tensor::new(here, h.device())?;
         let logp = policy.gather(&ids.unsqueeze(1)?, 1)?.squeeze(1)?;
         let kl = (&r * (other - policy)?)?.sum(D::Minus1)?;
         logps.extend(finite(&logp, targets, start)?);
@@ -90,8 +91,8 @@ pub(crate) fn divergence(
                 .into_iter()
                 .map(|kl| kl.max(0.0)),
         );
-        dlogps.push((w.index_select(&ids, 0)? - matmul_nn(&p, w)?)?);
-        dkls.push(matmul_nn(&(p - r)?, w)?);
+        dlogps.push((w.rows(here)? - w.back(&p)?)?);
+        dkls.push(w.back(&(p - r)?)?);
     }
     Ok(Divergence {
         logps,
@@ -101,8 +102,8 @@ pub(crate) fn divergence(
     })
 }
 
-fn log_softmax(h: &Tensor, w: &Tensor) -> Result<Tensor> {
-    let logits = matmul_nt(h, w)?;
+fn log_softmax(h: &Tensor, w: &Weight) -> Result<Tensor> {
+    let logits = w.times(h)?;
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
     let log_total = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
     Ok(shifted.broadcast_sub(&log_total)?)
@@ -117,16 +118,16 @@ fn whole(parts: &[Tensor], h: &Tensor) -> Result<Tensor> {
     })
 }
 
-fn chunks(rows: usize, w: &Tensor, bytes: usize) -> Result<impl Iterator<Item = (usize, usize)>> {
-    let step = rows_per_chunk(bytes, w.dim(0)?);
-    Ok((0..rows)
+fn chunks(rows: usize, w: &Weight, bytes: usize) -> impl Iterator<Item = (usize, usize)> {
+    let step = rows_per_chunk(bytes, w.shape().0);
+    (0..rows)
         .step_by(step)
-        .map(move |start| (start, step.min(rows - start))))
+        .map(move |start| (start, step.min(rows - start)))
 }
 
 /// `(logp [R], e^(l - top) [R, V], its row sums [R, 1])`, differentiable by the tensor library.
-pub(crate) fn rows(h: &Tensor, w: &Tensor, targets: &[u32]) -> Result<(Tensor, Tensor, Tensor)> {
-    let logits = matmul_nt(h, w)?;
+pub(crate) fn rows(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<(Tensor, Tensor, Tensor)> {
+    let logits = w.times(h)?;
     let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
     let e = shifted.exp()?;
     let total = e.sum_keepdim(D::Minus1)?;

@@ -3,9 +3,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{Result, Standing, not_finite, rows_per_chunk};
+use super::chunks::{Chunk, by_chunk};
+use super::{Result, Standing, not_finite};
 use crate::ops::gemm::{MatRef, Rhs, gemm};
-use crate::ops::host::{HostSlice, contiguous, tensor};
+use crate::ops::host::tensor;
 use crate::ops::simd::{self, Isa, Kernel, LANES};
 use crate::weight::Weight;
 
@@ -17,8 +18,9 @@ pub(crate) fn token_logps(
     chunk_bytes: usize,
 ) -> Result<Vec<f32>> {
     let mut logps = Vec::with_capacity(targets.len());
-    by_chunk(h, w, targets, chunk_bytes, &mut |_, _, sums| {
-        logps.extend(sums.iter().map(|sum| sum.logp));
+    by_chunk([h], &w.on_host()?, targets, chunk_bytes, |chunk| {
+        logps.extend(row_sums(chunk, false)?.sums.iter().map(|sum| sum.logp));
+        Ok(())
     })?;
     Ok(logps)
 }
@@ -34,56 +36,17 @@ pub(crate) fn token_standings(
     let (vocab, _) = w.shape();
     let mut logps = Vec::with_capacity(targets.len());
     let mut standings = Vec::with_capacity(targets.len());
-    by_chunk(h, w, targets, chunk_bytes, &mut |logits, targets, sums| {
-        logps.extend(sums.iter().map(|sum| sum.logp));
-        let rows = logits.par_chunks(vocab).zip(targets).zip(sums);
-        standings.par_extend(rows.map(|((row, &target), sum)| {
+    by_chunk([h], &w.on_host()?, targets, chunk_bytes, |chunk| {
+        let reduced = row_sums(chunk, false)?;
+        logps.extend(reduced.sums.iter().map(|sum| sum.logp));
+        let rows = reduced.logits.par_chunks(vocab).zip(reduced.targets);
+        standings.par_extend(rows.zip(&reduced.sums).map(|((row, &target), sum)| {
             let log_sum = f64::from(row[target as usize]) - f64::from(sum.logp);
             Standing::of(row, target, log_sum, best)
         }));
+        Ok(())
     })?;
     Ok((logps, standings))
-}
-
-/// Takes a chunk's logits `[N, V]`, targets `[N]` and reduced rows `[N]`.
-type TakeChunk<'a> = dyn FnMut(&[f32], &[u32], &[RowSum]) + 'a;
-
-/// Hands every chunk's logits with its targets and reduced rows to `take`, in order.
-fn by_chunk(
-    h: &Tensor,
-    w: &Weight,
-    targets: &[u32],
-    chunk_bytes: usize,
-    take: &mut TakeChunk<'_>,
-) -> Result<()> {
-    let h = contiguous(h)?;
-    let (rows, width) = h.dims2()?;
-    let (vocab, _) = w.shape();
-    let hs = HostSlice::new(&h)?;
-    let dense = if w.packed().is_none() {
-        Some(contiguous(w.dense()?)?)
-    } else {
-        None
-    };
-    let ws = dense.as_ref().map(HostSlice::new).transpose()?;
-    let rhs = rhs(w, ws.as_deref(), vocab, width)?;
-    let chunk = rows_per_chunk(chunk_bytes, vocab).min(rows.max(1));
-    let mut logits = vec![0.0f32; chunk * vocab];
-    for start in (0..rows).step_by(chunk) {
-        let count = chunk.min(rows - start);
-        let targets = &targets[start..start + count];
-        let logits = &mut logits[..count * vocab];
-        gemm(
-            logits,
-            MatRef::new(&hs[start * width..][..count * width], count, width)?,
-            rhs,
-            1.0,
-            0.0,
-        )?;
-        let sums = row_sums(logits, vocab, targets, start, false)?;
-        take(logits, targets, &sums);
-    }
-    Ok(())
 }
 
 /// See [`super::token_logps_grad`].
@@ -93,49 +56,31 @@ pub(crate) fn token_logps_grad(
     targets: &[u32],
     chunk_bytes: usize,
 ) -> Result<(Vec<f32>, Tensor)> {
-    let h = contiguous(h)?;
-    let (rows, width) = h.dims2()?;
-    let (vocab, _) = w.shape();
-    let hs = HostSlice::new(&h)?;
-    let dense = contiguous(w.dense()?)?;
-    let ws = HostSlice::new(&dense)?;
-    let ws: &[f32] = &ws;
-    let rhs = rhs(w, Some(ws), vocab, width)?;
-    let chunk = rows_per_chunk(chunk_bytes, vocab).min(rows.max(1));
-    let mut logits = vec![0.0f32; chunk * vocab];
+    let w = w.on_host()?.reversible()?;
+    let (vocab, width) = w.shape();
+    let rows = targets.len();
     let mut logps = Vec::with_capacity(rows);
     let mut grad = vec![0.0f32; rows * width];
-    for start in (0..rows).step_by(chunk) {
-        let count = chunk.min(rows - start);
-        let targets = &targets[start..start + count];
-        let logits = &mut logits[..count * vocab];
-        gemm(
+    by_chunk([h], &w, targets, chunk_bytes, |chunk| {
+        let grad = &mut grad[chunk.rows.start * width..chunk.rows.end * width];
+        let Reduced {
             logits,
-            MatRef::new(&hs[start * width..][..count * width], count, width)?,
-            rhs,
-            1.0,
-            0.0,
-        )?;
-        let sums = row_sums(logits, vocab, targets, start, true)?;
+            targets,
+            sums,
+            ..
+        } = row_sums(chunk, true)?;
         // sum_v e^(l_v - top) W[v]; dividing by the row's total here saves a pass over the logits.
-        let grad = &mut grad[start * width..][..count * width];
-        gemm(
-            grad,
-            MatRef::new(logits, count, vocab)?,
-            Rhs::Dense(MatRef::new(ws, vocab, width)?),
-            1.0,
-            0.0,
-        )?;
+        w.back_into(MatRef::new(logits, targets.len(), vocab)?, grad)?;
         grad.par_chunks_mut(width)
             .zip(targets)
             .zip(&sums)
-            .for_each(|((g, &target), sum)| {
+            .try_for_each(|((g, &target), sum)| {
                 let factor = (-1.0 / sum.total) as f32;
-                let own = &ws[target as usize * width..][..width];
-                simd::dispatch(Combine { g, own, factor });
-            });
+                w.with_row(target, |own| simd::dispatch(Combine { g, own, factor }))
+            })?;
         logps.extend(sums.iter().map(|sum| sum.logp));
-    }
+        Ok(())
+    })?;
     Ok((logps, tensor(grad, (rows, width))?))
 }
 
@@ -148,29 +93,15 @@ pub(crate) fn weight_grad(
     into: &mut [f32],
     chunk_bytes: usize,
 ) -> Result<()> {
-    let h = contiguous(h)?;
-    let (rows, width) = h.dims2()?;
-    let (vocab, _) = w.shape();
-    let hs = HostSlice::new(&h)?;
-    let dense = if w.packed().is_none() {
-        Some(contiguous(w.dense()?)?)
-    } else {
-        None
-    };
-    let ws = dense.as_ref().map(HostSlice::new).transpose()?;
-    let rhs = rhs(w, ws.as_deref(), vocab, width)?;
-    let chunk = rows_per_chunk(chunk_bytes, vocab).min(rows.max(1));
-    let mut logits = vec![0.0f32; chunk * vocab];
-    for start in (0..rows).step_by(chunk) {
-        let count = chunk.min(rows - start);
-        let logits = &mut logits[..count * vocab];
-        let hidden = MatRef::new(&hs[start * width..][..count * width], count, width)?;
-        gemm(logits, hidden, rhs, 1.0, 0.0)?;
-        let (targets, dlogps) = (
-            &targets[start..start + count],
-            &dlogps[start..start + count],
-        );
-        let sums = row_sums(logits, vocab, targets, start, true)?;
+    let (vocab, width) = w.shape();
+    by_chunk([h], &w.on_host()?, targets, chunk_bytes, |chunk| {
+        let dlogps = &dlogps[chunk.rows.clone()];
+        let Reduced {
+            hidden,
+            logits,
+            targets,
+            sums,
+        } = row_sums(chunk, true)?;
         // g_r (e_(y_r) - p_r), in the place of e^(l - top).
         logits
             .par_chunks_mut(vocab)
@@ -183,22 +114,18 @@ pub(crate) fn weight_grad(
                 });
                 e[target as usize] += g;
             });
-        let errors = MatRef::new(logits, count, vocab)?;
-        gemm(into, errors.t(), Rhs::Dense(hidden), 1.0, 1.0)?;
-    }
-    Ok(())
+        let errors = MatRef::new(logits, targets.len(), vocab)?;
+        let hidden = MatRef::new(hidden, targets.len(), width)?;
+        gemm(into, errors.t(), Rhs::Dense(hidden), 1.0, 1.0)
+    })
 }
 
-pub(super) fn rhs<'a>(
-    w: &'a Weight,
-    dense: Option<&'a [f32]>,
-    vocab: usize,
-    width: usize,
-) -> Result<Rhs<'a>> {
-    Ok(match w.packed() {
-        Some(packed) => Rhs::Packed(packed),
-        None => Rhs::Dense(MatRef::new(dense.unwrap_or_default(), vocab, width)?.t()),
-    })
+/// A chunk whose rows are reduced.
+struct Reduced<'a> {
+    hidden: &'a [f32],
+    logits: &'a mut [f32],
+    targets: &'a [u32],
+    sums: Vec<RowSum>,
 }
 
 /// What is left of a row of logits.
@@ -210,14 +137,15 @@ struct RowSum {
 }
 
 /// Reduces every row; with `keep`, the logits become `e^(l - top)`.
-fn row_sums(
-    logits: &mut [f32],
-    vocab: usize,
-    targets: &[u32],
-    first: usize,
-    keep: bool,
-) -> Result<Vec<RowSum>> {
-    logits
+fn row_sums(chunk: Chunk<'_, 1>, keep: bool) -> Result<Reduced<'_>> {
+    let Chunk {
+        rows,
+        targets,
+        hidden: [hidden],
+        logits: [logits],
+    } = chunk;
+    let vocab = logits.len() / targets.len();
+    let sums = logits
         .par_chunks_mut(vocab)
         .zip(targets)
         .enumerate()
@@ -225,14 +153,20 @@ fn row_sums(
             let at = logits[target as usize];
             let (low, top, total) = simd::dispatch(Reduce { logits, keep });
             if !(low.is_finite() && top.is_finite() && total.is_finite()) {
-                return Err(not_finite(first + i, target));
+                return Err(not_finite(rows.start + i, target));
             }
             Ok(RowSum {
                 logp: (f64::from(at) - f64::from(top) - total.ln()) as f32,
                 total,
             })
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok(Reduced {
+        hidden,
+        logits,
+        targets,
+        sums,
+    })
 }
 
 /// Smallest and largest logit and `sum e^(l - largest)`, summed in blocks whose totals are added in `f64`. A NaN makes the

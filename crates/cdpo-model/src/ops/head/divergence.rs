@@ -12,24 +12,25 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use super::{CHUNK_BYTES, check, composed, cpu, not_finite, rows_per_chunk};
+use super::chunks::by_chunk;
+use super::{CHUNK_BYTES, check, composed, not_finite};
 use crate::error::{Error, Result};
-use crate::ops::gemm::{MatRef, Rhs, gemm};
-use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
+use crate::ops::gemm::MatRef;
+use crate::ops::host::{is_host_f32, tensor};
 use crate::ops::simd::{self, Isa, Kernel, LANES};
 use crate::weight::Weight;
 
 /// What [`token_logps_kl_grad`] gives, in the targets' order.
 #[derive(Debug)]
-pub struct Divergence {
+pub(crate) struct Divergence {
     /// `log p[y_r]`, in nats `[R]`.
-    pub logps: Vec<f32>,
+    pub(crate) logps: Vec<f32>,
     /// `KL(r || p)`, in nats, never negative `[R]`.
-    pub kls: Vec<f32>,
+    pub(crate) kls: Vec<f32>,
     /// `d logp_r / d h_r`, `[R, H]`.
-    pub dlogps: Tensor,
+    pub(crate) dlogps: Tensor,
     /// `d KL_r / d h_r`, `[R, H]`; the reference has no gradient.
-    pub dkls: Tensor,
+    pub(crate) dkls: Tensor,
 }
 
 /// Log-probabilities of `targets` under the policy, divergences from the reference, and both gradients by `h`.
@@ -37,7 +38,7 @@ pub struct Divergence {
 /// # Errors
 /// If the shapes do not fit, a target is beyond the vocabulary, a logit is not finite (the message names the row), or the
 /// weight's dense form is gone.
-pub fn token_logps_kl_grad(
+pub(crate) fn token_logps_kl_grad(
     h: &Tensor,
     reference: &Tensor,
     w: &Weight,
@@ -54,7 +55,7 @@ pub fn token_logps_kl_grad(
     if is_host_f32(h) && is_host_f32(reference) {
         on_host(h, reference, w, targets, CHUNK_BYTES)
     } else {
-        composed::divergence(h, reference, w.dense()?, targets, CHUNK_BYTES)
+        composed::divergence(h, reference, w, targets, CHUNK_BYTES)
     }
 }
 
@@ -66,52 +67,41 @@ pub(crate) fn on_host(
     targets: &[u32],
     chunk_bytes: usize,
 ) -> Result<Divergence> {
-    let (h, reference) = (contiguous(h)?, contiguous(reference)?);
-    let (rows, width) = h.dims2()?;
-    let (vocab, _) = w.shape();
-    let hidden = [HostSlice::new(&h)?, HostSlice::new(&reference)?];
-    let dense = contiguous(w.dense()?)?;
-    let ws = HostSlice::new(&dense)?;
-    let ws: &[f32] = &ws;
-    let rhs = cpu::rhs(w, Some(ws), vocab, width)?;
-    let chunk = rows_per_chunk(chunk_bytes / 2, vocab).min(rows.max(1));
-    let mut logits = [vec![0.0f32; chunk * vocab], vec![0.0f32; chunk * vocab]];
+    let w = w.on_host()?.reversible()?;
+    let (vocab, width) = w.shape();
+    let rows = targets.len();
     let (mut logps, mut kls) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
     let (mut dlogps, mut dkls) = (vec![0.0f32; rows * width], vec![0.0f32; rows * width]);
-    for start in (0..rows).step_by(chunk) {
-        let count = chunk.min(rows - start);
-        let here = start * width..(start + count) * width;
-        let targets = &targets[start..start + count];
-        for (logits, hidden) in logits.iter_mut().zip(&hidden) {
-            let hidden = MatRef::new(&hidden[here.clone()], count, width)?;
-            gemm(&mut logits[..count * vocab], hidden, rhs, 1.0, 0.0)?;
-        }
-        let [policy, other] = &mut logits;
-        let (policy, other) = (&mut policy[..count * vocab], &mut other[..count * vocab]);
-        let sums = compare(policy, other, vocab, targets, start)?;
+    by_chunk([h, reference], &w, targets, chunk_bytes, |chunk| {
+        let here = chunk.rows.start * width..chunk.rows.end * width;
+        let (first, targets) = (chunk.rows.start, chunk.targets);
+        let [policy, other] = chunk.logits;
+        let sums = compare(policy, other, vocab, targets, first)?;
         // sum_v e^(l_v - top) W[v] of both models; the rows' totals divide them below.
         let (dlogps, dkls) = (&mut dlogps[here.clone()], &mut dkls[here]);
         for (into, e) in [(&mut *dlogps, &*policy), (&mut *dkls, &*other)] {
-            let dense = Rhs::Dense(MatRef::new(ws, vocab, width)?);
-            gemm(into, MatRef::new(e, count, vocab)?, dense, 1.0, 0.0)?;
+            w.back_into(MatRef::new(e, targets.len(), vocab)?, into)?;
         }
         dlogps
             .par_chunks_mut(width)
             .zip(dkls.par_chunks_mut(width))
             .zip(targets)
             .zip(&sums)
-            .for_each(|(((dlogp, dkl), &target), sum)| {
-                simd::dispatch(Combine {
-                    own: &ws[target as usize * width..][..width],
-                    dlogp,
-                    dkl,
-                    by_policy: (1.0 / sum.totals[0]) as f32,
-                    by_reference: (1.0 / sum.totals[1]) as f32,
-                });
-            });
+            .try_for_each(|(((dlogp, dkl), &target), sum)| {
+                w.with_row(target, |own| {
+                    simd::dispatch(Combine {
+                        own,
+                        dlogp,
+                        dkl,
+                        by_policy: (1.0 / sum.totals[0]) as f32,
+                        by_reference: (1.0 / sum.totals[1]) as f32,
+                    });
+                })
+            })?;
         logps.extend(sums.iter().map(|sum| sum.logp));
         kls.extend(sums.iter().map(|sum| sum.kl));
-    }
+        Ok(())
+    })?;
     Ok(Divergence {
         logps,
         kls,
@@ -275,7 +265,8 @@ mod tests {
     fn the_divergence_is_its_definition_and_its_gradient_the_finite_difference() {
         let (h, reference, w) = (draw(1, &[5, 12]), draw(2, &[5, 12]), draw(3, &[37, 12]));
         let (h, reference) = ((h * 3.0).unwrap(), (reference * 3.0).unwrap());
-        let got = composed::divergence(&h, &reference, &w, &TARGETS, CHUNK_BYTES).unwrap();
+        let weight = Weight::frozen(w.clone()).unwrap();
+        let got = composed::divergence(&h, &reference, &weight, &TARGETS, CHUNK_BYTES).unwrap();
         let expected = by_definition(&h, &reference, &w);
         assert_close("kl", &as_f64(&got.kls), &expected, 1e-7);
         let ones = Tensor::ones(5, DType::F64, &Device::Cpu).unwrap();
@@ -290,7 +281,7 @@ mod tests {
             1e-9,
         );
         let (_, dlogps) =
-            super::super::composed::token_logps_grad(&h, &w, &TARGETS, CHUNK_BYTES).unwrap();
+            super::super::composed::token_logps_grad(&h, &weight, &TARGETS, CHUNK_BYTES).unwrap();
         assert_close("dlogp", &values(&got.dlogps), &values(&dlogps), 1e-13);
     }
 
@@ -302,8 +293,9 @@ mod tests {
             let (reference, reference64) = draw_both(5, &[rows, width]);
             let (w, w64) = draw_both(4, &[vocab, width]);
             let targets: Vec<u32> = (0..rows).map(|r| (r * 7919 % vocab) as u32).collect();
+            let weight64 = Weight::frozen(w64).unwrap();
             let exact =
-                composed::divergence(&h64, &reference64, &w64, &targets, CHUNK_BYTES).unwrap();
+                composed::divergence(&h64, &reference64, &weight64, &targets, CHUNK_BYTES).unwrap();
             let weight = Weight::frozen(w).unwrap();
             for chunk_rows in [1, 2, 3, rows, 100] {
                 let bytes = 2 * chunk_rows * vocab * 4;

@@ -14,8 +14,8 @@ impl Standing {
     pub(super) fn of(logits: &[f32], target: u32, log_sum: f64, best: usize) -> Self {
         let own = logits[target as usize];
         let mut rank = 1;
-        // Ids of the best so far, best first; few enough to be kept by insertion.
-        let mut kept: Vec<u32> = Vec::with_capacity(best + 1);
+        // Ids of the best so far, best first; few enough to be leaders by insertion.
+        let mut leaders: Vec<u32> = Vec::with_capacity(best + 1);
         let mut bar = f32::NEG_INFINITY;
         for (id, &logit) in logits.iter().enumerate() {
             let id = id as u32;
@@ -23,17 +23,17 @@ impl Standing {
                 continue;
             }
             rank += u32::from(logit > own || (logit == own && id < target));
-            if kept.len() < best || logit > bar {
-                let at = kept.partition_point(|&other| logits[other as usize] >= logit);
-                kept.insert(at, id);
-                kept.truncate(best);
-                bar = kept.last().map_or(bar, |&last| logits[last as usize]);
+            if leaders.len() < best || logit > bar {
+                let at = leaders.partition_point(|&other| logits[other as usize] >= logit);
+                leaders.insert(at, id);
+                leaders.truncate(best);
+                bar = leaders.last().map_or(bar, |&last| logits[last as usize]);
             }
         }
         let probability = |id: u32| (f64::from(logits[id as usize]) - log_sum).exp().min(1.0);
         Self {
             rank,
-            alternatives: kept
+            alternatives: leaders
                 .into_iter()
                 .map(|id| (id, probability(id) as f32))
                 .collect(),

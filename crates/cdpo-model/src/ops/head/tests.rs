@@ -20,7 +20,7 @@ fn hidden() -> (Tensor, Tensor) {
 #[test]
 fn the_gradient_equals_finite_differences_and_the_tensor_librarys() {
     let (_, h) = hidden();
-    let w = draw(2, &[37, 12]);
+    let w = Weight::frozen(draw(2, &[37, 12])).unwrap();
     let logp = |h: &Tensor| Ok(composed::rows(h, &w, &TARGETS)?.0);
     let ones = Tensor::ones(7, DType::F64, &Device::Cpu).unwrap();
     let (_, grad) = composed::token_logps_grad(&h, &w, &TARGETS, CHUNK_BYTES).unwrap();
@@ -59,7 +59,11 @@ fn the_composed_head_is_the_log_of_a_softmax() {
         .collect();
     assert_close(
         "logp",
-        &values(&composed::rows(&h, &w, &TARGETS).unwrap().0),
+        &values(
+            &composed::rows(&h, &Weight::frozen(w).unwrap(), &TARGETS)
+                .unwrap()
+                .0,
+        ),
         &expected,
         1e-14,
     );
@@ -73,6 +77,7 @@ fn the_cpu_head_equals_the_composed_one_in_any_chunks() {
         let (h, h64) = draw_both(3, &[rows, width]);
         let (w, w64) = draw_both(4, &[vocab, width]);
         let targets: Vec<u32> = (0..rows).map(|r| (r * 7919 % vocab) as u32).collect();
+        let w64 = Weight::frozen(w64).unwrap();
         let (exact, _, _) = composed::rows(&h64, &w64, &targets).unwrap();
         let (_, exact_grad) =
             composed::token_logps_grad(&h64, &w64, &targets, CHUNK_BYTES).unwrap();
@@ -103,7 +108,7 @@ fn the_cpu_head_equals_the_composed_one_in_any_chunks() {
 #[test]
 fn the_composed_head_goes_in_chunks_too() {
     let (_, h) = hidden();
-    let w = draw(2, &[37, 12]);
+    let w = Weight::frozen(draw(2, &[37, 12])).unwrap();
     let whole = composed::token_logps_grad(&h, &w, &TARGETS, CHUNK_BYTES).unwrap();
     let parts = composed::token_logps_grad(&h, &w, &TARGETS, 2 * 37 * 4).unwrap();
     let few = composed::token_logps(&h, &w, &TARGETS, 2 * 37 * 4).unwrap();
@@ -119,7 +124,7 @@ fn the_gradient_of_a_trained_head_equals_finite_differences() {
     let (w, w64) = draw_both(2, &[37, 12]);
     let dlogps = [0.5f32, -1.0, 2.0, 0.25, 0.0, -0.75, 1.5];
     let upstream = Tensor::new(&dlogps, &Device::Cpu).unwrap();
-    let logp = |w: &Tensor| Ok(composed::rows(&h64, w, &TARGETS)?.0);
+    let logp = |w: &Tensor| Ok(composed::rows(&h64, &Weight::frozen(w.clone())?, &TARGETS)?.0);
     let expected = finite_differences(logp, &w64, &upstream);
     let wide = |g: &[f32]| g.iter().map(|g| f64::from(*g) - 1.0).collect::<Vec<_>>();
     let mut sums = vec![1.0f32; 37 * 12];
@@ -185,13 +190,13 @@ fn a_logit_that_is_not_finite_is_an_error_naming_the_row() {
         let h = Tensor::from_vec(values, (4, 3), &Device::Cpu).unwrap();
         let w =
             Tensor::from_vec(vec![1f32, 1.0, 1.0, 2.0, 1.0, 1.0], (2, 3), &Device::Cpu).unwrap();
-        let weight = Weight::frozen(w.clone()).unwrap();
+        let weight = Weight::frozen(w).unwrap();
         let message = token_logps(&h, &weight, &[0, 1, 1, 0])
             .unwrap_err()
             .to_string();
         assert!(message.contains("row 2"), "{message}");
         assert!(token_logps_grad(&h, &weight, &[0, 1, 1, 0]).is_err());
-        assert!(composed::token_logps(&h, &w, &[0, 1, 1, 0], CHUNK_BYTES).is_err());
+        assert!(composed::token_logps(&h, &weight, &[0, 1, 1, 0], CHUNK_BYTES).is_err());
     }
 }
 
@@ -236,6 +241,7 @@ fn standings_leave_the_log_probabilities_bits_and_agree_with_the_composed_form()
         );
         let (one_row, _) = cpu::token_standings(&h, &dense, &targets, 3, 1).unwrap();
         assert_eq!(bits(&one_row), bits(&logps));
+        let w64 = Weight::frozen(w64).unwrap();
         let (_, composed) =
             composed::token_standings(&h64, &w64, &targets, 3, CHUNK_BYTES).unwrap();
         for (found, expected) in standings.iter().zip(&composed) {

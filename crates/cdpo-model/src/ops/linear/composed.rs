@@ -4,15 +4,16 @@ use candle_core::Tensor;
 
 use super::{LoraRef, Result};
 use crate::ops::gemm::{matmul_nn, matmul_nt, matmul_tn};
+use crate::weight::Weight;
 
 /// See [`super::forward`].
 pub(crate) fn forward(
     x: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     bias: Option<&Tensor>,
     lora: &[LoraRef<'_>],
 ) -> Result<Tensor> {
-    let mut y = matmul_nt(x, w)?;
+    let mut y = w.times(x)?;
     if let Some(bias) = bias {
         y = y.broadcast_add(bias)?;
     }
@@ -48,10 +49,10 @@ pub(crate) fn lora_grads(dy: &Tensor, x: &Tensor, lora: &LoraRef<'_>) -> Result<
 pub(crate) fn input_grad(
     dy: &Tensor,
     x: &Tensor,
-    w: &Tensor,
+    w: &Weight,
     lora: &[LoraRef<'_>],
 ) -> Result<Tensor> {
-    let mut dx = matmul_nn(dy, w)?;
+    let mut dx = w.back(dy)?;
     for lora in lora {
         let dz = (matmul_nn(dy, lora.b)? * f64::from(lora.scale))?;
         let mut through = matmul_nn(&dz, lora.a)?;

@@ -62,18 +62,7 @@ pub(crate) fn forward(
     let input = MatRef::new(&xs, rows, width)?;
     let bias = bias.map(contiguous).transpose()?;
     let bias = bias.as_ref().map(HostSlice::new).transpose()?;
-    let mut out = if let Some(packed) = w.packed() {
-        product(input, Rhs::Packed(packed), 1.0, bias.as_deref())?
-    } else {
-        let dense = contiguous(w.dense()?)?;
-        let ws = HostSlice::new(&dense)?;
-        product(
-            input,
-            Rhs::Dense(MatRef::new(&ws, out_features, in_features)?.t()),
-            1.0,
-            bias.as_deref(),
-        )?
-    };
+    let mut out = w.on_host()?.times(input, bias.as_deref())?;
     for lora in lora {
         let factors = Factors::new(lora, out_features, in_features)?;
         let dropped = dropped(&xs, rows, width, lora)?;
@@ -126,14 +115,7 @@ pub(crate) fn backward(
     }
     let mut dx = None;
     if need_dx {
-        let dense = contiguous(w.dense()?)?;
-        let ws = HostSlice::new(&dense)?;
-        dx = Some(product(
-            upstream,
-            Rhs::Dense(MatRef::new(&ws, out_features, in_features)?),
-            1.0,
-            None,
-        )?);
+        dx = Some(w.on_host()?.back(upstream)?);
     }
     let mut wanted = grads.lora;
     for (index, lora) in lora.iter().enumerate() {

@@ -3,6 +3,8 @@
 use super::Stored;
 use crate::config::{Family, ModelConfig, RopeScaling};
 use crate::error::{Error, Result};
+use crate::inventory::Place;
+use crate::projection::Projection;
 
 pub(super) fn read(file: &Stored) -> Result<ModelConfig> {
     let meta = &file.metadata;
@@ -24,13 +26,14 @@ pub(super) fn read(file: &Stored) -> Result<ModelConfig> {
             "a mixture-of-experts model, which is not supported".into(),
         ));
     }
-    for stored in [
-        "blk.0.attn_output.bias",
-        "blk.0.ffn_up.bias",
-        "blk.0.ffn_gate.bias",
-        "blk.0.ffn_down.bias",
+    for projection in [
+        Projection::O,
+        Projection::Up,
+        Projection::Gate,
+        Projection::Down,
     ] {
-        if file.shape(stored).is_some() {
+        let stored = Place::Bias(0, projection).gguf_name();
+        if file.shape(&stored).is_some() {
             return Err(unsupported(format!(
                 "has `{stored}`: biases outside q, k and v are not supported"
             )));
@@ -57,13 +60,14 @@ pub(super) fn read(file: &Stored) -> Result<ModelConfig> {
             "keys and values of different widths are not supported".into(),
         ));
     }
+    let embedding = Place::Embedding.gguf_name();
     let vocab_size = file
-        .shape("token_embd.weight")
+        .shape(&embedding)
         .and_then(|shape| shape.first().copied())
         .ok_or_else(|| {
             Error::tensor(
-                "model.embed_tokens.weight",
-                format!("missing from {origin} (`token_embd.weight`)"),
+                Place::Embedding.hf_name(),
+                format!("missing from {origin} (`{embedding}`)"),
             )
         })?;
     let rope_theta = meta.number(&key("rope.freq_base"))?.unwrap_or(10_000.0);
@@ -81,8 +85,10 @@ pub(super) fn read(file: &Stored) -> Result<ModelConfig> {
             .ok_or_else(|| meta.missing(&key("attention.layer_norm_rms_epsilon")))?,
         rope_theta,
         rope_scaling: rope_scaling(file, &key, head_dim, rope_theta)?,
-        tie_embeddings: file.shape("output.weight").is_none(),
-        qkv_bias: file.shape("blk.0.attn_q.bias").is_some(),
+        tie_embeddings: file.shape(&Place::Head.gguf_name()).is_none(),
+        qkv_bias: file
+            .shape(&Place::Bias(0, Projection::Q).gguf_name())
+            .is_some(),
         max_positions: meta.required_size(&key("context_length"))?,
         bos: meta.id("tokenizer.ggml.bos_token_id")?,
         eos: eos(file)?,

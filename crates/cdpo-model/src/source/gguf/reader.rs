@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::Entry;
+use super::TensorInfo;
 use super::metadata::{Metadata, Value};
 use crate::error::{Error, Result};
 
 pub(super) struct Header {
     pub(super) metadata: Metadata,
-    pub(super) tensors: HashMap<String, Entry>,
+    pub(super) tensors: HashMap<String, TensorInfo>,
 }
 
 /// A position in the header; each read checks that the bytes are there.
@@ -167,7 +167,7 @@ pub(super) fn read_header(bytes: &[u8], path: &Path) -> Result<Header> {
         let offset = cursor.u64(&name)? as usize;
         tensors.insert(
             name,
-            Entry {
+            TensorInfo {
                 shape,
                 kind,
                 start: offset,
@@ -179,9 +179,9 @@ pub(super) fn read_header(bytes: &[u8], path: &Path) -> Result<Header> {
         return Err(Error::file(path, "metadata `general.alignment` is 0"));
     }
     let data = cursor.at.checked_next_multiple_of(alignment);
-    for (name, entry) in &mut tensors {
-        entry.start = data
-            .and_then(|data| data.checked_add(entry.start))
+    for (name, info) in &mut tensors {
+        info.start = data
+            .and_then(|data| data.checked_add(info.start))
             .ok_or_else(|| {
                 Error::file(
                     path,
