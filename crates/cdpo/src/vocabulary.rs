@@ -1,4 +1,4 @@
-//! What text becomes: the model's tokenizer, with what was resolved about its special tokens. Needs no weights.
+//! How text becomes ids: the model's tokenizer, with what was resolved about its special tokens. Needs no weights.
 
 use cdpo_model::{ModelConfig, Tokenizer};
 
