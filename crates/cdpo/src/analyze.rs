@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use cdpo_critical::analysis::{Place, WordTypeCensus, departure, place, step_tokens};
-use cdpo_data::rollout::{CriticalKind, ReplacementRecord, RolloutRecord};
+use cdpo_data::rollout_record::{CriticalKind, ReplacementRecord, RolloutRecord};
 use cdpo_data::{GivenSolution, OnBadRow, Problem, given_solutions, jsonl};
 use cdpo_model::Tokenizer;
 use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};

@@ -10,7 +10,7 @@ use cdpo_critical::analysis::{Signal, TokenNumbers};
 use cdpo_critical::{ContrastModels, ContrastSettings, score_pairs};
 use cdpo_data::artifact::{MANIFEST, Manifest};
 use cdpo_data::jsonl::Appender;
-use cdpo_data::rollout::RolloutRecord;
+use cdpo_data::rollout_record::RolloutRecord;
 use cdpo_data::{OnBadRow, Pair, artifact, jsonl};
 use cdpo_model::{Adapter, AdapterStack};
 use cdpo_report::bootstrap::RESAMPLES;

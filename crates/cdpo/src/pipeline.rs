@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cdpo_data::artifact::{self, Manifest, Plan, Stage, StageDir, StageState};
+use cdpo_data::artifact::{self, Manifest, StageDir, StageKey, StagePlan, StageState};
 use cdpo_train::Method;
 
 use crate::base::Base;
@@ -195,12 +195,12 @@ impl Pipeline {
             let state = match stages::stage(self, step)? {
                 None => "to do, after the stages before it".to_owned(),
                 Some(stage) => match stage.plan(self.folder(step))? {
-                    Plan::Done(manifest) => {
+                    StagePlan::Done(manifest) => {
                         self.done.insert(name.clone(), manifest);
                         "done".to_owned()
                     }
-                    Plan::Resume(_) => "to go on with".to_owned(),
-                    Plan::Fresh(reason) => format!("to do ({reason})"),
+                    StagePlan::Resume(_) => "to go on with".to_owned(),
+                    StagePlan::Fresh(reason) => format!("to do ({reason})"),
                 },
             };
             lines.push(format!("{name:<12} {state}"));
@@ -230,7 +230,7 @@ impl Pipeline {
             interrupt::check()?;
             let name = step.name();
             let at = format!("[{}/{}] {name}", i + 1, steps.len());
-            let stage: Stage = stages::stage(self, step)?
+            let stage: StageKey = stages::stage(self, step)?
                 .ok_or_else(|| anyhow::anyhow!("a stage before {name} is not done"))?;
             let folder = self.folder(step).to_path_buf();
             // A seed's stages lie in its own folder, in every run.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cdpo_critical::rollout::{LastPosition, Scores, Sharing};
-use cdpo_data::artifact::{Manifest, Stage, StageDir, StageState};
+use cdpo_data::artifact::{Manifest, StageDir, StageKey, StageState};
 use cdpo_data::{Problem, RolloutKeys, Trajectory};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         pipeline.base.checkpoint.tokenizer.content_id(),
     );
     let settings = draw::settings(&pipeline);
-    let stage = Stage {
+    let stage = StageKey {
         name: name.clone(),
         version: 4,
         inputs: inputs.clone(),
@@ -105,7 +105,7 @@ pub(crate) fn rollout(args: &RolloutArgs) -> anyhow::Result<()> {
         let hash = manifest.outputs.get(ROLLOUTS).cloned().unwrap_or_default();
         inputs.insert("rollouts".into(), hash);
         let name = replacements(&name);
-        let stage = Stage {
+        let stage = StageKey {
             name: name.clone(),
             version: 3,
             inputs,
@@ -164,7 +164,7 @@ fn stage_name(recipe: &Recipe, args: &RolloutArgs) -> String {
 /// Does a stage's work in its folder unless it is done.
 fn carry(
     p: &mut Pipeline,
-    stage: &Stage,
+    stage: &StageKey,
     work: impl FnOnce(&mut Pipeline, &mut StageDir) -> anyhow::Result<Finished>,
 ) -> anyhow::Result<Manifest> {
     let run_dir: PathBuf = p.run_dir.clone();

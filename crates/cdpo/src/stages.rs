@@ -15,7 +15,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cdpo_data::artifact::{Stage, StageDir, hash_file, hash_folder, hash_json};
+use cdpo_data::artifact::{StageDir, StageKey, hash_file, hash_folder, hash_json};
 use cdpo_model::LoraConfig;
 use cdpo_train::{Examples, Loss, Method, Parameters, TrainSettings};
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ pub(crate) fn needs(recipe: &Recipe, step: Step) -> Vec<Step> {
 }
 
 /// What a step reads and is set by; `None` as long as a stage before it is not done.
-pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
+pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<StageKey>> {
     let recipe = &p.recipe;
     let mut inputs: BTreeMap<String, String> = BTreeMap::new();
     let mut complete = true;
@@ -249,7 +249,7 @@ pub(crate) fn stage(p: &Pipeline, step: Step) -> anyhow::Result<Option<Stage>> {
     ) {
         inputs.insert("tokenizer".into(), p.base.checkpoint.tokenizer.content_id());
     }
-    Ok(Some(Stage {
+    Ok(Some(StageKey {
         name: step.name(),
         // 2: scored pairs hold the positive model's ranks and best tokens. 3: the rejected tokens alone are judged.
         version: if step == Step::Score { 3 } else { 1 },

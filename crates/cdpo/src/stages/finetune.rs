@@ -6,7 +6,7 @@ use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, Pair, SftExample, jsonl};
 use cdpo_model::{Adapter, Key, LoraConfig};
 use cdpo_train::{
-    Event, Job, METRICS, Method, Parameters, Policy, StepMetrics, TrainSet, TrainSettings,
+    Job, METRICS, Method, Parameters, Policy, StepMetrics, TrainEvent, TrainSet, TrainSettings,
 };
 use serde_json::json;
 
@@ -126,8 +126,8 @@ fn train(
     let mut bar: Option<Progress> = None;
     let report = cdpo_train::run(job, &mut |event| {
         match event {
-            Event::Warning(text) => talk::warn(text),
-            Event::Started {
+            TrainEvent::Warning(text) => talk::warn(text),
+            TrainEvent::Started {
                 examples,
                 done,
                 total_steps,
@@ -143,17 +143,17 @@ fn train(
                 ));
                 bar = Some(Progress::new(&name, done, total_steps));
             }
-            Event::Reference { done, all } => {
+            TrainEvent::Reference { done, all } => {
                 let label = "reference";
                 let bar = bar.get_or_insert_with(|| Progress::new(label, done as u64, all as u64));
                 bar.at(done as u64, || "log-probabilities".into());
             }
-            Event::Step(metrics) => {
+            TrainEvent::Step(metrics) => {
                 if let Some(bar) = &mut bar {
                     bar.at(metrics.step, || note(metrics));
                 }
             }
-            Event::Checkpoint { .. } => {
+            TrainEvent::Checkpoint { .. } => {
                 // Only the clock: a failure to write will show at the next checkpoint.
                 let _ = dir.keep_time();
             }
