@@ -30,7 +30,7 @@ pub(crate) use dpop::Dpop;
 pub(crate) use ipo::Ipo;
 pub(crate) use reference_compat::ReferenceCompat;
 pub use sft::{NllTerms, nll};
-pub(crate) use sigmoid::{Preference, log_sigmoid, preference};
+pub(crate) use sigmoid::preference;
 pub(crate) use simpo::SimPo;
 pub use tdpo::{Tdpo, TdpoForm};
 pub use tis_dpo::{TisForm, TisSide, TisWeights};
@@ -54,11 +54,6 @@ impl Side<'_> {
     /// Number of tokens `T`.
     pub(crate) fn len(&self) -> usize {
         self.policy.len()
-    }
-
-    /// True if the response has no token.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.policy.is_empty()
     }
 
     /// `p_t - q_t`.

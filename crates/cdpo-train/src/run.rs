@@ -217,7 +217,7 @@ fn check_policy(job: &Job<'_, '_>, settings: &Checked, loss: Option<&dyn PairLos
         )])
         .into());
     }
-    let needs_reference = loss.is_some_and(|l| l.needs_reference());
+    let needs_reference = loss.is_some_and(super::losses::PairLoss::needs_reference);
     if let Policy::Adapter { under, .. } = job.policy
         && settings.method.starts_from_sft()
         && (under.is_empty() || (needs_reference && job.reference.is_empty()))
