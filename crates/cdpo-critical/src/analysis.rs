@@ -4,13 +4,13 @@
 //! arXiv 2411.19943). [`steps`] places a token against the first wrong step of a labelled solution (Table 1), and [`departure()`] labels responses by rule where solutions are canonical. [`signals`] lists what
 //! tokens may be ranked by, to judge contrastive estimation by the rollouts' definition.
 
-pub mod census;
-pub mod departure;
+mod census;
+mod departure;
 mod function_words;
-pub mod signals;
-pub mod steps;
-pub mod token_words;
-pub mod words;
+mod signals;
+mod steps;
+mod token_words;
+mod words;
 
 pub use census::WordTypeCensus;
 pub use departure::{Departure, ErrorKind, departure};

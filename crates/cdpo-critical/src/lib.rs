@@ -6,7 +6,7 @@
 
 pub mod analysis;
 pub mod contrast;
-pub mod error;
+mod error;
 pub mod rollout;
 pub mod selection;
 

@@ -4,24 +4,24 @@
 //! of the outcomes; both are pure logic over a table. [`roll_out`] draws the outcomes with a model: wrong responses go in, each
 //! one's critical token comes out, with the counts that it rests on and what they cost. [`replace()`] draws what happens without it.
 
-mod course;
-pub mod definition;
+mod active_response;
+mod definition;
 mod drive;
-mod live;
 mod outcomes;
-mod places;
-pub mod replace;
+mod planner;
+mod replace;
+mod rollout_positions;
 mod search;
 mod settings;
 mod surprise;
 mod weights;
-mod wrong;
+mod wrong_response;
 
 pub use definition::{Finding, LastPosition, find, over_floor};
-pub use drive::{Event, Progress as RolloutProgress, RolledOut, roll_out};
+pub use drive::{RolledOut, RolloutEvent, RolloutProgress, roll_out};
 pub use outcomes::Outcomes;
-pub use replace::{Critical, ReplaceSettings, Replaced, replace};
-pub use search::{Need, Progress, search};
+pub use replace::{CriticalToken, ReplaceSettings, Replaced, replace};
+pub use search::{Need, SearchProgress, search};
 pub use settings::{RolloutSettings, Scores, Sharing};
 pub use weights::weigh;
-pub use wrong::Wrong;
+pub use wrong_response::WrongResponse;

@@ -1,6 +1,6 @@
 //! The early-stopping search against the definition, on tables of outcomes.
 
-use cdpo_critical::rollout::{Finding, Need, Outcomes, Progress, find, over_floor, search};
+use cdpo_critical::rollout::{Finding, Need, Outcomes, SearchProgress, find, over_floor, search};
 use cdpo_model::Key;
 
 /// A full table: `right[t - 1][j]` is the outcome of rollout j at position t.
@@ -24,8 +24,8 @@ fn run(
     let mut outcomes = Outcomes::new(table.len(), n);
     loop {
         match search(&outcomes, width) {
-            Progress::Found(finding) => return (finding, outcomes),
-            Progress::Needs(needs) => {
+            SearchProgress::Found(finding) => return (finding, outcomes),
+            SearchProgress::Needs(needs) => {
                 assert!(!needs.is_empty() && needs.len() <= width);
                 for need in needs {
                     let count = draws(&outcomes, &need).max(1);
@@ -159,14 +159,14 @@ fn outcomes_that_arrive_unasked_do_not_change_the_finding() {
                 }
             }
         }
-        while let Progress::Needs(needs) = search(&outcomes, 3) {
+        while let SearchProgress::Needs(needs) = search(&outcomes, 3) {
             let position = needs[0].position;
             let rollout = outcomes.unknown(position).next().unwrap();
             assert!(outcomes.record(position, rollout, table[position - 1][rollout as usize]));
         }
         assert_eq!(
             search(&outcomes, 3),
-            Progress::Found(by_definition(&table, 8))
+            SearchProgress::Found(by_definition(&table, 8))
         );
     }
 }

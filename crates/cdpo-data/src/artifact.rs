@@ -20,7 +20,9 @@ mod hash;
 mod manifest;
 mod time;
 
-pub use hash::{hash_bytes, hash_file, hash_folder, hash_json};
+#[cfg(test)]
+use hash::hash_bytes;
+pub use hash::{hash_file, hash_folder, hash_json};
 pub use manifest::{Clock, Manifest, Status};
 
 use crate::jsonl::{sync_folder_of, write_json};
@@ -33,7 +35,7 @@ pub const SUPERSEDED: &str = "superseded";
 
 /// A stage as it would be run now: all that its result depends on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stage {
+pub struct StageKey {
     /// The stage's name, which is its folder's name too.
     pub name: String,
     /// Raised whenever the stage's code comes to mean something else for the same inputs and settings.
@@ -46,7 +48,7 @@ pub struct Stage {
 
 /// What opening a stage would find, without touching anything.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Plan {
+pub enum StagePlan {
     /// Finished with this key; its files are unchanged.
     Done(Manifest),
     /// Begun with this key.
@@ -80,7 +82,7 @@ impl std::fmt::Display for Reason {
     }
 }
 
-impl Stage {
+impl StageKey {
     /// The hash of name, version, inputs and settings; 64 hexadecimal digits.
     pub fn key(&self) -> String {
         hash_json(&serde_json::json!({
@@ -95,26 +97,28 @@ impl Stage {
     ///
     /// # Errors
     /// [`Error::Io`] if the folder or a file in it cannot be read.
-    pub fn plan(&self, run_dir: impl AsRef<Path>) -> Result<Plan> {
+    pub fn plan(&self, run_dir: impl AsRef<Path>) -> Result<StagePlan> {
         let dir = run_dir.as_ref().join(&self.name);
         if !has_entries(&dir)? {
-            return Ok(Plan::Fresh(Reason::New));
+            return Ok(StagePlan::Fresh(Reason::New));
         }
         let manifest = match Manifest::read(&dir.join(MANIFEST))? {
             Ok(manifest) => manifest,
-            Err(reason) => return Ok(Plan::Fresh(Reason::Unknown(reason))),
+            Err(reason) => return Ok(StagePlan::Fresh(Reason::Unknown(reason))),
         };
         if manifest.key != self.key() {
-            return Ok(Plan::Fresh(Reason::Changed(manifest.differences(self))));
+            return Ok(StagePlan::Fresh(Reason::Changed(
+                manifest.differences(self),
+            )));
         }
         if manifest.status == Status::Running {
-            return Ok(Plan::Resume(manifest));
+            return Ok(StagePlan::Resume(manifest));
         }
         let damage = manifest.damage(&dir)?;
         if damage.is_empty() {
-            Ok(Plan::Done(manifest))
+            Ok(StagePlan::Done(manifest))
         } else {
-            Ok(Plan::Fresh(Reason::Damaged(damage)))
+            Ok(StagePlan::Fresh(Reason::Damaged(damage)))
         }
     }
 }
@@ -154,17 +158,17 @@ impl StageDir {
     /// # Errors
     /// [`Error::Io`] if a folder or the manifest cannot be read, moved or written; [`Error::Setting`] if the stage's name is not
     /// a plain folder name.
-    pub fn open(run_dir: impl AsRef<Path>, stage: &Stage) -> Result<StageState> {
+    pub fn open(run_dir: impl AsRef<Path>, stage: &StageKey) -> Result<StageState> {
         let run_dir = run_dir.as_ref();
         check_name(&stage.name)?;
         let dir = run_dir.join(&stage.name);
         let (mut state, reason) = match stage.plan(run_dir)? {
-            Plan::Done(manifest) => return Ok(StageState::Done(manifest)),
-            Plan::Resume(mut manifest) => {
+            StagePlan::Done(manifest) => return Ok(StageState::Done(manifest)),
+            StagePlan::Resume(mut manifest) => {
                 manifest.clock.sittings += 1;
                 (Self::at(dir, manifest), None)
             }
-            Plan::Fresh(reason) => {
+            StagePlan::Fresh(reason) => {
                 if reason != Reason::New {
                     supersede(run_dir, &stage.name)?;
                 }
@@ -249,13 +253,17 @@ impl StageDir {
 ///
 /// # Errors
 /// [`Error::Io`] if a folder or file cannot be read, moved or written.
-pub fn take_over(run_dir: impl AsRef<Path>, stage: &Stage, from: impl AsRef<Path>) -> Result<bool> {
+pub fn take_over(
+    run_dir: impl AsRef<Path>,
+    stage: &StageKey,
+    from: impl AsRef<Path>,
+) -> Result<bool> {
     let (run_dir, from) = (run_dir.as_ref(), from.as_ref());
     check_name(&stage.name)?;
-    let Plan::Fresh(reason) = stage.plan(run_dir)? else {
+    let StagePlan::Fresh(reason) = stage.plan(run_dir)? else {
         return Ok(false);
     };
-    if run_dir == from || !matches!(stage.plan(from)?, Plan::Done(_)) {
+    if run_dir == from || !matches!(stage.plan(from)?, StagePlan::Done(_)) {
         return Ok(false);
     }
     // Copied under another name, so that a kill leaves no half of a stage.

@@ -45,7 +45,7 @@ impl ExemplarSet {
     ///
     /// # Errors
     /// [`Error::File`] if the text has not this form, or an exemplar has an empty field.
-    pub fn from_json(text: &str, origin: impl AsRef<Path>) -> Result<Self> {
+    fn from_json(text: &str, origin: impl AsRef<Path>) -> Result<Self> {
         let set: Self = serde_json::from_str(text).map_err(|e| {
             Error::file(
                 &origin,

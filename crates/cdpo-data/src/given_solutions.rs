@@ -17,7 +17,6 @@
 //! and is taken off. MR-GSM8K's published rows, renamed to these columns, are such a file.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -25,10 +24,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::order;
-use crate::problems::nothing_usable;
 use crate::record::{Record, check_text};
-use crate::rows::{self, Rows, described, text};
-use crate::{Error, OnBadRow, Problem, Result, Skipped};
+use crate::rows::{self, described, text};
+use crate::table::{self, TableOptions};
+use crate::{OnBadRow, Problem, Result, Skipped};
 
 /// One given solution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,51 +126,29 @@ const OTHERS: [&str; 5] = ["steps", "response", "first_error_step", "error_kind"
 /// Reads given solutions, in file order.
 ///
 /// # Errors
-/// [`Error::Row`] for the first unusable row under [`OnBadRow::Fail`]; [`Error::DuplicateId`]; [`Error::File`] if nothing usable is in
-/// the file; [`Error::Io`].
+/// [`Error::Row`](crate::Error::Row) for the first unusable row under [`OnBadRow::Fail`]; [`Error::DuplicateId`](crate::Error::DuplicateId); [`Error::File`](crate::Error::File) if nothing usable is in
+/// the file; [`Error::Io`](crate::Error::Io).
 pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<GivenSolution>, Skipped)> {
-    let path = path.as_ref();
-    let stem = path
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let options = TableOptions {
+        on_bad_row,
+        limit: None,
+    };
     let wanted = |name: &str| {
         [&QUESTION[..], &GOLD, &OTHERS]
             .iter()
             .any(|names| names.contains(&name))
     };
-    let mut input = Rows::open(path, wanted)?;
-    let mut solutions = Vec::new();
-    let mut skipped = Skipped::new(path);
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut row = 0;
-    while let Some((line, columns)) = input.next_row()? {
-        let fallback_id = format!("{stem}/{row}");
-        row += 1;
-        let solution = columns
-            .and_then(|columns| solution(&columns, fallback_id))
-            .and_then(|solution| solution.check().map(|()| solution));
-        let solution = match solution {
-            Ok(solution) => solution,
-            Err(reason) => {
-                skipped.take(on_bad_row, line, reason)?;
-                continue;
-            }
-        };
-        if let Some(first_line) = seen.insert(solution.id.clone(), line) {
-            return Err(Error::DuplicateId {
-                path: path.to_path_buf(),
-                line,
-                first_line,
-                id: solution.id,
-            });
-        }
-        solutions.push(solution);
-    }
-    if solutions.is_empty() {
-        return Err(Error::file(path, nothing_usable(row, &skipped)));
-    }
-    Ok((solutions, skipped))
+    table::read(
+        path.as_ref(),
+        &options,
+        wanted,
+        |solution: &GivenSolution| &solution.id,
+        |columns, fallback_id| {
+            let solution = solution(columns, fallback_id)?;
+            solution.check()?;
+            Ok(solution)
+        },
+    )
 }
 
 fn solution(

@@ -1,7 +1,6 @@
 //! JSON Lines: one record per line, read with path and line in every error, written whole or not at all, appended so that a
 //! kill at any moment costs at most the line being written.
 
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -198,32 +197,6 @@ impl Appender {
             .sync_data()
             .map_err(|e| Error::io(&self.path, "flush to the disk", e))
     }
-}
-
-/// Fails if two records have the same key; `key` names what must be unique.
-///
-/// # Errors
-/// [`Error::File`] naming the key and both positions among the records, counted from 1.
-pub fn check_unique<T, K: std::hash::Hash + Eq + std::fmt::Debug>(
-    path: impl AsRef<Path>,
-    records: &[T],
-    key: impl Fn(&T) -> K,
-) -> Result<()> {
-    let mut seen = HashMap::with_capacity(records.len());
-    for (i, record) in records.iter().enumerate() {
-        let k = key(record);
-        if let Some(first) = seen.get(&k) {
-            return Err(Error::file(
-                path,
-                format!(
-                    "records {first} and {} have the same key {k:?}: it must be unique",
-                    i + 1
-                ),
-            ));
-        }
-        seen.insert(k, i + 1);
-    }
-    Ok(())
 }
 
 /// One record from the bytes of its line.

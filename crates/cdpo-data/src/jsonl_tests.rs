@@ -312,17 +312,3 @@ fn a_missing_folder_is_a_clear_error_of_the_writers() {
         );
     }
 }
-
-#[test]
-fn repeated_keys_are_named_with_both_places() {
-    let records = [sample("q/0", 0), sample("q/1", 0), sample("q/0", 0)];
-    let key = |r: &Trajectory| (r.problem_id.clone(), r.sample);
-    check_unique("s.jsonl", &records[..2], key).unwrap();
-    let error = check_unique("s.jsonl", &records, key)
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        error,
-        "s.jsonl: records 1 and 3 have the same key (\"q/0\", 0): it must be unique"
-    );
-}

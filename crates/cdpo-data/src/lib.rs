@@ -6,23 +6,24 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod artifact;
-pub mod error;
+mod error;
 pub mod exemplars;
-pub mod framing;
+mod framing;
 pub mod given_pairs;
 pub mod given_solutions;
-pub mod graded;
+mod graded;
 pub mod jsonl;
 mod lines;
 pub mod order;
-pub mod pair;
-pub mod problem;
+mod pair;
+mod problem;
 pub mod problems;
-pub mod record;
-pub mod rollout;
-pub mod rows;
-pub mod sft;
-pub mod trajectory;
+mod record;
+pub mod rollout_record;
+mod rows;
+mod sft;
+mod table;
+mod trajectory;
 pub mod trl;
 pub mod wordmath;
 
@@ -34,6 +35,8 @@ pub use graded::Graded;
 pub use pair::Pair;
 pub use problem::Problem;
 pub use record::{BadRow, OnBadRow, Record, Skipped};
-pub use rollout::{CriticalKind, Replacement, ReplacementRecord, RolloutKeys, RolloutRecord};
+pub use rollout_record::{
+    CriticalKind, Replacement, ReplacementRecord, RolloutKeys, RolloutRecord,
+};
 pub use sft::SftExample;
 pub use trajectory::{Finish, Trajectory};

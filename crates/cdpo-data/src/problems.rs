@@ -10,12 +10,13 @@
 //! A row without an id is called `STEM/ROW`, the file's name without extension and the row from 0, counting unusable rows, so
 //! that ids do not depend on the policy. Questions, answers and solutions lose their outer white space.
 
-use std::collections::HashMap;
 use std::path::Path;
+
+mod layout;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rows::Rows;
+use crate::table::{self, TableOptions};
 use crate::{Error, OnBadRow, Problem, Record, Result, Skipped};
 
 /// The form a file of questions has.
@@ -76,7 +77,6 @@ pub struct ReadOptions {
 /// [`Error::DuplicateId`] under either policy; [`Error::File`] if nothing usable is in the file; [`Error::Setting`] if a column
 /// mapping stands beside a format that has its own; [`Error::Io`].
 pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<(Vec<Problem>, Skipped)> {
-    let path = path.as_ref();
     if options.columns.is_some() && matches!(options.format, Format::Gsm8k | Format::Math) {
         return Err(Error::Setting(
             "a column mapping goes with the format \"generic\": GSM8K and MATH have their own columns".into(),
@@ -87,65 +87,24 @@ pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<(Vec<Proble
             "limit is 0: at least one question is expected".into(),
         ));
     }
-    let stem = path
-        .file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let table_options = TableOptions {
+        on_bad_row: options.on_bad_row,
+        limit: options.limit,
+    };
     let mut layout = layout::given(options);
-    let mut input = Rows::open(path, |name| layout::knows(options, name))?;
-    let mut problems: Vec<Problem> = Vec::new();
-    let mut skipped = Skipped::new(path);
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut row = 0;
-    while let Some((line, columns)) = input.next_row()? {
-        let fallback_id = format!("{stem}/{row}");
-        row += 1;
-        let problem = columns.and_then(|columns| {
+    table::read(
+        path.as_ref(),
+        &table_options,
+        |name| layout::knows(options, name),
+        |problem: &Problem| &problem.id,
+        |columns, fallback_id| {
             if layout.is_none() {
-                layout = layout::detect(&columns);
+                layout = layout::detect(columns);
             }
-            let layout = layout
-                .as_ref()
-                .ok_or_else(|| layout::undetected(&columns))?;
-            let problem = layout.problem(&columns, fallback_id)?;
+            let layout = layout.as_ref().ok_or_else(|| layout::undetected(columns))?;
+            let problem = layout.problem(columns, fallback_id)?;
             problem.check()?;
             Ok(problem)
-        });
-        let problem = match problem {
-            Ok(problem) => problem,
-            Err(reason) => {
-                skipped.take(options.on_bad_row, line, reason)?;
-                continue;
-            }
-        };
-        if let Some(first_line) = seen.insert(problem.id.clone(), line) {
-            return Err(Error::DuplicateId {
-                path: path.to_path_buf(),
-                line,
-                first_line,
-                id: problem.id,
-            });
-        }
-        problems.push(problem);
-        if options.limit == Some(problems.len()) {
-            break;
-        }
-    }
-    if problems.is_empty() {
-        return Err(Error::file(path, nothing_usable(row, &skipped)));
-    }
-    Ok((problems, skipped))
+        },
+    )
 }
-
-/// Why a whole file gave nothing.
-pub(crate) fn nothing_usable(rows: usize, skipped: &Skipped) -> String {
-    match skipped.rows.first() {
-        None => "the file has no rows: at least one is expected".into(),
-        Some(first) => format!(
-            "none of {rows} rows is usable; line {}: {}",
-            first.line, first.reason
-        ),
-    }
-}
-
-mod layout;

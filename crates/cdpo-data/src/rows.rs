@@ -16,10 +16,10 @@ use crate::lines::Lines;
 use crate::{Error, Result};
 
 /// One row's columns.
-pub type Columns = Map<String, Value>;
+pub(crate) type Columns = Map<String, Value>;
 
 /// The rows of one file, in file order.
-pub struct Rows {
+pub(crate) struct Rows {
     source: Source,
 }
 
@@ -33,7 +33,7 @@ enum Source {
 }
 
 /// A row with its line (from 1; in Parquet the row), or the reason why it cannot be read.
-pub type NumberedRow = (usize, std::result::Result<Columns, String>);
+pub(crate) type NumberedRow = (usize, std::result::Result<Columns, String>);
 
 impl Rows {
     /// Whether the file is Parquet, whatever its name.
@@ -46,7 +46,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::File`] for a JSON array, an empty file, a broken Parquet file, or one with no wanted column.
-    pub fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
+    pub(crate) fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let source = match kind(path)? {
             Kind::Parquet => Source::Parquet {
                 path: path.to_path_buf(),
@@ -62,7 +62,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Row`] for a broken Parquet page. A JSON row that cannot be read is a reason in its place.
-    pub fn next_row(&mut self) -> Result<Option<NumberedRow>> {
+    pub(crate) fn next_row(&mut self) -> Result<Option<NumberedRow>> {
         match &mut self.source {
             Source::Json(lines) => {
                 let Some(line) = lines.next_line()? else {

@@ -1,14 +1,13 @@
 //! Preference data as TRL has it: the text columns `prompt`, `chosen`, `rejected`, in JSON Lines or Parquet.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::problems::nothing_usable;
 use crate::record::check_text;
-use crate::rows::{self, Rows, text};
-use crate::{Error, OnBadRow, Pair, Result, Skipped};
+use crate::rows::{self, text};
+use crate::table::{self, BadRead, TableOptions};
+use crate::{OnBadRow, Pair, Result, Skipped};
 
 /// One preference as text: what a tokenizer turns into a [`Pair`].
 #[derive(Debug, Clone, PartialEq)]
@@ -69,57 +68,28 @@ const WEIGHTS: [&str; 2] = ["chosen_weights", "rejected_weights"];
 /// Reads preference data.
 ///
 /// # Errors
-/// [`Error::Row`] for the first unusable row under [`OnBadRow::Fail`], and under either policy for conversational rows (lists
-/// of messages), which must first be rendered with the model's chat template; [`Error::DuplicateId`]; [`Error::File`] if nothing
-/// usable is in the file; [`Error::Io`].
+/// [`Error::Row`](crate::Error::Row) for the first unusable row under [`OnBadRow::Fail`], and under either policy for conversational rows (lists
+/// of messages), which must first be rendered with the model's chat template; [`Error::DuplicateId`](crate::Error::DuplicateId); [`Error::File`](crate::Error::File) if nothing
+/// usable is in the file; [`Error::Io`](crate::Error::Io).
 pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPair>, Skipped)> {
-    let path = path.as_ref();
-    let stem = path
-        .file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let mut input = Rows::open(path, |name| {
-        COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name)
-    })?;
-    let mut pairs = Vec::new();
-    let mut skipped = Skipped::new(path);
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut row = 0;
-    while let Some((line, columns)) = input.next_row()? {
-        let fallback_id = format!("{stem}/{row}");
-        row += 1;
-        if let Ok(columns) = &columns
-            && let Some(name) = conversational(columns)
-        {
-            return Err(Error::row(
-                path,
-                line,
-                format!(
-                    "column {name:?} is a list of messages (conversational preference data): plain strings are expected; render prompt, chosen and rejected with the model's chat template first (in Python: trl's maybe_apply_chat_template(row, tokenizer))"
-                ),
-            ));
-        }
-        let pair = match columns.and_then(|columns| text_pair(&columns, fallback_id)) {
-            Ok(pair) => pair,
-            Err(reason) => {
-                skipped.take(on_bad_row, line, reason)?;
-                continue;
-            }
-        };
-        if let Some(first_line) = seen.insert(pair.id.clone(), line) {
-            return Err(Error::DuplicateId {
-                path: path.to_path_buf(),
-                line,
-                first_line,
-                id: pair.id,
-            });
-        }
-        pairs.push(pair);
-    }
-    if pairs.is_empty() {
-        return Err(Error::file(path, nothing_usable(row, &skipped)));
-    }
-    Ok((pairs, skipped))
+    let options = TableOptions {
+        on_bad_row,
+        limit: None,
+    };
+    let wanted =
+        |name: &str| COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name);
+    table::read(
+        path.as_ref(),
+        &options,
+        wanted,
+        |pair: &TextPair| &pair.id,
+        |columns, fallback_id| match conversational(columns) {
+            Some(name) => Err(BadRead::File(format!(
+                "column {name:?} is a list of messages (conversational preference data): plain strings are expected; render prompt, chosen and rejected with the model's chat template first (in Python: trl's maybe_apply_chat_template(row, tokenizer))"
+            ))),
+            None => Ok(text_pair(columns, fallback_id)?),
+        },
+    )
 }
 
 fn conversational(columns: &rows::Columns) -> Option<&'static str> {

@@ -35,6 +35,7 @@ mod eval;
 mod explain;
 mod extract;
 mod form;
+mod function;
 mod grader;
 mod group;
 mod options;

@@ -2,7 +2,7 @@
 
 use crate::budget;
 use crate::form::answer;
-use crate::form::build::Fault;
+use crate::form::build::{self, Fault};
 use crate::form::sum::Sum;
 use crate::form::text;
 use crate::form::value::{Quantity, Value};
@@ -21,7 +21,7 @@ pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
         return Ok(text::value(&surface));
     }
     let as_written = || Value::Text(text::as_written(&surface));
-    let Some(expr) = syntax::parse(&surface, reading)? else {
+    let Some(expr) = syntax::parse(&surface, reading, build::plain_text)? else {
         return Ok(as_written());
     };
     match answer::value(&expr) {
@@ -57,5 +57,5 @@ fn is_function_or_constant(surface: &str) -> bool {
         .next()
         .unwrap_or("");
     matches!(first, "infinity" | "inf" | "sqrt")
-        || crate::form::atom::Function::named(first).is_some()
+        || crate::function::Function::named(first).is_some()
 }

@@ -15,7 +15,7 @@ mod symbol;
 mod unicode;
 pub(crate) mod unit;
 
-use crate::form::atom::Function;
+use crate::function::Function;
 use crate::rational::Rational;
 use crate::refusal::Refusal;
 
@@ -93,9 +93,16 @@ pub(crate) enum Relation {
     Other(&'static str),
 }
 
+/// The canonical text of an expression as a subscript, so that `a_{1+n}` and `a_{n+1}` are one name; `None` if it has none.
+pub(crate) type SubscriptText = fn(&Expr) -> Option<String>;
+
 /// Reads a cleaned text; `Ok(None)` if it does not follow the grammar.
-pub(crate) fn parse(surface: &str, reading: Reading) -> Result<Option<Expr>, Refusal> {
-    let mut input = input::start(surface, reading);
+pub(crate) fn parse(
+    surface: &str,
+    reading: Reading,
+    subscript: SubscriptText,
+) -> Result<Option<Expr>, Refusal> {
+    let mut input = input::start(surface, reading, subscript);
     let parsed = list::answer(&mut input);
     match (input.state.refusal, parsed) {
         (Some(refusal), _) => Err(refusal),

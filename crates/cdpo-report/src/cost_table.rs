@@ -107,7 +107,7 @@ impl CostTable {
 }
 
 /// Seconds as `4.2 s`, `3 m 07 s` or `1 h 04 m 09 s`.
-pub fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 59.95 {
         return format!("{seconds:.1} s");
     }

@@ -247,7 +247,7 @@ mod tests {
     fn the_papers_shares_add_up() {
         for table in [word_type_table().unwrap(), place_table().unwrap()] {
             for row in &table.rows {
-                let sum: f64 = row.shares.iter().flatten().map(|s| s.share).sum();
+                let sum: f64 = row.shares.iter().flatten().map(|s| s.fraction).sum();
                 assert!((sum - 1.0).abs() < 0.005, "{}: {sum}", row.name);
             }
         }

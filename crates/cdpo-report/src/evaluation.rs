@@ -110,7 +110,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// [`Error::NotPaired`] unless both answered the same questions.
-    pub fn pairs_with(&self, other: &Self) -> Result<Vec<(bool, bool)>> {
+    pub(crate) fn pairs_with(&self, other: &Self) -> Result<Vec<(bool, bool)>> {
         let mut theirs: HashMap<&str, bool> = other
             .outcomes
             .iter()

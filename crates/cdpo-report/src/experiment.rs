@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::grid::{Align, Grid};
 use crate::method_table::percent;
-use crate::seeds::{Cell, SeedRow, SeedTable};
+use crate::seeds::{Cell, SeedRow, SeedTable, accuracies_csv};
 
 /// One data set and model, all methods and seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,30 +97,11 @@ impl ExperimentTable {
 
     /// Comma-separated values at full precision, a line for each method, data set, model and seed.
     pub fn csv(&self) -> String {
-        let titles = [
-            "method",
-            "dataset",
-            "model",
-            "seed",
-            "questions",
-            "accuracy",
-        ];
-        let mut grid = Grid::new(titles.map(|title| (title, Align::Right)));
-        for block in &self.blocks {
-            for row in &block.table.rows {
-                for (seed, accuracy) in &row.spread.accuracies {
-                    grid.push(vec![
-                        row.method.clone(),
-                        block.dataset.clone(),
-                        block.model.clone(),
-                        seed.to_string(),
-                        row.questions.to_string(),
-                        accuracy.to_string(),
-                    ]);
-                }
-            }
-        }
-        grid.csv()
+        let blocks = self.blocks.iter();
+        accuracies_csv(
+            ["dataset", "model"],
+            blocks.map(|block| ([block.dataset.as_str(), &block.model], &block.table)),
+        )
     }
 
     /// Indented JSON with every block's comparisons, which [`serde_json::from_str`] reads back.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// How a column's cells line up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Align {
+pub(crate) enum Align {
     /// Text.
     Left,
     /// Numbers.
@@ -13,14 +13,14 @@ pub enum Align {
 
 /// Headings with their alignment, and rows of as many cells.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Grid {
+pub(crate) struct Grid {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Grid {
     /// A grid of these columns, without rows.
-    pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {
+    pub(crate) fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {
         Self {
             columns: columns
                 .into_iter()
@@ -31,13 +31,13 @@ impl Grid {
     }
 
     /// Appends a row; missing cells are empty and surplus ones are dropped.
-    pub fn push(&mut self, mut cells: Vec<String>) {
+    pub(crate) fn push(&mut self, mut cells: Vec<String>) {
         cells.resize(self.columns.len(), String::new());
         self.rows.push(cells);
     }
 
     /// A GitHub-flavoured Markdown table, padded to be legible as text; ends with a newline.
-    pub fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let escape = |text: &str| {
             text.replace('\\', "\\\\")
                 .replace('|', "\\|")
@@ -81,7 +81,7 @@ impl Grid {
     }
 
     /// Aligned columns two blanks apart under a ruled heading, for a terminal; ends with a newline.
-    pub fn plain(&self) -> String {
+    pub(crate) fn plain(&self) -> String {
         let titles: Vec<String> = self
             .columns
             .iter()
@@ -113,7 +113,7 @@ impl Grid {
     }
 
     /// Comma-separated values with a heading row (RFC 4180, but lines end with a bare newline).
-    pub fn csv(&self) -> String {
+    pub(crate) fn csv(&self) -> String {
         let mut out = String::new();
         let mut line = |cells: &mut dyn Iterator<Item = &str>| {
             for (i, cell) in cells.enumerate() {

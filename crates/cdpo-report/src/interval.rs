@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// The 97.5 % point of the standard normal distribution: the half-width of a 95 % interval in standard errors.
-pub const Z_95: f64 = 1.959963984540054;
+const Z_95: f64 = 1.959963984540054;
 
 /// A closed interval on the line; proportions are fractions of one, not percent.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ impl Interval {
 ///
 /// # Errors
 /// [`Error::SuccessesExceedTrials`] if `successes > trials`.
-pub fn wilson(successes: u64, trials: u64, z: f64) -> Result<Interval> {
+fn wilson(successes: u64, trials: u64, z: f64) -> Result<Interval> {
     if successes > trials {
         return Err(Error::SuccessesExceedTrials { successes, trials });
     }

@@ -3,25 +3,25 @@
 //! Everything here is a pure function. Random draws are a parameter, and nothing is printed: a table is rendered to a `String`.
 
 pub mod bootstrap;
-pub mod conventions;
-pub mod cost_table;
+mod conventions;
+mod cost_table;
 pub mod critical_tokens;
-pub mod error;
-pub mod evaluation;
+mod error;
+mod evaluation;
 pub mod experiment;
-pub mod grid;
+mod grid;
 pub mod interval;
-pub mod judge_table;
-pub mod method_table;
+mod judge_table;
+mod method_table;
 pub mod page;
 pub mod paired;
 pub mod pass_at_k;
 pub mod ranking;
 pub mod replacement_curve;
-pub mod sample_curve;
+mod sample_curve;
 pub mod seeds;
-pub mod share_table;
-pub mod sign_flip;
+mod share_table;
+mod sign_flip;
 pub mod terminal;
 
 pub use conventions::ConventionTable;

@@ -38,6 +38,15 @@ pub struct MethodRow {
     pub versus: Vec<Versus>,
 }
 
+impl MethodRow {
+    /// The comparison with a baseline; none with itself.
+    fn against(&self, baseline: &str) -> Option<&Versus> {
+        self.versus
+            .iter()
+            .find(|versus| versus.baseline == baseline)
+    }
+}
+
 /// Methods x accuracy, with paired tests against the baselines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MethodTable {
@@ -165,11 +174,7 @@ impl MethodTable {
                 format!("{} – {}", percent(interval.low), percent(interval.high)),
             ];
             for baseline in &self.baselines {
-                match row
-                    .versus
-                    .iter()
-                    .find(|versus| versus.baseline == *baseline)
-                {
+                match row.against(baseline) {
                     Some(versus) => {
                         let Paired {
                             only_first,
@@ -230,11 +235,7 @@ impl MethodTable {
             cells.extend([questions, correct, wrong, unparsed].map(|count| count.to_string()));
             cells.extend([accuracy, interval.low, interval.high].map(|share| share.to_string()));
             for baseline in &self.baselines {
-                match row
-                    .versus
-                    .iter()
-                    .find(|versus| versus.baseline == *baseline)
-                {
+                match row.against(baseline) {
                     Some(versus) => {
                         let Paired {
                             only_first,

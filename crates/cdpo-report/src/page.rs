@@ -17,4 +17,4 @@ pub use distributions::{BINS, Distributions};
 pub use run_files::RunFiles;
 pub use template::html;
 pub use texts::TokenBytes;
-pub use trajectories::{LIMIT, RolloutView, TrajectoryView, VerdictView};
+pub use trajectories::{RolloutView, TrajectoryView, VerdictView};

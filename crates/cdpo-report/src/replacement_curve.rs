@@ -1,7 +1,7 @@
 //! Figure 2: Pass@k of wrong responses that keep their critical token, and of those that go on from a replacement, beside the
 //! paper's: replacement records in; the two curves out.
 
-use cdpo_data::rollout::ReplacementRecord;
+use cdpo_data::rollout_record::ReplacementRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::bootstrap_mean;
@@ -12,7 +12,7 @@ use crate::method_table::percent;
 use crate::pass_at_k::pass_at_k;
 
 /// The paper's Pass@k without the critical token, in percent, by the labels of its figure: k, GSM8K, MATH500. With the token all are 0.
-pub const PUBLISHED: [(u64, f64, f64); 7] = [
+pub(crate) const PUBLISHED: [(u64, f64, f64); 7] = [
     (1, 30.5, 29.9),
     (2, 42.0, 40.5),
     (4, 54.1, 52.3),

@@ -155,19 +155,7 @@ impl SeedTable {
 
     /// Comma-separated values at full precision, a line for each method and seed.
     pub fn csv(&self) -> String {
-        let titles = ["method", "seed", "questions", "accuracy"];
-        let mut grid = Grid::new(titles.map(|title| (title, Align::Right)));
-        for row in &self.rows {
-            for (seed, accuracy) in &row.spread.accuracies {
-                grid.push(vec![
-                    row.method.clone(),
-                    seed.to_string(),
-                    row.questions.to_string(),
-                    accuracy.to_string(),
-                ]);
-            }
-        }
-        grid.csv()
+        accuracies_csv([], [([], self)])
     }
 
     /// Indented JSON, which [`serde_json::from_str`] reads back.
@@ -220,6 +208,29 @@ impl SeedTable {
         }
         grid
     }
+}
+
+/// Comma-separated accuracies at full precision, a line for each method and seed of each table. `labels` are columns after the
+/// method's; each table comes with its texts for them.
+pub(crate) fn accuracies_csv<'t, const N: usize>(
+    labels: [&str; N],
+    tables: impl IntoIterator<Item = ([&'t str; N], &'t SeedTable)>,
+) -> String {
+    let titles = ["method"].into_iter().chain(labels);
+    let titles = titles.chain(["seed", "questions", "accuracy"]);
+    let mut grid = Grid::new(titles.map(|title| (title, Align::Right)));
+    for (texts, table) in tables {
+        for row in &table.rows {
+            for (seed, accuracy) in &row.spread.accuracies {
+                let mut cells = vec![row.method.clone()];
+                cells.extend(texts.map(str::to_owned));
+                cells.extend([seed.to_string(), row.questions.to_string()]);
+                cells.push(accuracy.to_string());
+                grid.push(cells);
+            }
+        }
+    }
+    grid.csv()
 }
 
 /// Right answers of each question over the seeds, in the order of the first seed's questions.

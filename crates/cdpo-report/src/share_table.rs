@@ -10,8 +10,9 @@ use crate::method_table::percent;
 /// One share of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// As a fraction.
-    pub share: f64,
+    /// Of the total.
+    #[serde(rename = "share")]
+    pub fraction: f64,
     /// How many, where it was counted.
     pub count: Option<u64>,
     /// 95 % Wilson interval, where it was counted.
@@ -58,7 +59,7 @@ impl ShareTable {
         self.check(name, percents.len())?;
         let shares = percents.iter().map(|percent| {
             percent.map(|percent| Share {
-                share: percent / 100.0,
+                fraction: percent / 100.0,
                 count: None,
                 interval: None,
             })
@@ -80,7 +81,7 @@ impl ShareTable {
         let share = |&count: &u64| -> Result<Option<Share>> {
             let interval = wilson_95(count, total)?;
             Ok((total > 0).then(|| Share {
-                share: count as f64 / total as f64,
+                fraction: count as f64 / total as f64,
                 count: Some(count),
                 interval: Some(interval),
             }))
@@ -129,18 +130,18 @@ impl ShareTable {
             cells.extend(row.shares.iter().map(|share| match share {
                 None => "–".to_owned(),
                 Some(Share {
-                    share,
+                    fraction,
                     interval: None,
                     ..
-                }) => percent(*share),
+                }) => percent(*fraction),
                 Some(Share {
-                    share,
+                    fraction,
                     interval: Some(i),
                     ..
                 }) => {
                     format!(
                         "{} ({} – {})",
-                        percent(*share),
+                        percent(*fraction),
                         percent(i.low),
                         percent(i.high)
                     )

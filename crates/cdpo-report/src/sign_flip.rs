@@ -6,7 +6,7 @@
 /// Under the null a question's difference is as likely to have the other sign, whatever the seeds of one question have in
 /// common; so p = P[ |sum_q e_q d_q| >= |sum_q d_q| ] for independent fair signs e_q. The distribution of the sum is built up
 /// question by question, without draws. With one seed every d_q is -1, 0 or 1 and this is McNemar's exact test.
-pub fn sign_flip_p_value(differences: &[i64]) -> f64 {
+pub(crate) fn sign_flip_p_value(differences: &[i64]) -> f64 {
     let reach: usize = differences.iter().map(|d| d.unsigned_abs() as usize).sum();
     let seen = differences.iter().sum::<i64>().unsigned_abs() as usize;
     if seen == 0 {

@@ -17,7 +17,7 @@ pub enum Colour {
 }
 
 /// From here on a token is marked (1 - s_t).
-pub const HIGH: f32 = 0.5;
+const HIGH: f32 = 0.5;
 
 /// Below this a token keeps the terminal's own colours.
 const FAINT: f32 = 0.05;

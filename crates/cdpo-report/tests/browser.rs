@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cdpo_data::rollout::CriticalKind;
+use cdpo_data::rollout_record::CriticalKind;
 use cdpo_grade::Outcome;
 use cdpo_report::page::{
     BINS, Curve, Distributions, Fact, ReportData, RolloutView, TrajectoryView, VerdictView, html,

@@ -18,7 +18,7 @@ use cdpo_data::{Framing, exemplars};
 use cdpo_model::ops::gemm::{PackedB, matmul_packed};
 use cdpo_model::source::{ModelSource, open};
 use cdpo_model::{Device, Model, ModelConfig};
-use cdpo_sample::{LocalSampler, Progress, Request, SampleParams, Sampler};
+use cdpo_sample::{LocalSampler, Request, SampleParams, SampleProgress, Sampler};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -77,7 +77,7 @@ fn main() -> Outcome<()> {
     let mut sampler = LocalSampler::new(&model, tokenizer)
         .with_eos(Vec::new())
         .with_max_batch(batch);
-    let (mut first, mut last, mut text) = (None, Progress::default(), String::new());
+    let (mut first, mut last, mut text) = (None, SampleProgress::default(), String::new());
     let _ = sampler.sample(
         &[request],
         &params,

@@ -160,11 +160,6 @@ impl<'a> Branches<'a> {
         self.engine.params()
     }
 
-    /// Whether an id ends a response.
-    pub fn is_end(&self, id: u32) -> bool {
-        self.engine.is_end(id)
-    }
-
     /// Most tokens of a response to this prompt: `max_new_tokens`, or what the context leaves.
     pub fn budget(&self, trunk: &Trunk) -> usize {
         self.engine.budget(trunk)

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 pub(crate) const PREFILL: usize = 1024;
 
 /// Tokens to append to one path.
-pub(crate) struct Step<'a, P> {
+pub(crate) struct PathStep<'a, P> {
     pub(crate) path: &'a mut P,
     pub(crate) ids: &'a [u32],
 }
@@ -47,7 +47,7 @@ pub(crate) trait Decoder {
     /// follow the last token of the steps named in `rows` to `read`, which is not called if there are none.
     fn step(
         &mut self,
-        steps: &mut [Step<'_, Self::Path>],
+        steps: &mut [PathStep<'_, Self::Path>],
         rows: &[usize],
         read: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()>;
@@ -69,7 +69,7 @@ pub(crate) fn prefill<D: Decoder>(
     done: &mut dyn FnMut(usize),
 ) -> Result<()> {
     for ids in ids.chunks(PREFILL) {
-        let step = Step {
+        let step = PathStep {
             path: &mut *path,
             ids,
         };

@@ -9,7 +9,7 @@ const FLOOR: f32 = -87.0;
 /// `x = n ln 2 + r` with `|r| <= ln 2 / 2`, `e^r` by its Taylor polynomial of degree 7 (remainder under 6e-9), and
 /// `2^n` through the exponent bits.
 #[inline]
-pub fn exp_nonpositive(x: f32) -> f32 {
+pub(crate) fn exp_nonpositive(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     // ln 2 in two parts: the first has few enough bits that n times it is exact.
     const LN2_HIGH: f32 = 0.693_359_4;

@@ -7,19 +7,19 @@
 //! position)` only: never on the batch, the order of requests, the cache's size or the number of threads. So a run that
 //! was cut short is resumed by asking for what is missing.
 
-pub mod branch;
+mod branch;
 mod decoder;
 pub mod draw;
-pub mod error;
-pub mod exp;
-pub mod local;
-pub mod params;
-pub mod sampler;
+mod error;
+mod exp;
+mod local;
+mod params;
+mod sampler;
 mod schedule;
-pub mod stop;
+mod stop;
 
 pub use branch::{Aside, Branch, Branches, Ended, Rollout, Settled, Spent, Trunk, TrunkId};
 pub use error::{Error, Result};
 pub use local::LocalSampler;
 pub use params::SampleParams;
-pub use sampler::{Completion, Finish, Observer, Progress, Request, Sampler, Sink};
+pub use sampler::{Completion, Finish, Observer, Request, SampleProgress, Sampler, Sink};

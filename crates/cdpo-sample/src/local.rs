@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Storage, Tensor};
 use cdpo_model::kv::PAGE;
 use cdpo_model::{Extend, KvCache, KvPath, Model, Tokenizer};
 
-use crate::decoder::{Decoder, Step};
+use crate::decoder::{Decoder, PathStep};
 use crate::error::{Error, Result};
 use crate::params::SampleParams;
 use crate::sampler::{Observer, Request, Sampler, Sink};
@@ -35,18 +35,18 @@ pub struct LocalSampler<'a> {
     eos: Vec<u32>,
     max_batch: usize,
     max_cache_tokens: usize,
-    kept: Option<Kept>,
+    kept: Option<CachedPrefixes>,
 }
 
 /// The cache and the prefixes in it.
-struct Kept {
+struct CachedPrefixes {
     cache: KvCache,
     prefixes: Vec<Prefix<KvPath>>,
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for CachedPrefixes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept")
+        f.debug_struct("CachedPrefixes")
             .field("cache", &self.cache)
             .field("prefixes", &self.prefixes.len())
             .finish()
@@ -115,7 +115,7 @@ impl<'a> LocalSampler<'a> {
     }
 
     /// Tokens whose keys and values are held at most.
-    pub fn max_cache_tokens(&self) -> usize {
+    pub(crate) fn max_cache_tokens(&self) -> usize {
         self.max_cache_tokens
     }
 }
@@ -131,7 +131,7 @@ impl Sampler for LocalSampler<'_> {
         if !self.model.is_packed() {
             return Err(Error::NotPacked);
         }
-        let fresh = || Kept {
+        let fresh = || CachedPrefixes {
             cache: KvCache::new(
                 self.model.config(),
                 self.max_cache_tokens,
@@ -139,7 +139,7 @@ impl Sampler for LocalSampler<'_> {
             ),
             prefixes: Vec::new(),
         };
-        let Kept {
+        let CachedPrefixes {
             cache,
             mut prefixes,
         } = self.kept.take().unwrap_or_else(fresh);
@@ -156,7 +156,7 @@ impl Sampler for LocalSampler<'_> {
         let ended =
             Scheduler::new(&mut decoder, &mut prefixes, requests, settings)?.run(sink, progress)?;
         if ended.is_continue() {
-            self.kept = Some(Kept {
+            self.kept = Some(CachedPrefixes {
                 cache: decoder.cache,
                 prefixes,
             });
@@ -217,7 +217,7 @@ impl Decoder for Local<'_> {
 
     fn step(
         &mut self,
-        steps: &mut [Step<'_, KvPath>],
+        steps: &mut [PathStep<'_, KvPath>],
         rows: &[usize],
         read: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {

@@ -65,7 +65,7 @@ impl Completion {
 
 /// How far a call has come; handed out after each decoding step.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Progress {
+pub struct SampleProgress {
     /// Samples finished.
     pub done: usize,
     /// Samples asked for.
@@ -84,7 +84,7 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-impl Progress {
+impl SampleProgress {
     /// Tokens drawn per second since the call began, prefill included; 0 at the start.
     pub fn tokens_per_second(&self) -> f64 {
         if self.seconds > 0.0 {
@@ -93,18 +93,13 @@ impl Progress {
             0.0
         }
     }
-
-    /// Estimated seconds to the end, from the samples finished so far; `None` before the first.
-    pub fn eta_seconds(&self) -> Option<f64> {
-        (self.done > 0).then(|| self.seconds / self.done as f64 * (self.total - self.done) as f64)
-    }
 }
 
 /// Takes a finished sample: its request, its sample index, the completion. `Break` ends the call.
 pub type Sink<'a> = dyn FnMut(&Request, u32, Completion) -> ControlFlow<()> + 'a;
 
 /// Is told how far the call has come. `Break` ends the call.
-pub type Observer<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
+pub type Observer<'a> = dyn FnMut(&SampleProgress) -> ControlFlow<()> + 'a;
 
 /// A source of samples.
 pub trait Sampler {

@@ -15,7 +15,7 @@
 mod check;
 #[cfg(test)]
 pub(crate) mod fake;
-mod room;
+mod page_budget;
 #[cfg(test)]
 mod tests;
 
@@ -26,11 +26,11 @@ use std::time::Instant;
 use cdpo_model::Key;
 use rayon::prelude::*;
 
-use crate::decoder::{Decoder, Step};
+use crate::decoder::{Decoder, PathStep};
 use crate::draw::{Drawn, draw};
 use crate::error::{Error, Result};
 use crate::params::SampleParams;
-use crate::sampler::{Completion, Finish, Observer, Progress, Request, Sink};
+use crate::sampler::{Completion, Finish, Observer, Request, SampleProgress, Sink};
 use crate::stop::{Response, StopRule};
 
 /// A shared beginning.
@@ -94,7 +94,7 @@ pub(crate) struct Scheduler<'a, 'r, D: Decoder> {
     active: Vec<Sample<D::Path>>,
     waiting: BTreeMap<(usize, usize), Waiting>,
     finished: Vec<(usize, u32, Completion)>,
-    progress: Progress,
+    progress: SampleProgress,
     started: Instant,
 }
 
@@ -108,7 +108,7 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
     ) -> Result<Self> {
         settings.params.validate()?;
         let params = settings.params;
-        let mut progress = Progress::default();
+        let mut progress = SampleProgress::default();
         prefixes.retain(|prefix| prefix.path.is_some());
         let mut known: HashMap<Vec<u32>, usize> = prefixes
             .iter()
@@ -192,33 +192,12 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
     fn advance(&mut self, mut opening: Vec<(usize, D::Path)>) -> Result<()> {
         let params = self.settings.params;
         let vocabulary = self.decoder.vocabulary();
-        let units = |key: Key, position: usize| key.with(position as u64).unit();
-        let mut wanted: Vec<Vec<f64>> = self
-            .active
-            .iter()
-            .map(|sample| vec![units(sample.key, sample.response.ids().len())])
-            .collect();
-        let mut rows: Vec<usize> = (0..self.active.len()).collect();
-        for (place, (question, _)) in opening.iter().enumerate() {
-            let question = &self.questions[*question];
-            if !question.begun {
-                rows.push(self.active.len() + place);
-                wanted.push(
-                    question
-                        .request
-                        .samples
-                        .iter()
-                        .map(|&sample| units(question.key.with(u64::from(sample)), 0))
-                        .collect(),
-                );
-            }
-        }
-
+        let (rows, wanted) = self.draws(&opening);
         let mut steps = Vec::with_capacity(self.active.len() + opening.len());
         for sample in &mut self.active {
             let ids = &sample.response.ids()[sample.cached..];
             sample.cached += ids.len();
-            steps.push(Step {
+            steps.push(PathStep {
                 path: &mut sample.path,
                 ids,
             });
@@ -227,7 +206,7 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
             let question = &self.questions[*question];
             let done = D::length(path) - self.prefixes[question.prefix].ids.len();
             self.progress.prompt_tokens += (question.prompt.len() - done) as u64;
-            steps.push(Step {
+            steps.push(PathStep {
                 path,
                 ids: &question.prompt[done..],
             });
@@ -242,13 +221,46 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
             Ok(())
         })?;
         let mut drawn = drawn.into_iter();
-        let mut tokens = || drawn.next().flatten();
+        self.extend_active(&mut drawn)?;
+        self.begin_samples(opening, &mut drawn)
+    }
 
+    /// Which rows of the next step tokens are drawn from, and the uniform numbers of each row's draws: one for an active sample, one
+    /// for each sample of a question whose prompt ends in this step.
+    fn draws(&self, opening: &[(usize, D::Path)]) -> (Vec<usize>, Vec<Vec<f64>>) {
+        let unit = |key: Key, position: usize| key.with(position as u64).unit();
+        let mut wanted: Vec<Vec<f64>> = self
+            .active
+            .iter()
+            .map(|sample| vec![unit(sample.key, sample.response.ids().len())])
+            .collect();
+        let mut rows: Vec<usize> = (0..self.active.len()).collect();
+        for (place, (question, _)) in opening.iter().enumerate() {
+            let question = &self.questions[*question];
+            if !question.begun {
+                let samples = question.request.samples.iter();
+                rows.push(self.active.len() + place);
+                wanted.push(
+                    samples
+                        .map(|&sample| unit(question.key.with(u64::from(sample)), 0))
+                        .collect(),
+                );
+            }
+        }
+        (rows, wanted)
+    }
+
+    /// Gives each active sample its token; `drawn` has a row for each, in order.
+    fn extend_active(
+        &mut self,
+        drawn: &mut impl Iterator<Item = Option<Vec<Drawn>>>,
+    ) -> Result<()> {
         let batch = std::mem::take(&mut self.active);
         for mut sample in batch {
             let question = &self.questions[sample.question];
             let position = sample.response.ids().len();
-            let token = tokens().and_then(|tokens| tokens.first().copied());
+            let tokens = drawn.next().flatten();
+            let token = tokens.and_then(|tokens| tokens.first().copied());
             let token =
                 token.ok_or_else(|| not_finite(question.request, sample.place, position))?;
             match self.accept(
@@ -271,6 +283,16 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Keeps the paths of the questions in `opening`; those that are new get the first tokens of all their samples, from a row of
+    /// `drawn` each, in order.
+    fn begin_samples(
+        &mut self,
+        opening: Vec<(usize, D::Path)>,
+        drawn: &mut impl Iterator<Item = Option<Vec<Drawn>>>,
+    ) -> Result<()> {
         for (index, path) in opening {
             let question = &mut self.questions[index];
             question.path = Some(path);
@@ -279,7 +301,10 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
             }
             let request = question.request;
             let key = question.key;
-            let tokens = tokens().ok_or_else(|| not_finite(request, 0, 0))?;
+            let tokens = drawn
+                .next()
+                .flatten()
+                .ok_or_else(|| not_finite(request, 0, 0))?;
             for (place, token) in tokens.into_iter().enumerate() {
                 let key = key.with(u64::from(request.samples[place]));
                 let mut sample = Waiting {

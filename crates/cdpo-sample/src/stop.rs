@@ -5,14 +5,14 @@
 
 /// The stop strings of a call.
 #[derive(Debug, Clone, Default)]
-pub struct StopRule {
+pub(crate) struct StopRule {
     stops: Vec<Vec<u8>>,
     longest: usize,
 }
 
 impl StopRule {
     /// The rule that ends a response at any of `stops`; empty texts are ignored.
-    pub fn new<S: AsRef<str>>(stops: &[S]) -> Self {
+    pub(crate) fn new<S: AsRef<str>>(stops: &[S]) -> Self {
         let stops: Vec<Vec<u8>> = stops
             .iter()
             .map(|stop| stop.as_ref().as_bytes().to_vec())
@@ -43,7 +43,7 @@ impl StopRule {
 
 /// A response as it grows: ids, the bytes they stand for, and where each token's bytes end.
 #[derive(Debug, Clone, Default)]
-pub struct Response {
+pub(crate) struct Response {
     ids: Vec<u32>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -51,14 +51,14 @@ pub struct Response {
 
 impl Response {
     /// The ids so far.
-    pub fn ids(&self) -> &[u32] {
+    pub(crate) fn ids(&self) -> &[u32] {
         &self.ids
     }
 
     /// Appends a token. True if it completes a stop string, which is then cut off: the response ends before the token in
     /// which the stop string begins, and keeps that token if it also carries bytes from before the stop string. The text
     /// always ends where the stop string begins.
-    pub fn push(&mut self, id: u32, piece: &[u8], rule: &StopRule) -> bool {
+    pub(crate) fn push(&mut self, id: u32, piece: &[u8], rule: &StopRule) -> bool {
         let searched = self.bytes.len();
         self.ids.push(id);
         self.bytes.extend_from_slice(piece);
@@ -78,14 +78,18 @@ impl Response {
 
     /// Whether `settled`, which says how many bytes of a text decide it, finds them in what is certain to stay: a stop
     /// string that may have begun may yet be cut off.
-    pub fn is_settled(&self, rule: &StopRule, settled: &dyn Fn(&str) -> Option<usize>) -> bool {
+    pub(crate) fn is_settled(
+        &self,
+        rule: &StopRule,
+        settled: &dyn Fn(&str) -> Option<usize>,
+    ) -> bool {
         let text = self.bytes.utf8_chunks().next();
         let text = text.map_or("", |chunk| chunk.valid());
         settled(text).is_some_and(|bytes| bytes <= rule.begun(&self.bytes))
     }
 
     /// The text and the ids. Bytes that are no UTF-8 (a response cut within a character) become U+FFFD, as decoding does.
-    pub fn finish(self) -> (String, Vec<u32>) {
+    pub(crate) fn finish(self) -> (String, Vec<u32>) {
         let text = match String::from_utf8(self.bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

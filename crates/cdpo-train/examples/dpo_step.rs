@@ -18,7 +18,7 @@ use cdpo_data::{OnBadRow, trl};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use cdpo_model::source::{ModelSource, open};
 use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, ModelConfig, Recompute};
-use cdpo_train::{Event, Job, Method, Policy, TrainSet, TrainSettings, run};
+use cdpo_train::{Job, Method, Policy, TrainEvent, TrainSet, TrainSettings, run};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -93,11 +93,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut reference, mut seconds) = (0.0, Vec::new());
     run(job, &mut |event| {
         match event {
-            Event::Started { .. } => {
+            TrainEvent::Started { .. } => {
                 reference = begin.elapsed().as_secs_f64();
                 last = Instant::now();
             }
-            Event::Step(_) => {
+            TrainEvent::Step(_) => {
                 seconds.push(last.elapsed().as_secs_f64());
                 last = Instant::now();
             }
@@ -105,34 +105,58 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         ControlFlow::Continue(())
     })?;
-    let mut sorted = seconds.clone();
-    sorted.sort_by(f64::total_cmp);
-    let median = sorted[sorted.len() / 2];
-    let per_pair = reference / count as f64;
+    let work = Work {
+        pairs: count,
+        batch,
+        tokens: tokens as f64 / count as f64,
+        targets: targets as f64 / count as f64,
+    };
     println!(
         "{path}: batch {batch}, recompute {recompute:?}, {:.0} tokens a pair, {} threads",
-        tokens as f64 / count as f64,
+        work.tokens,
         rayon::current_num_threads()
     );
+    report(&work, &checkpoint.config, &seconds, reference)
+}
+
+/// What was run.
+struct Work {
+    pairs: usize,
+    /// Pairs of a step.
+    batch: usize,
+    /// Mean tokens of a pair, prompt included.
+    tokens: f64,
+    /// Mean response tokens of a pair.
+    targets: f64,
+}
+
+/// Prints the rates: `seconds` are those of each step, `reference` those of the reference's log-probabilities of all pairs.
+fn report(
+    work: &Work,
+    config: &ModelConfig,
+    seconds: &[f64],
+    reference: f64,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let batch = work.batch as f64;
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = sorted[sorted.len() / 2];
+    let per_pair = reference / work.pairs as f64;
     println!(
         "steps {seconds:.2?} s, median {median:.2}: {:.3} pairs/s",
-        batch as f64 / median
+        batch / median
     );
     println!(
         "reference {per_pair:.2} s a pair, once: {:.3} pairs/s over one epoch, reference included",
-        1.0 / (per_pair + median / batch as f64)
+        1.0 / (per_pair + median / batch)
     );
-    let work = step_flops(
-        &checkpoint.config,
-        tokens as f64 / count as f64,
-        targets as f64 / count as f64,
-    ) * batch as f64;
+    let flops = step_flops(config, work.tokens, work.targets) * batch;
     let peak = gemm_gflops()?;
     println!(
         "a step needs {:.0} GFLOP: {:.0} GFLOP/s, {:.0} % of the {peak:.0} that products reach here (median)",
-        work / 1e9,
-        work / 1e9 / median,
-        work / 1e7 / median / peak
+        flops / 1e9,
+        flops / 1e9 / median,
+        flops / 1e7 / median / peak
     );
     if let Ok(status) = std::fs::read_to_string("/proc/self/status")
         && let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM"))

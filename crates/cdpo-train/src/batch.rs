@@ -10,6 +10,7 @@ use cdpo_model::{Target, TokenForest};
 use crate::example::Item;
 use crate::losses::{PairInput, PairLoss, Side, nll};
 use crate::metrics::Sums;
+use crate::normalisers::Normalisers;
 
 /// A micro-batch ready for the engine.
 #[derive(Debug)]
@@ -56,30 +57,6 @@ pub(crate) enum Objective {
     Pairs(Box<dyn PairLoss>, f64),
 }
 
-/// What the whole optimizer step's losses are divided by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Normalisers {
-    /// Examples in the step.
-    pub(crate) examples: usize,
-    /// Tokens of the first (only or chosen) responses in the step.
-    pub(crate) tokens: usize,
-}
-
-impl Normalisers {
-    pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Self {
-        items.into_iter().fold(
-            Self {
-                examples: 0,
-                tokens: 0,
-            },
-            |n, item| Self {
-                examples: n.examples + 1,
-                tokens: n.tokens + item.responses.first().map_or(0, |r| r.ids.len()),
-            },
-        )
-    }
-}
-
 /// What the engine gave for a micro-batch's targets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Values<'a> {
@@ -101,6 +78,11 @@ pub(crate) struct Gradient {
 }
 
 impl Objective {
+    /// Whether the reference's log-probabilities are needed.
+    pub(crate) fn needs_reference(&self) -> bool {
+        matches!(self, Self::Pairs(loss, _) if loss.needs_reference())
+    }
+
     /// Whether the engine's pass must give divergences from the reference.
     pub(crate) fn needs_kl(&self) -> bool {
         matches!(self, Self::Pairs(loss, _) if loss.needs_kl())

@@ -69,7 +69,7 @@ impl LeftOut {
     }
 
     /// One line for people, or `None` if nothing was left out.
-    pub fn warning(self, settings: &Checked) -> Option<String> {
+    pub(crate) fn warning(self, settings: &Checked) -> Option<String> {
         (self.total() > 0).then(|| {
             format!(
                 "{} examples are left out: {} prompts longer than max_prompt_tokens ({}), {} sequences longer than max_tokens ({}) or the model's \

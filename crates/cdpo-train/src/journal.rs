@@ -16,13 +16,13 @@ use crate::tensorboard::EventFile;
 /// Metrics, one line a step.
 pub const METRICS: &str = "metrics.jsonl";
 /// Wall-clock numbers, one line a step.
-pub const TIMINGS: &str = "timings.jsonl";
+pub(crate) const TIMINGS: &str = "timings.jsonl";
 /// Folder of the event file.
-pub const TENSORBOARD: &str = "tensorboard";
+pub(crate) const TENSORBOARD: &str = "tensorboard";
 
 /// Wall-clock numbers of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct StepTiming {
+pub(crate) struct StepTiming {
     /// The step, counted from 1.
     pub step: u64,
     /// Seconds that the step took.

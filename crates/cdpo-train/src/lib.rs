@@ -13,12 +13,15 @@ mod checkpoint;
 mod crc32c;
 mod error;
 mod example;
+mod example_order;
+mod job;
 mod journal;
 pub mod losses;
 mod method;
 mod metrics;
+mod normalisers;
 pub mod optimizer;
-mod plan;
+
 mod policy;
 mod reference;
 mod run;
@@ -29,16 +32,17 @@ mod settings;
 #[cfg(test)]
 mod settings_tests;
 mod step;
-pub mod tensorboard;
+mod tensorboard;
 
 pub use checkpoint::read_parameters;
 pub use error::{Error, Result};
 pub use example::{LeftOut, TrainSet};
-pub use journal::{METRICS, StepTiming, TENSORBOARD, TIMINGS};
+pub use job::{Job, Observer, TrainEvent, TrainReport};
+pub use journal::METRICS;
 pub use method::{Examples, Loss, Method, UnknownMethod};
 pub use metrics::{PairMetrics, StepMetrics};
 pub use policy::{Parameters, Policy};
-pub use run::{Event, Job, Observer, TrainReport, run};
+pub use run::run;
 pub use schedule::{Decay, Schedule};
 pub use settings::{
     Checked, Faults, Length, LossSettings, TrainSettings, WarmUp, loss_settings, loss_settings_of,

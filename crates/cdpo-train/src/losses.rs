@@ -25,16 +25,16 @@ mod testing;
 mod tis_dpo;
 mod weighted_dpo;
 
-pub use dpo::Dpo;
-pub use dpop::Dpop;
-pub use ipo::Ipo;
-pub use reference_compat::ReferenceCompat;
+pub(crate) use dpo::Dpo;
+pub(crate) use dpop::Dpop;
+pub(crate) use ipo::Ipo;
+pub(crate) use reference_compat::ReferenceCompat;
 pub use sft::{NllTerms, nll};
-pub use sigmoid::{Preference, log_sigmoid, preference};
-pub use simpo::SimPo;
+pub(crate) use sigmoid::preference;
+pub(crate) use simpo::SimPo;
 pub use tdpo::{Tdpo, TdpoForm};
 pub use tis_dpo::{TisForm, TisSide, TisWeights};
-pub use weighted_dpo::WeightedDpo;
+pub(crate) use weighted_dpo::WeightedDpo;
 
 /// One response's per-token numbers, all of length `T`.
 #[derive(Debug, Clone, Copy)]
@@ -52,37 +52,32 @@ pub struct Side<'a> {
 
 impl Side<'_> {
     /// Number of tokens `T`.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.policy.len()
     }
 
-    /// True if the response has no token.
-    pub fn is_empty(&self) -> bool {
-        self.policy.is_empty()
-    }
-
     /// `p_t - q_t`.
-    pub fn log_ratio(&self, t: usize) -> f64 {
+    pub(crate) fn log_ratio(&self, t: usize) -> f64 {
         f64::from(self.policy[t]) - f64::from(self.reference[t])
     }
 
     /// `sum_t p_t - q_t`.
-    pub fn log_ratio_sum(&self) -> f64 {
+    pub(crate) fn log_ratio_sum(&self) -> f64 {
         (0..self.len()).map(|t| self.log_ratio(t)).sum()
     }
 
     /// `sum_t p_t`.
-    pub fn policy_sum(&self) -> f64 {
+    pub(crate) fn policy_sum(&self) -> f64 {
         self.policy.iter().map(|&p| f64::from(p)).sum()
     }
 
     /// `K(y) = sum_t KL_t`, the sequential forward divergence.
-    pub fn kl_sum(&self) -> f64 {
+    pub(crate) fn kl_sum(&self) -> f64 {
         self.kl.iter().map(|&k| f64::from(k)).sum()
     }
 
     /// `sum_t w_t (p_t - q_t)`.
-    pub fn weighted_log_ratio_sum(&self) -> f64 {
+    pub(crate) fn weighted_log_ratio_sum(&self) -> f64 {
         (0..self.len())
             .map(|t| f64::from(self.weights[t]) * self.log_ratio(t))
             .sum()

@@ -180,7 +180,7 @@ impl Method {
     }
 
     /// A preference loss whose policy and reference start from the fine-tuned model; `None` for fine-tuning itself.
-    pub fn after_sft(loss: Loss) -> Option<Self> {
+    fn after_sft(loss: Loss) -> Option<Self> {
         (loss != Loss::Sft).then_some(Self {
             loss,
             from_sft: true,

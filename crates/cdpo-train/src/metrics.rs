@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Normalisers;
 use crate::losses::{PairInput, PairTerms, nll};
+use crate::normalisers::Normalisers;
 
 /// Means over the pairs of one optimizer step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub struct StepMetrics {
 
 impl StepMetrics {
     /// Every number but the step under its name, for plots.
-    pub fn scalars(&self) -> Vec<(&'static str, f64)> {
+    pub(crate) fn scalars(&self) -> Vec<(&'static str, f64)> {
         let mut scalars = vec![("loss", self.loss)];
         if let Some(p) = &self.pairs {
             scalars.extend([

@@ -6,103 +6,25 @@
 //! with the bits of a run that was never interrupted.
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
 use cdpo_model::{Adapter, AdapterStack, Arena, Recompute};
 
-use crate::batch::Objective;
+use crate::batch::{Objective, Packed};
 use crate::checkpoint::{self, State};
 use crate::error::{Error, Result};
-use crate::example::{self, Item, LeftOut, TrainSet};
+use crate::example::{self, Item, LeftOut};
+use crate::example_order::ExampleOrder;
+use crate::job::{Job, Observer, TrainEvent, TrainReport};
 use crate::journal::Journal;
+use crate::losses::PairLoss;
 use crate::metrics::StepMetrics;
 use crate::optimizer::AdamW;
-use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::reference;
-use crate::settings::{Checked, Faults, TrainSettings};
+use crate::schedule::Schedule;
+use crate::settings::{Checked, Faults};
 use crate::step::Trainer;
-
-/// Everything a run starts from.
-#[derive(Debug)]
-pub struct Job<'a, 'p> {
-    /// What to train.
-    pub policy: Policy<'p>,
-    /// Identifies the base model's content (`Checkpoint::content_id`), for resuming and for the reference cache. When all
-    /// parameters are trained, that of the model as it is given.
-    pub model_id: &'a str,
-    /// What the policy is compared with: frozen adapters on the base, none being the base itself.
-    pub reference: &'a [&'a Adapter],
-    /// What to train on.
-    pub examples: &'a TrainSet,
-    /// Tokens that stand before every prompt (few-shot exemplars); usually none.
-    pub prefix_ids: &'a [u32],
-    /// The settings.
-    pub settings: &'a TrainSettings,
-    /// The run's folder; made if it is not there.
-    pub dir: &'a Path,
-    /// Where the reference's log-probabilities are kept; several runs may share it, one after the other.
-    /// `None`: `reference.bin` in `dir`.
-    pub reference_cache: Option<&'a Path>,
-}
-
-/// What a run tells while it works. The observer's `Break` stops it: after a step, with a checkpoint of that step.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// Something the user should know; not an error.
-    Warning(&'a str),
-    /// Training is about to start.
-    Started {
-        /// Examples that are trained on.
-        examples: usize,
-        /// Steps done in an earlier sitting.
-        done: u64,
-        /// Steps in all.
-        total_steps: u64,
-        /// Steps of warm-up.
-        warmup_steps: u64,
-    },
-    /// The reference's log-probabilities of an example were computed.
-    Reference {
-        /// Examples done.
-        done: usize,
-        /// Examples in all.
-        all: usize,
-    },
-    /// An optimizer step is done.
-    Step(&'a StepMetrics),
-    /// A checkpoint was written.
-    Checkpoint {
-        /// Steps done.
-        step: u64,
-        /// Its folder.
-        path: &'a Path,
-    },
-}
-
-/// Looks at [`Event`]s.
-pub type Observer<'o> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'o;
-
-/// What a run ends with.
-#[derive(Debug)]
-pub struct TrainReport<'p> {
-    /// The adapter or the model, trained as far as the run went.
-    pub policy: Policy<'p>,
-    /// Whether all steps were done; otherwise the observer stopped the run.
-    pub finished: bool,
-    /// Steps done, in all sittings.
-    pub steps: u64,
-    /// Steps in all.
-    pub total_steps: u64,
-    /// Tokens computed in all sittings, prompts included, the reference's not.
-    pub tokens: u64,
-    /// Every step's metrics, earlier sittings included.
-    pub metrics: Vec<StepMetrics>,
-    /// Examples that were left out.
-    pub left_out: LeftOut,
-}
 
 /// Trains.
 ///
@@ -110,7 +32,183 @@ pub struct TrainReport<'p> {
 /// If the settings are faulty, no example is left, the warm-up does not end within the run, a number is not finite, a
 /// parameter has no gradient, a file cannot be read or written, or the folder holds another run.
 pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainReport<'p>> {
-    let settings = job.settings.validate()?;
+    let mut run = Run::prepare(job)?;
+    let mut flow = ControlFlow::Continue(());
+    if let Some(warning) = run.left_out.warning(&run.trainer.settings) {
+        flow = observer(TrainEvent::Warning(&warning));
+    }
+    if run.is_finished() {
+        flow = ControlFlow::Break(());
+    }
+    if flow.is_continue() {
+        // The policy still has its values from the start.
+        flow = run.compute_reference(observer)?;
+    }
+    run.trainer.job.policy.set(&run.trainer.params)?;
+    if flow.is_continue() {
+        run.train(observer)?;
+    }
+    Ok(run.report())
+}
+
+/// A run under way. What it has done is in `trainer.state`, and nowhere else.
+struct Run<'a, 'p> {
+    trainer: Trainer<'a, 'p>,
+    order: ExampleOrder,
+    schedule: Schedule,
+    journal: Journal,
+    /// Every step's metrics, earlier sittings included.
+    metrics: Vec<StepMetrics>,
+    left_out: LeftOut,
+}
+
+impl<'a, 'p> Run<'a, 'p> {
+    /// Checks all that was given, and takes up what an earlier sitting left in the folder. The policy keeps its values from
+    /// the start.
+    fn prepare(job: Job<'a, 'p>) -> Result<Self> {
+        let settings = job.settings.validate()?;
+        let loss = settings.method.loss().on_pairs(&settings.loss);
+        check_policy(&job, &settings, loss.as_deref())?;
+        let weights = loss.as_ref().map(|l| l.weights());
+        let context = job.policy.model().config().max_positions;
+        let (items, left_out) = example::prepare(
+            job.examples,
+            &settings,
+            weights,
+            job.prefix_ids.len(),
+            context,
+        )?;
+        let order = ExampleOrder::new(items.len(), &settings);
+        let schedule = settings.schedule(order.total_steps);
+        if schedule.warmup_steps >= order.total_steps {
+            return Err(Error::WarmUp {
+                warmup_steps: schedule.warmup_steps,
+                total_steps: order.total_steps,
+                examples: items.len(),
+                per_step: settings.examples_per_step(),
+                epochs: order.epoch(order.total_steps),
+            });
+        }
+        std::fs::create_dir_all(job.dir).map_err(|e| Error::io(job.dir, "create the folder", e))?;
+
+        let identity = identity(&job, &settings, &items);
+        let mut params = job.policy.params()?;
+        let mut adamw = AdamW::new(settings.adamw, &params);
+        let last_checkpoint = checkpoint::list(job.dir)?.pop();
+        let state = match &last_checkpoint {
+            Some(path) => checkpoint::read(path, &identity, &mut params, &mut adamw)?,
+            None => State::new(0, 0, identity),
+        };
+        let (journal, metrics) = Journal::resume(job.dir, state.step)?;
+        let objective = loss.map_or(Objective::Sft, |loss| {
+            Objective::Pairs(loss, settings.sft_term)
+        });
+        Ok(Self {
+            trainer: Trainer {
+                job,
+                items,
+                reference: Vec::new(),
+                objective,
+                settings,
+                params,
+                adamw,
+                state,
+                last_checkpoint,
+            },
+            order,
+            schedule,
+            journal,
+            metrics,
+            left_out,
+        })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.trainer.state.step >= self.order.total_steps
+    }
+
+    /// The reference's log-probabilities of every example, if the objective needs them; `Break` if the observer stopped it.
+    fn compute_reference(&mut self, observer: &mut Observer<'_>) -> Result<ControlFlow<()>> {
+        let trainer = &mut self.trainer;
+        if !trainer.objective.needs_reference() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let job = &trainer.job;
+        let base = job.policy.model();
+        let stack = AdapterStack::frozen(job.reference);
+        let default = job.dir.join("reference.bin");
+        let path = job.reference_cache.unwrap_or(&default);
+        let score = |p: &Packed| Ok(base.score(&p.forest, &stack, &p.targets)?);
+        let progress = |done, all| observer(TrainEvent::Reference { done, all });
+        let values = reference::logps(
+            &trainer.items,
+            job.prefix_ids,
+            &model_identity(job.model_id, job.reference),
+            path,
+            score,
+            progress,
+        )?;
+        let Some(values) = values else {
+            return Ok(ControlFlow::Break(()));
+        };
+        trainer.reference = values;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The loop over the steps that are left.
+    fn train(&mut self, observer: &mut Observer<'_>) -> Result<()> {
+        let started = TrainEvent::Started {
+            examples: self.trainer.items.len(),
+            done: self.trainer.state.step,
+            total_steps: self.order.total_steps,
+            warmup_steps: self.schedule.warmup_steps,
+        };
+        if observer(started).is_break() {
+            return Ok(());
+        }
+        let mut grads = Arena::zeros(self.trainer.params.layout().clone());
+        while !self.is_finished() {
+            let begun = Instant::now();
+            let done = self.trainer.state.step;
+            let chosen = self.order.step(done);
+            let learning_rate = self.schedule.at(done);
+            let epoch = self.order.epoch(done + 1);
+            let before = self.trainer.state.tokens;
+            let metrics = self
+                .trainer
+                .step(&chosen, learning_rate, epoch, &mut grads)?;
+            let tokens = self.trainer.state.tokens - before;
+            self.journal.append(&metrics, begun.elapsed(), tokens)?;
+            let mut stop = observer(TrainEvent::Step(&metrics)).is_break();
+            self.metrics.push(metrics);
+            let step = self.trainer.state.step;
+            let every = self.trainer.settings.checkpoint_every;
+            if stop || self.is_finished() || step.is_multiple_of(every) {
+                let path = self.trainer.write_checkpoint()?;
+                stop |= observer(TrainEvent::Checkpoint { step, path }).is_break();
+            }
+            if stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn report(self) -> TrainReport<'p> {
+        TrainReport {
+            finished: self.is_finished(),
+            steps: self.trainer.state.step,
+            total_steps: self.order.total_steps,
+            tokens: self.trainer.state.tokens,
+            policy: self.trainer.job.policy,
+            metrics: self.metrics,
+            left_out: self.left_out,
+        }
+    }
+}
+
+/// Checks that what was given to train is what the settings say.
+fn check_policy(job: &Job<'_, '_>, settings: &Checked, loss: Option<&dyn PairLoss>) -> Result<()> {
     if settings.parameters != job.policy.parameters() {
         return Err(Faults(vec![format!(
             "parameters is {:?}, but the run was given {:?} to train",
@@ -119,8 +217,7 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
-    let loss = settings.method.loss().on_pairs(&settings.loss);
-    let needs_reference = loss.as_ref().is_some_and(|l| l.needs_reference());
+    let needs_reference = loss.is_some_and(super::losses::PairLoss::needs_reference);
     if let Policy::Adapter { under, .. } = job.policy
         && settings.method.starts_from_sft()
         && (under.is_empty() || (needs_reference && job.reference.is_empty()))
@@ -136,143 +233,7 @@ pub fn run<'p>(job: Job<'_, 'p>, observer: &mut Observer<'_>) -> Result<TrainRep
         )])
         .into());
     }
-    let weights = loss.as_ref().map(|l| l.weights());
-    let context = job.policy.model().config().max_positions;
-    let (items, left_out) = example::prepare(
-        job.examples,
-        &settings,
-        weights,
-        job.prefix_ids.len(),
-        context,
-    )?;
-    let mut plan = Plan::new(items.len(), &settings);
-    let schedule = settings.schedule(plan.total_steps);
-    if schedule.warmup_steps >= plan.total_steps {
-        return Err(Error::WarmUp {
-            warmup_steps: schedule.warmup_steps,
-            total_steps: plan.total_steps,
-            examples: items.len(),
-            per_step: settings.examples_per_step(),
-            epochs: plan.epoch(plan.total_steps),
-        });
-    }
-    std::fs::create_dir_all(job.dir).map_err(|e| Error::io(job.dir, "create the folder", e))?;
-
-    let identity = identity(&job, &settings, &items);
-    let mut params = job.policy.params()?;
-    let mut adamw = AdamW::new(settings.adamw, &params);
-    let last = checkpoint::list(job.dir)?.pop();
-    let state = match &last {
-        Some(path) => checkpoint::read(path, &identity, &mut params, &mut adamw)?,
-        None => State::new(0, 0, identity),
-    };
-    let (journal, metrics) = Journal::resume(job.dir, state.step)?;
-    let mut flow = ControlFlow::Continue(());
-    if let Some(warning) = left_out.warning(&settings) {
-        flow = observer(Event::Warning(&warning));
-    }
-    let mut report = TrainReport {
-        policy: job.policy,
-        finished: false,
-        steps: state.step,
-        total_steps: plan.total_steps,
-        tokens: state.tokens,
-        metrics,
-        left_out,
-    };
-    report.finished = report.steps >= plan.total_steps;
-    if report.finished || flow.is_break() {
-        report.policy.set(&params)?;
-        return Ok(report);
-    }
-
-    let objective = loss.map_or(Objective::Sft, |loss| {
-        Objective::Pairs(loss, settings.sft_term)
-    });
-    let reference = if needs_reference {
-        // The policy still has its values from the start.
-        let base = report.policy.model();
-        let stack = AdapterStack::frozen(job.reference);
-        let default = job.dir.join("reference.bin");
-        let path = job.reference_cache.unwrap_or(&default);
-        let score = |p: &crate::batch::Packed| Ok(base.score(&p.forest, &stack, &p.targets)?);
-        let progress = |done, all| observer(Event::Reference { done, all });
-        let values = reference::logps(
-            &items,
-            job.prefix_ids,
-            &model_identity(job.model_id, job.reference),
-            path,
-            score,
-            progress,
-        )?;
-        let Some(values) = values else {
-            report.policy.set(&params)?;
-            return Ok(report);
-        };
-        values
-    } else {
-        Vec::new()
-    };
-    report.policy.set(&params)?;
-    let started = Event::Started {
-        examples: items.len(),
-        done: report.steps,
-        total_steps: plan.total_steps,
-        warmup_steps: schedule.warmup_steps,
-    };
-    if observer(started).is_break() {
-        return Ok(report);
-    }
-
-    let mut trainer = Trainer {
-        prefix: job.prefix_ids,
-        items: &items,
-        reference: &reference,
-        reference_adapters: job.reference,
-        objective,
-        settings: &settings,
-        grads: Arena::zeros(params.layout().clone()),
-        params,
-        adamw,
-        journal,
-        last_checkpoint: last,
-    };
-    let mut state = state;
-    while state.step < plan.total_steps {
-        let begun = Instant::now();
-        let chosen = plan.step(state.step);
-        let learning_rate = schedule.at(state.step);
-        let epoch = plan.epoch(state.step + 1);
-        let (metrics, tokens) =
-            trainer.step(&mut report.policy, &chosen, &state, learning_rate, epoch)?;
-        state.step += 1;
-        state.tokens += tokens;
-        trainer.journal.append(&metrics, begun.elapsed(), tokens)?;
-        let stop = observer(Event::Step(&metrics)).is_break();
-        report.metrics.push(metrics);
-        (report.steps, report.tokens) = (state.step, state.tokens);
-        report.finished = state.step == plan.total_steps;
-        if stop || report.finished || state.step.is_multiple_of(settings.checkpoint_every) {
-            let path = checkpoint::write(
-                job.dir,
-                &state,
-                &trainer.params,
-                &trainer.adamw,
-                settings.keep_checkpoints,
-            )?;
-            let stop = observer(Event::Checkpoint {
-                step: state.step,
-                path: &path,
-            })
-            .is_break()
-                || stop;
-            trainer.last_checkpoint = Some(path);
-            if stop {
-                break;
-            }
-        }
-    }
-    Ok(report)
+    Ok(())
 }
 
 fn model_identity(model_id: &str, adapters: &[&Adapter]) -> String {

@@ -8,9 +8,9 @@ mod torch;
 use crate::batch::Objective;
 use crate::checkpoint::State;
 use crate::example::prepare;
-use crate::journal::Journal;
+use crate::job::{Job, TrainEvent, TrainReport};
 use crate::optimizer::AdamW;
-use crate::run::{Event, Job, TrainReport, run};
+use crate::run::run;
 use crate::step::Trainer;
 use crate::{
     Decay, Loss, METRICS, Method, Parameters, Policy, Result, TrainSet, TrainSettings, reference,
@@ -152,7 +152,7 @@ fn train_policy<'a>(
         reference_cache: None,
     };
     run(job, &mut |event| match event {
-        Event::Step(m) if m.step == stop_after => ControlFlow::Break(()),
+        TrainEvent::Step(m) if m.step == stop_after => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     })
 }

@@ -166,77 +166,10 @@ impl TrainSettings {
             Loss::Cdpo | Loss::CdpoRollout | Loss::WeightedDpo | Loss::CdpoReferenceCompat
         );
         loss::check(self, &mut faults);
-        {
-            let mut number = |name: &str, value: Option<f64>, ok: fn(f64) -> bool, range: &str| {
-                if let Some(x) = value.filter(|&x| !ok(x) || !x.is_finite()) {
-                    faults.push(format!("{name} must {range}, not {x}"));
-                }
-            };
-            let positive = |x: f64| x > 0.0;
-            let not_negative = |x: f64| x >= 0.0;
-            let share = |x: f64| (0.0..1.0).contains(&x);
-            number(
-                "learning_rate",
-                self.learning_rate,
-                positive,
-                "be greater than 0",
-            );
-            number("warmup_ratio", self.warmup_ratio, share, "lie in [0, 1)");
-            number("epochs", self.epochs, positive, "be greater than 0");
-            number(
-                "weight_decay",
-                self.weight_decay,
-                not_negative,
-                "be at least 0",
-            );
-            number("beta1", self.beta1, share, "lie in [0, 1)");
-            number("beta2", self.beta2, share, "lie in [0, 1)");
-            number("epsilon", self.epsilon, positive, "be greater than 0");
-            number(
-                "max_grad_norm",
-                self.max_grad_norm,
-                not_negative,
-                "be at least 0 (0: no limit)",
-            );
-        }
-        let counts = [
-            ("max_steps", self.max_steps),
-            ("checkpoint_every", self.checkpoint_every),
-            ("batch_size", self.batch_size.map(|n| n as u64)),
-            ("accumulation", self.accumulation.map(|n| n as u64)),
-            ("keep_checkpoints", self.keep_checkpoints.map(|n| n as u64)),
-            (
-                "max_prompt_tokens",
-                self.max_prompt_tokens.map(|n| n as u64),
-            ),
-        ];
-        for (name, _) in counts.into_iter().filter(|&(_, value)| value == Some(0)) {
-            faults.push(format!("{name} must be at least 1, not 0"));
-        }
-        if self.warmup_steps.is_some() && self.warmup_ratio.is_some() {
-            faults.push("warmup_steps and warmup_ratio are both given; keep one".to_owned());
-        }
-        let warmup = match (self.warmup_steps, self.warmup_ratio) {
-            (Some(steps), _) => WarmUp::Steps(steps),
-            (None, Some(ratio)) => WarmUp::Ratio(ratio),
-            (None, None) if pairs => WarmUp::Ratio(0.1),
-            (None, None) => WarmUp::Steps(100),
-        };
-        if let (WarmUp::Steps(warmup), Some(all)) = (warmup, self.max_steps)
-            && warmup >= all
-        {
-            let by_default = if self.warmup_steps.is_none() {
-                " by default"
-            } else {
-                ""
-            };
-            faults.push(format!(
-                "warmup_steps ({warmup}{by_default}) must be less than max_steps ({all}); warmup_ratio = 0.1 fits any length"
-            ));
-        }
-        if self.epochs.is_some() && self.max_steps.is_some() {
-            faults.push("epochs and max_steps are both given; keep one".to_owned());
-        }
+        self.check_numbers(&mut faults);
+        self.check_counts(&mut faults);
+        let warmup = self.warmup(pairs);
+        self.check_schedule(warmup, &mut faults);
         let max_prompt_tokens = self.max_prompt_tokens.unwrap_or(511);
         let max_tokens = self.max_tokens.unwrap_or(1023);
         if max_tokens < 2 {
@@ -283,5 +216,87 @@ impl TrainSettings {
             keep_checkpoints: self.keep_checkpoints.unwrap_or(2),
             recompute: self.recompute.unwrap_or_default(),
         })
+    }
+
+    fn check_numbers(&self, faults: &mut Vec<String>) {
+        let mut number = |name: &str, value: Option<f64>, ok: fn(f64) -> bool, range: &str| {
+            if let Some(x) = value.filter(|&x| !ok(x) || !x.is_finite()) {
+                faults.push(format!("{name} must {range}, not {x}"));
+            }
+        };
+        let positive = |x: f64| x > 0.0;
+        let not_negative = |x: f64| x >= 0.0;
+        let share = |x: f64| (0.0..1.0).contains(&x);
+        number(
+            "learning_rate",
+            self.learning_rate,
+            positive,
+            "be greater than 0",
+        );
+        number("warmup_ratio", self.warmup_ratio, share, "lie in [0, 1)");
+        number("epochs", self.epochs, positive, "be greater than 0");
+        number(
+            "weight_decay",
+            self.weight_decay,
+            not_negative,
+            "be at least 0",
+        );
+        number("beta1", self.beta1, share, "lie in [0, 1)");
+        number("beta2", self.beta2, share, "lie in [0, 1)");
+        number("epsilon", self.epsilon, positive, "be greater than 0");
+        number(
+            "max_grad_norm",
+            self.max_grad_norm,
+            not_negative,
+            "be at least 0 (0: no limit)",
+        );
+    }
+
+    fn check_counts(&self, faults: &mut Vec<String>) {
+        let counts = [
+            ("max_steps", self.max_steps),
+            ("checkpoint_every", self.checkpoint_every),
+            ("batch_size", self.batch_size.map(|n| n as u64)),
+            ("accumulation", self.accumulation.map(|n| n as u64)),
+            ("keep_checkpoints", self.keep_checkpoints.map(|n| n as u64)),
+            (
+                "max_prompt_tokens",
+                self.max_prompt_tokens.map(|n| n as u64),
+            ),
+        ];
+        for (name, _) in counts.into_iter().filter(|&(_, value)| value == Some(0)) {
+            faults.push(format!("{name} must be at least 1, not 0"));
+        }
+    }
+
+    /// The warm-up as given, or by default: a tenth of the steps for preference methods, 100 steps for fine-tuning.
+    fn warmup(&self, pairs: bool) -> WarmUp {
+        match (self.warmup_steps, self.warmup_ratio) {
+            (Some(steps), _) => WarmUp::Steps(steps),
+            (None, Some(ratio)) => WarmUp::Ratio(ratio),
+            (None, None) if pairs => WarmUp::Ratio(0.1),
+            (None, None) => WarmUp::Steps(100),
+        }
+    }
+
+    fn check_schedule(&self, warmup: WarmUp, faults: &mut Vec<String>) {
+        if self.warmup_steps.is_some() && self.warmup_ratio.is_some() {
+            faults.push("warmup_steps and warmup_ratio are both given; keep one".to_owned());
+        }
+        if let (WarmUp::Steps(warmup), Some(all)) = (warmup, self.max_steps)
+            && warmup >= all
+        {
+            let by_default = if self.warmup_steps.is_none() {
+                " by default"
+            } else {
+                ""
+            };
+            faults.push(format!(
+                "warmup_steps ({warmup}{by_default}) must be less than max_steps ({all}); warmup_ratio = 0.1 fits any length"
+            ));
+        }
+        if self.epochs.is_some() && self.max_steps.is_some() {
+            faults.push("epochs and max_steps are both given; keep one".to_owned());
+        }
     }
 }

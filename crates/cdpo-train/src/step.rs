@@ -2,50 +2,54 @@
 //!
 //! Goes in: the indices of the step's examples and a learning rate. Comes out: changed parameters and the step's metrics.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use cdpo_model::{Adapter, AdapterStack, Arena, Key, TrainOptions};
+use cdpo_model::{AdapterStack, Arena, Key, TrainOptions};
 
-use crate::batch::{Gradient, Normalisers, Objective, Values, pack};
-use crate::checkpoint::State;
+use crate::batch::{Gradient, Objective, Values, pack};
+use crate::checkpoint::{self, State};
 use crate::error::{Error, Result};
 use crate::example::Item;
-use crate::journal::Journal;
+use crate::job::Job;
 use crate::metrics::{StepMetrics, Sums};
+use crate::normalisers::Normalisers;
 use crate::optimizer::{AdamW, clip};
-use crate::policy::{Policy, stack};
+use crate::policy::stack;
 use crate::settings::Checked;
 
-/// What changes between steps.
-pub(crate) struct Trainer<'a> {
-    pub(crate) prefix: &'a [u32],
-    pub(crate) items: &'a [Item],
-    pub(crate) reference: &'a [Vec<Vec<f32>>],
-    /// The reference's adapters, to run it again for an objective that needs divergences.
-    pub(crate) reference_adapters: &'a [&'a Adapter],
+/// What a step reads and changes.
+pub(crate) struct Trainer<'a, 'p> {
+    /// What the run was given; its policy is what is trained.
+    pub(crate) job: Job<'a, 'p>,
+    pub(crate) items: Vec<Item>,
+    /// The reference's log-probabilities, by item and response; empty if the objective needs none.
+    pub(crate) reference: Vec<Vec<Vec<f32>>>,
     pub(crate) objective: Objective,
-    pub(crate) settings: &'a Checked,
+    pub(crate) settings: Checked,
+    /// The values of the trained parameters; the policy has them too once a step is done.
     pub(crate) params: Arena,
-    pub(crate) grads: Arena,
     pub(crate) adamw: AdamW,
-    pub(crate) journal: Journal,
+    /// Steps and tokens done, in all sittings.
+    pub(crate) state: State,
     pub(crate) last_checkpoint: Option<PathBuf>,
 }
 
-impl Trainer<'_> {
-    /// One optimizer step on the examples `chosen`: metrics and the tokens computed.
+impl Trainer<'_, '_> {
+    /// One optimizer step on the examples `chosen`; `grads` is room for the gradients, whatever is in it. Counts the step and
+    /// its tokens in `state`.
     pub(crate) fn step(
         &mut self,
-        policy: &mut Policy<'_>,
         chosen: &[usize],
-        state: &State,
         learning_rate: f64,
         epoch: f64,
-    ) -> Result<(StepMetrics, u64)> {
-        let step = state.step + 1;
+        grads: &mut Arena,
+    ) -> Result<StepMetrics> {
+        let step = self.state.step + 1;
         let items = |indices: &[usize]| indices.iter().map(|&i| &self.items[i]).collect::<Vec<_>>();
         let normalisers = Normalisers::of(items(chosen));
-        let dropout = policy
+        let dropout = self
+            .job
+            .policy
             .drops()
             .then(|| Key::new(self.settings.seed).with_str("dropout").with(step));
         let options = TrainOptions {
@@ -54,16 +58,17 @@ impl Trainer<'_> {
         };
         let mut sums = Sums::default();
         let mut tokens = 0;
-        self.grads.data.fill(0.0);
+        grads.data.fill(0.0);
         for micro in chosen.chunks(self.settings.batch_size) {
             let examples = items(micro);
-            let packed = pack(examples.iter().copied(), self.prefix);
+            let packed = pack(examples.iter().copied(), self.job.prefix_ids);
             tokens += packed.forest.rows() as u64;
-            let adapters = policy.adapters();
+            let adapters = self.job.policy.adapters();
             let stack = stack(&adapters);
-            let (model, forest, targets) = (policy.model(), &packed.forest, &packed.targets);
+            let (model, forest, targets) =
+                (self.job.policy.model(), &packed.forest, &packed.targets);
             let pass = if self.objective.needs_kl() {
-                let reference = AdapterStack::frozen(self.reference_adapters);
+                let reference = AdapterStack::frozen(self.job.reference);
                 model.train_forward_against(forest, &stack, &reference, targets, &options)
             } else {
                 model.train_forward(forest, &stack, targets, &options)
@@ -102,30 +107,42 @@ impl Trainer<'_> {
             }
             let Gradient { logps, kls } = gradient;
             model
-                .train_backward_kl(pass, &stack, &logps, &kls, &mut self.grads)
+                .train_backward_kl(pass, &stack, &logps, &kls, grads)
                 .map_err(|e| self.engine(e, step, micro))?;
         }
         if step == 1 {
-            check_reached(&self.params, &self.grads)?;
+            check_reached(&self.params, grads)?;
         }
-        let grad_norm = clip(&mut self.grads, self.settings.max_grad_norm);
+        let grad_norm = clip(grads, self.settings.max_grad_norm);
         if !grad_norm.is_finite() {
             return Err(self.not_finite(step, "the gradient", chosen));
         }
-        self.adamw
-            .step(&mut self.params, &self.grads, learning_rate);
-        policy.set(&self.params)?;
+        self.adamw.step(&mut self.params, grads, learning_rate);
+        self.job.policy.set(&self.params)?;
+        self.state.step = step;
+        self.state.tokens += tokens;
         let loss = sums.loss;
-        let metrics = StepMetrics {
+        Ok(StepMetrics {
             step,
             epoch,
             loss,
             pairs: sums.into_pairs(),
             grad_norm,
             learning_rate,
-            tokens: state.tokens + tokens,
-        };
-        Ok((metrics, tokens))
+            tokens: self.state.tokens,
+        })
+    }
+
+    /// Writes a checkpoint of the last step, and gives its folder.
+    pub(crate) fn write_checkpoint(&mut self) -> Result<&Path> {
+        let path = checkpoint::write(
+            self.job.dir,
+            &self.state,
+            &self.params,
+            &self.adamw,
+            self.settings.keep_checkpoints,
+        )?;
+        Ok(self.last_checkpoint.insert(path))
     }
 
     /// An engine's error in a step: a number that is not finite is told with step, examples and checkpoint.

@@ -12,11 +12,11 @@ use crate::crc32c::masked;
 use crate::error::{Error, Result};
 
 /// The event file's name within its folder; TensorBoard looks for `tfevents`.
-pub const FILE_NAME: &str = "events.out.tfevents.0.cdpo";
+pub(crate) const FILE_NAME: &str = "events.out.tfevents.0.cdpo";
 
 /// An event file open at its end.
 #[derive(Debug)]
-pub struct EventFile {
+pub(crate) struct EventFile {
     path: PathBuf,
     file: File,
 }
@@ -27,7 +27,7 @@ impl EventFile {
     ///
     /// # Errors
     /// If the file cannot be read or written.
-    pub fn resume(dir: &Path, last_step: u64) -> Result<Self> {
+    pub(crate) fn resume(dir: &Path, last_step: u64) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "create the folder", e))?;
         let path = dir.join(FILE_NAME);
         let io = |what| move |e| Error::io(dir.join(FILE_NAME), what, e);
@@ -59,7 +59,12 @@ impl EventFile {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn append(&mut self, wall_time: f64, step: u64, scalars: &[(&str, f64)]) -> Result<()> {
+    pub(crate) fn append(
+        &mut self,
+        wall_time: f64,
+        step: u64,
+        scalars: &[(&str, f64)],
+    ) -> Result<()> {
         let mut summary = Vec::new();
         for (tag, value) in scalars {
             let mut entry = Vec::new();

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use cdpo_data::artifact::{self, Manifest, Plan as StagePlan, StageDir, StageState};
+use cdpo_data::artifact::{self, Manifest, StageDir, StagePlan, StageState};
 
 use crate::outcome::Usage;
 use crate::run::{Run, StageId};

@@ -17,7 +17,7 @@ use cdpo_data::{Framing, Problem, SftExample};
 use cdpo_grade::{GradeOptions, Grader, Outcome};
 use cdpo_model::{Arena, DType, Device, Key, Model, Tokenizer};
 use cdpo_sample::{LocalSampler, Request, SampleParams, Sampler as _};
-use cdpo_train::{Event, Job, Policy, TrainSet};
+use cdpo_train::{Job, Policy, TrainEvent, TrainSet};
 use serde::{Deserialize, Serialize};
 
 use crate::interrupt;
@@ -107,11 +107,11 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
     let mut failure = None;
     let report = cdpo_train::run(job, &mut |event| {
         let result = match event {
-            Event::Warning(text) => {
+            TrainEvent::Warning(text) => {
                 messages::warn(text);
                 Ok(())
             }
-            Event::Started {
+            TrainEvent::Started {
                 examples,
                 done,
                 total_steps,
@@ -130,7 +130,7 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
                     Ok(())
                 }
             }
-            Event::Step(m) => {
+            TrainEvent::Step(m) => {
                 if begun.1 == 0 {
                     begun = (Instant::now(), m.tokens);
                 }
@@ -146,7 +146,7 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
                 }
                 Ok(())
             }
-            Event::Checkpoint { step, path } => look_at(step, path, &mut curve),
+            TrainEvent::Checkpoint { step, path } => look_at(step, path, &mut curve),
             _ => Ok(()),
         };
         match result {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use cdpo_data::artifact::{Stage as StageKey, StageDir};
+use cdpo_data::artifact::{StageDir, StageKey};
 use cdpo_train::TrainSettings;
 use serde_json::Value;
 

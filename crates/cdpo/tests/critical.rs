@@ -4,7 +4,9 @@
 mod binary;
 
 use binary::Place;
-use cdpo_data::rollout::{CriticalKind, PositionScore, RolloutCost, RolloutKeys, RolloutRecord};
+use cdpo_data::rollout_record::{
+    CriticalKind, PositionScore, RolloutCost, RolloutKeys, RolloutRecord,
+};
 use cdpo_data::{Finish, OnBadRow, Pair, jsonl};
 use cdpo_report::{CriticalTokens, Judgement};
 

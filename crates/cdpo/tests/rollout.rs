@@ -223,7 +223,7 @@ fn under_the_strict_rule_what_is_settled_is_not_drawn_behind() {
         assert_eq!((one.kind, one.position), (defined.kind, defined.position));
     }
     let counts = |record: &RolloutRecord| {
-        let count = |at: &cdpo_data::rollout::PositionScore| (at.successes, at.failures);
+        let count = |at: &cdpo_data::rollout_record::PositionScore| (at.successes, at.failures);
         record.positions.iter().map(count).collect::<Vec<_>>()
     };
     assert_eq!(counts(&full), counts(&defined));

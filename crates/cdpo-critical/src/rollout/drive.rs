@@ -1,16 +1,16 @@
-//! Drawing the rollouts of many responses with one model: their courses side by side, so that the batch stays full.
+//! Drawing the rollouts of many responses with one model: their rounds side by side, so that the batch stays full.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use cdpo_data::rollout::{RolloutCost, RolloutRound};
+use cdpo_data::rollout_record::{RolloutCost, RolloutRound};
 use cdpo_sample::Branches;
 
-use super::course::Plan;
+use super::active_response::{ActiveResponse, deliver};
 use super::definition::Finding;
-use super::live::{Live, deliver};
+use super::planner::NextRound;
 use super::settings::RolloutSettings;
-use super::wrong::Wrong;
+use super::wrong_response::WrongResponse;
 use crate::error::Result;
 
 /// What the rollouts of one response told.
@@ -32,7 +32,7 @@ pub struct RolledOut {
 
 /// How far a call has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct RolloutProgress {
     /// Responses done in this call.
     pub done: usize,
     /// Responses given.
@@ -49,9 +49,9 @@ pub struct Progress {
 
 /// What the caller is told of, as it happens. `Break` ends the call.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub enum RolloutEvent<'a> {
     /// A step of the model is done.
-    Step(&'a Progress),
+    Step(&'a RolloutProgress),
     /// A round has ended: kept, it need not be drawn again.
     Round(RolloutRound),
     /// A response is done.
@@ -70,11 +70,11 @@ pub enum Event<'a> {
 /// failures of the model; whatever `sink` returns.
 pub fn roll_out(
     branches: &mut Branches<'_>,
-    wrongs: &[Wrong],
+    wrongs: &[WrongResponse],
     settings: &RolloutSettings,
     rounds: &[RolloutRound],
     right: &dyn Fn(usize, &str) -> bool,
-    sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
+    sink: &mut dyn FnMut(RolloutEvent<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
     settings.validate()?;
     let mut known: HashMap<(String, u32, u32), &RolloutRound> = rounds
@@ -84,40 +84,40 @@ pub fn roll_out(
             (name, round)
         })
         .collect();
-    let mut progress = Progress {
+    let mut progress = RolloutProgress {
         total: wrongs.len(),
-        ..Progress::default()
+        ..RolloutProgress::default()
     };
-    let mut live: Vec<Live> = Vec::new();
+    let mut active: Vec<ActiveResponse> = Vec::new();
     let mut next = 0;
     loop {
         while next < wrongs.len()
-            && live.len() < branches.max_batch()
+            && active.len() < branches.max_batch()
             && branches.sequences() < branches.max_batch()
-            && (live.is_empty() || branches.fits(&wrongs[next].trunk()))
+            && (active.is_empty() || branches.fits(&wrongs[next].trunk()))
         {
-            let mut one = Live::open(branches, next, &wrongs[next], settings)?;
+            let mut one = ActiveResponse::open(branches, next, &wrongs[next], settings)?;
             next += 1;
             match go_on(
                 branches, wrongs, settings, &mut known, right, sink, &mut one,
             )? {
-                Stage::Drawing => live.push(one),
-                Stage::Over(finding) => {
+                ResponseState::Drawing => active.push(one),
+                ResponseState::Over(finding) => {
                     if finish(branches, one, finding, &mut progress, sink)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                Stage::Broken => return Ok(ControlFlow::Break(())),
+                ResponseState::Broken => return Ok(ControlFlow::Break(())),
             }
         }
-        if live.is_empty() && next == wrongs.len() {
+        if active.is_empty() && next == wrongs.len() {
             return Ok(ControlFlow::Continue(()));
         }
         branches.step()?;
-        deliver(&mut live, branches, right);
+        deliver(&mut active, branches, right);
         let mut at = 0;
-        while at < live.len() {
-            if live[at].is_drawing() {
+        while at < active.len() {
+            if active[at].is_drawing() {
                 at += 1;
                 continue;
             }
@@ -128,54 +128,58 @@ pub fn roll_out(
                 &mut known,
                 right,
                 sink,
-                &mut live[at],
+                &mut active[at],
             )? {
-                Stage::Drawing => at += 1,
-                Stage::Over(finding) => {
-                    let one = live.remove(at);
+                ResponseState::Drawing => at += 1,
+                ResponseState::Over(finding) => {
+                    let one = active.remove(at);
                     if finish(branches, one, finding, &mut progress, sink)?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                Stage::Broken => return Ok(ControlFlow::Break(())),
+                ResponseState::Broken => return Ok(ControlFlow::Break(())),
             }
         }
         progress.generated = branches.spent().generated;
         progress.sequences = branches.sequences();
-        if sink(Event::Step(&progress))?.is_break() {
+        if sink(RolloutEvent::Step(&progress))?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
 }
 
-enum Stage {
+/// How a response stands when no more can be done for it without a step of the model.
+enum ResponseState {
+    /// Its round is under way.
     Drawing,
+    /// Its last round is over.
     Over(Option<Finding>),
+    /// The caller ended the call.
     Broken,
 }
 
 /// Closes a response's round and begins the next, through all rounds that need no step of the model.
 fn go_on(
     branches: &mut Branches<'_>,
-    wrongs: &[Wrong],
+    wrongs: &[WrongResponse],
     settings: &RolloutSettings,
     known: &mut HashMap<(String, u32, u32), &RolloutRound>,
     right: &dyn Fn(usize, &str) -> bool,
-    sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
-    one: &mut Live,
-) -> Result<Stage> {
+    sink: &mut dyn FnMut(RolloutEvent<'_>) -> Result<ControlFlow<()>>,
+    one: &mut ActiveResponse,
+) -> Result<ResponseState> {
     let wrong = &wrongs[one.index];
     loop {
         if one.has_round() {
             let generated = branches.generated(one.trunk) - one.before;
             let round = one.close_round(wrong, generated);
-            if sink(Event::Round(round))?.is_break() {
-                return Ok(Stage::Broken);
+            if sink(RolloutEvent::Round(round))?.is_break() {
+                return Ok(ResponseState::Broken);
             }
         }
-        let groups = match one.course.plan(one.spent) {
-            Plan::Over(finding) => return Ok(Stage::Over(finding)),
-            Plan::Draw(groups) => groups,
+        let groups = match one.planner.plan(one.spent) {
+            NextRound::Over(finding) => return Ok(ResponseState::Over(finding)),
+            NextRound::Draw(groups) => groups,
         };
         let name = (wrong.problem_id.clone(), wrong.sample, one.rounds);
         if let Some(round) = known.remove(&name) {
@@ -186,36 +190,36 @@ fn go_on(
         // Branches that end at once are this response's alone: what others ended was taken before.
         deliver(std::slice::from_mut(one), branches, right);
         if one.is_drawing() {
-            return Ok(Stage::Drawing);
+            return Ok(ResponseState::Drawing);
         }
     }
 }
 
 fn finish(
     branches: &mut Branches<'_>,
-    one: Live,
+    one: ActiveResponse,
     finding: Option<Finding>,
-    progress: &mut Progress,
-    sink: &mut dyn FnMut(Event<'_>) -> Result<ControlFlow<()>>,
+    progress: &mut RolloutProgress,
+    sink: &mut dyn FnMut(RolloutEvent<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
     let prefilled = branches.prefilled(one.trunk);
     branches.close(one.trunk);
-    let outcomes = one.course.outcomes();
+    let outcomes = one.planner.outcomes();
     let counts = (1..=outcomes.positions())
         .map(|t| (outcomes.successes(t), outcomes.failures(t)))
         .collect();
-    let (exhaustive, exhaustive_counted) = one.course.exhaustive();
+    let (exhaustive, exhaustive_counted) = one.planner.exhaustive();
     let cost = RolloutCost {
         generated: one.spent,
         prefilled,
         exhaustive,
         exhaustive_counted,
-        rollouts: one.course.rollouts(),
+        rollouts: one.planner.rollouts(),
     };
     progress.done += 1;
     progress.generated_done += cost.generated;
     progress.exhaustive_done += cost.exhaustive;
-    sink(Event::Done(Box::new(RolledOut {
+    sink(RolloutEvent::Done(Box::new(RolledOut {
         index: one.index,
         finding,
         counts,

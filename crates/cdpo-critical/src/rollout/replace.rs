@@ -14,14 +14,14 @@ use cdpo_sample::{Branch, Branches, Rollout, SampleParams, Trunk, TrunkId};
 use serde::{Deserialize, Serialize};
 
 use super::settings::check_count;
-use super::wrong::Wrong;
+use super::wrong_response::WrongResponse;
 use crate::error::{Error, Result};
 
 /// A critical token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Critical {
+pub struct CriticalToken {
     /// The response.
-    pub wrong: Wrong,
+    pub wrong: WrongResponse,
     /// The token's position, from 1.
     pub position: usize,
 }
@@ -63,7 +63,7 @@ pub struct Replaced {
 }
 
 /// A response under way.
-struct Live {
+struct ActiveReplacement {
     index: usize,
     trunk: TrunkId,
     ids: Vec<u32>,
@@ -96,7 +96,7 @@ fn draw_without(
 /// Settings out of range; a position outside its response; a response that the sampler could not have drawn; failures of the model.
 pub fn replace(
     branches: &mut Branches<'_>,
-    criticals: &[Critical],
+    criticals: &[CriticalToken],
     settings: &ReplaceSettings,
     right: &dyn Fn(usize, &str) -> bool,
     done: &mut dyn FnMut(Replaced) -> Result<ControlFlow<()>>,
@@ -111,19 +111,19 @@ pub fn replace(
     };
     params.validate()?;
     check_count(settings.n)?;
-    let mut live: Vec<Live> = Vec::new();
+    let mut active: Vec<ActiveReplacement> = Vec::new();
     let mut next = 0;
-    while next < criticals.len() || !live.is_empty() {
+    while next < criticals.len() || !active.is_empty() {
         while next < criticals.len()
             && branches.sequences() < branches.max_batch()
-            && (live.is_empty() || branches.fits(&criticals[next].wrong.trunk()))
+            && (active.is_empty() || branches.fits(&criticals[next].wrong.trunk()))
         {
-            live.push(open(branches, next, &criticals[next], settings, &params)?);
+            active.push(open(branches, next, &criticals[next], settings, &params)?);
             next += 1;
         }
         branches.step()?;
         for ended in branches.ended() {
-            let Some(one) = live.iter_mut().find(|one| one.trunk == ended.trunk) else {
+            let Some(one) = active.iter_mut().find(|one| one.trunk == ended.trunk) else {
                 continue;
             };
             let keep = criticals[one.index].position - 1;
@@ -132,10 +132,10 @@ pub fn replace(
                 one.ended[tag as usize] = Some(end);
             }
         }
-        let (over, under_way): (Vec<Live>, Vec<Live>) = live
+        let (over, under_way): (Vec<ActiveReplacement>, Vec<ActiveReplacement>) = active
             .into_iter()
             .partition(|one| one.ended.iter().all(Option::is_some));
-        live = under_way;
+        active = under_way;
         for one in over {
             let generated = branches.generated(one.trunk);
             branches.close(one.trunk);
@@ -167,11 +167,11 @@ pub fn replace(
 fn open(
     branches: &mut Branches<'_>,
     index: usize,
-    critical: &Critical,
+    critical: &CriticalToken,
     settings: &ReplaceSettings,
     params: &SampleParams,
-) -> Result<Live> {
-    let Critical { wrong, position } = critical;
+) -> Result<ActiveReplacement> {
+    let CriticalToken { wrong, position } = critical;
     let at = position.wrapping_sub(1);
     let Some(&masked) = wrong.ids.get(at) else {
         return Err(Error::Position {
@@ -218,7 +218,7 @@ fn open(
             rollouts,
         })?;
     }
-    Ok(Live {
+    Ok(ActiveReplacement {
         index,
         trunk,
         ended: vec![None; ids.len()],

@@ -24,7 +24,7 @@ pub struct Need {
 
 /// How far the known outcomes lead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum SearchProgress {
     /// The same finding as [`super::definition::find`] gives on the full table, whatever the unknown outcomes are.
     Found(Finding),
     /// The first is certainly needed; the others are those that follow if it settles as the search expects, to fill a batch.
@@ -33,7 +33,7 @@ pub enum Progress {
 
 /// Searches the known outcomes for the critical token. While it is not settled, up to `width` positions (at least one) are named
 /// to draw rollouts at.
-pub fn search(outcomes: &Outcomes, width: usize) -> Progress {
+pub fn search(outcomes: &Outcomes, width: usize) -> SearchProgress {
     let width = width.max(1);
     let positions = outcomes.positions();
     let mut needs = Vec::new();
@@ -54,17 +54,17 @@ pub fn search(outcomes: &Outcomes, width: usize) -> Progress {
         }
     }
     if !needs.is_empty() {
-        return Progress::Needs(needs);
+        return SearchProgress::Needs(needs);
     }
     match first_zero(outcomes, last_over + 1..=positions, width) {
-        Zero::At(position) => return Progress::Found(Finding::Both { position }),
-        Zero::Needs(needs) => return Progress::Needs(needs),
+        Zero::At(position) => return SearchProgress::Found(Finding::Both { position }),
+        Zero::Needs(needs) => return SearchProgress::Needs(needs),
         Zero::Nowhere => {}
     }
     match first_zero(outcomes, 1..=last_over, width) {
-        Zero::At(position) => Progress::Found(Finding::OnlyFirst { position }),
-        Zero::Needs(needs) => Progress::Needs(needs),
-        Zero::Nowhere => Progress::Found(Finding::None),
+        Zero::At(position) => SearchProgress::Found(Finding::OnlyFirst { position }),
+        Zero::Needs(needs) => SearchProgress::Needs(needs),
+        Zero::Nowhere => SearchProgress::Found(Finding::None),
     }
 }
 

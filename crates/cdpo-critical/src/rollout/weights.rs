@@ -5,7 +5,7 @@
 //! that every rollout recovers from weighs 0. The terminator is no position of the definition; behind it the response is wrong for
 //! good, so its score is 0 and its weight 1.
 
-use cdpo_data::rollout::PositionScore;
+use cdpo_data::rollout_record::PositionScore;
 use cdpo_data::{Pair, RolloutRecord};
 
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ pub fn weigh(pair: &Pair, record: &RolloutRecord) -> Result<Pair> {
 
 #[cfg(test)]
 mod tests {
-    use cdpo_data::rollout::RolloutCost;
+    use cdpo_data::rollout_record::RolloutCost;
     use cdpo_data::{CriticalKind, Finish, Record as _, RolloutKeys};
 
     use super::*;

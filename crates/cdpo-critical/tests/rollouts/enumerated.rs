@@ -1,6 +1,8 @@
 //! Rollouts against the exact distribution: every response of a small model is enumerated with its probability.
 
-use cdpo_critical::rollout::{Critical, ReplaceSettings, RolloutSettings, Scores, Wrong, replace};
+use cdpo_critical::rollout::{
+    CriticalToken, ReplaceSettings, RolloutSettings, Scores, WrongResponse, replace,
+};
 use cdpo_data::RolloutKeys;
 use cdpo_model::{AdapterStack, Model, TokenForest};
 use cdpo_sample::{Branches, LocalSampler, SampleParams};
@@ -64,7 +66,7 @@ fn enumerate(model: &Model, prompt: &[u32], ids: &[u32]) -> f64 {
 }
 
 /// Short responses of a few prompts, without exemplars.
-fn short(sampler: &mut LocalSampler<'_>) -> Vec<Wrong> {
+fn short(sampler: &mut LocalSampler<'_>) -> Vec<WrongResponse> {
     let mut wrongs = wrongs(sampler, &params(), 12, &right);
     for wrong in &mut wrongs {
         wrong.prefix_ids.truncate(2);
@@ -132,10 +134,10 @@ fn replacements_follow_the_masked_distribution_and_go_on_as_the_model_does() {
     let (model, tokenizer) = (model(4), tokenizer(4));
     let mut sampler = LocalSampler::new(&model, &tokenizer);
     let wrongs = short(&mut sampler);
-    let criticals: Vec<Critical> = wrongs
+    let criticals: Vec<CriticalToken> = wrongs
         .into_iter()
         .enumerate()
-        .map(|(i, wrong)| Critical {
+        .map(|(i, wrong)| CriticalToken {
             position: 1 + i % wrong.ids.len(),
             wrong,
         })
@@ -163,7 +165,7 @@ fn replacements_follow_the_masked_distribution_and_go_on_as_the_model_does() {
     assert_eq!(all.len(), criticals.len());
     let mut ends = 0;
     for one in all {
-        let Critical { wrong, position } = &criticals[one.index];
+        let CriticalToken { wrong, position } = &criticals[one.index];
         let prompt = [&wrong.prefix_ids[..], &wrong.prompt_ids].concat();
         let before = &wrong.ids[..position - 1];
         let masked = wrong.ids[position - 1];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cdpo_critical::Error;
 use cdpo_critical::rollout::{Finding, LastPosition, RolloutSettings, Scores, Sharing, find};
 use cdpo_data::RolloutKeys;
-use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
+use cdpo_data::rollout_record::{RolloutRound, RoundAside, RoundOutcome};
 use cdpo_model::Key;
 use cdpo_sample::{Finish, LocalSampler, SampleParams};
 
@@ -281,7 +281,7 @@ fn a_killed_call_goes_on_from_its_rounds_and_ends_as_if_it_had_not_been() {
         }
     }
     let ended = |round: &RolloutRound| {
-        let unit = |unit: &RoundUnit| (unit.0, unit.1);
+        let unit = |unit: &RoundOutcome| (unit.0, unit.1);
         let name = |(place, rollout)| (round.problem_id.as_str(), round.sample, place, rollout);
         round
             .units

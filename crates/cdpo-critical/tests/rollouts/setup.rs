@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use cdpo_critical::rollout::{Event, RolledOut, RolloutSettings, Wrong, roll_out};
-use cdpo_data::rollout::RolloutRound;
+use cdpo_critical::rollout::{RolledOut, RolloutEvent, RolloutSettings, WrongResponse, roll_out};
+use cdpo_data::rollout_record::RolloutRound;
 use cdpo_model::source::TensorSource;
 use cdpo_model::{Device, Key, Model, ModelConfig, Tokenizer};
 use cdpo_sample::{Branches, LocalSampler, Request, SampleParams, Sampler as _};
@@ -90,7 +90,7 @@ pub(crate) fn wrongs(
     params: &SampleParams,
     questions: u64,
     right: &dyn Fn(&str) -> bool,
-) -> Vec<Wrong> {
+) -> Vec<WrongResponse> {
     let ids = |key: u64, n: usize| -> Vec<u32> {
         (0..n as u64)
             .map(|i| Key::new(key).with(i).below(4) as u32)
@@ -111,7 +111,7 @@ pub(crate) fn wrongs(
             params,
             &mut |request, sample, completion| {
                 if !right(&completion.text) {
-                    wrongs.push(Wrong {
+                    wrongs.push(WrongResponse {
                         problem_id: request.problem_id.clone(),
                         sample,
                         prefix_ids: request.prefix_ids.clone(),
@@ -140,7 +140,7 @@ pub(crate) struct Told {
 pub(crate) fn run(
     sampler: &LocalSampler<'_>,
     params: &SampleParams,
-    wrongs: &[Wrong],
+    wrongs: &[WrongResponse],
     settings: &RolloutSettings,
     right: &dyn Fn(&str) -> bool,
 ) -> Told {
@@ -150,7 +150,7 @@ pub(crate) fn run(
 pub(crate) fn run_upto(
     sampler: &LocalSampler<'_>,
     params: &SampleParams,
-    wrongs: &[Wrong],
+    wrongs: &[WrongResponse],
     settings: &RolloutSettings,
     right: &dyn Fn(&str) -> bool,
     known: &[RolloutRound],
@@ -167,7 +167,7 @@ pub(crate) type Settled = fn(&str) -> Option<usize>;
 pub(crate) fn upto(
     sampler: &LocalSampler<'_>,
     params: &SampleParams,
-    wrongs: &[Wrong],
+    wrongs: &[WrongResponse],
     settings: &RolloutSettings,
     right: &dyn Fn(&str) -> bool,
     settled: Option<Settled>,
@@ -191,15 +191,15 @@ pub(crate) fn upto(
         &|_, text| right(text),
         &mut |event| {
             match event {
-                Event::Step(_) => {}
-                Event::Round(round) => {
+                RolloutEvent::Step(_) => {}
+                RolloutEvent::Round(round) => {
                     told.rounds.push(round);
                     new += 1;
                     if new == most {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                Event::Done(one) => {
+                RolloutEvent::Done(one) => {
                     assert!(told.done.insert(one.index, *one).is_none());
                 }
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{Error, Result};
 
 /// The hash of some bytes.
-pub fn hash_bytes(bytes: &[u8]) -> String {
+pub(super) fn hash_bytes(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 

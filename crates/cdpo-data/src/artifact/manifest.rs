@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Stage, hash_file, time};
+use super::{StageKey, hash_file, time};
 use crate::{Error, Result};
 
 /// Whether a stage has come to its end.
@@ -57,7 +57,7 @@ pub struct Clock {
 
 impl Manifest {
     /// The manifest of a stage that begins now.
-    pub(super) fn begin(stage: &Stage) -> Self {
+    pub(super) fn begin(stage: &StageKey) -> Self {
         Self {
             stage: stage.name.clone(),
             version: stage.version,
@@ -91,17 +91,8 @@ impl Manifest {
         Ok(serde_json::from_str(&text).map_err(|e| format!("the manifest cannot be read: {e}")))
     }
 
-    /// The manifest without its wall-clock fields: equal for equal work.
-    pub fn timeless(&self) -> Value {
-        let mut value = serde_json::json!(self);
-        if let Value::Object(fields) = &mut value {
-            fields.remove("clock");
-        }
-        value
-    }
-
     /// What differs between this manifest and a stage as it would be run now, one line each.
-    pub fn differences(&self, stage: &Stage) -> Vec<String> {
+    pub fn differences(&self, stage: &StageKey) -> Vec<String> {
         let mut lines = Vec::new();
         if self.version != stage.version {
             lines.push(format!("version {} -> {}", self.version, stage.version));

@@ -6,8 +6,9 @@ use super::ball::Ball;
 use super::double::Double;
 use super::point::Point;
 use crate::budget;
-use crate::form::atom::{Atom, Function};
+use crate::form::atom::Atom;
 use crate::form::sum::Sum;
+use crate::function::Function;
 use crate::rational::Rational;
 
 /// The value of `sum`, and the size of its largest term; `None` where it has no value.

@@ -13,8 +13,9 @@ use std::cmp::Ordering;
 
 use super::point::Point;
 use super::{independent, residue, scalar};
-use crate::form::atom::{Atom, Function};
+use crate::form::atom::Atom;
 use crate::form::sum::Sum;
+use crate::function::Function;
 
 /// How many points a form with symbols must be zero at.
 pub(crate) const POINTS: usize = 4;

@@ -1,6 +1,6 @@
 //! Answers from expressions: names, lists, sets and relations around scalars.
 
-use super::atom::{Atom, Function};
+use super::atom::Atom;
 use super::build::{Computed, Fault, computed, scalar};
 use super::inequality;
 use super::name::name;
@@ -10,6 +10,7 @@ use super::unit::Measure;
 use super::value::{Quantity, Value};
 use crate::budget::{self, STEP};
 use crate::eval::zero::is_constant;
+use crate::function::Function;
 use crate::syntax::{Constant, Expr, Relation};
 
 /// The answer that an expression denotes.

@@ -3,6 +3,7 @@
 use num_bigint::BigInt;
 
 use super::sum::Sum;
+use crate::function::Function;
 use crate::rational::Rational;
 
 /// A factor that no exact rule takes apart.
@@ -25,79 +26,6 @@ pub(crate) enum Atom {
     Opaque(String),
     /// A sum of several terms under a power that is not expanded.
     Sum(Box<Sum>),
-}
-
-/// The functions that have values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Function {
-    Sin,
-    Cos,
-    Tan,
-    Cot,
-    Sec,
-    Csc,
-    Arcsin,
-    Arccos,
-    Arctan,
-    Sinh,
-    Cosh,
-    Tanh,
-    /// The natural logarithm.
-    Ln,
-    /// A logarithm without a base: natural or decimal, as the answer it is compared with has it.
-    Log,
-    Exp,
-    Abs,
-    Floor,
-    Ceil,
-    Factorial,
-    Binomial,
-    Gcd,
-    Lcm,
-    Max,
-    Min,
-    Mod,
-    Sign,
-}
-
-impl Function {
-    /// The function of a name as LaTeX or plain text writes it.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "sin" => Self::Sin,
-            "cos" => Self::Cos,
-            "tan" => Self::Tan,
-            "cot" => Self::Cot,
-            "sec" => Self::Sec,
-            "csc" | "cosec" => Self::Csc,
-            "arcsin" | "asin" => Self::Arcsin,
-            "arccos" | "acos" => Self::Arccos,
-            "arctan" | "atan" => Self::Arctan,
-            "sinh" => Self::Sinh,
-            "cosh" => Self::Cosh,
-            "tanh" => Self::Tanh,
-            "ln" => Self::Ln,
-            "log" | "lg" => Self::Log,
-            "exp" => Self::Exp,
-            "abs" => Self::Abs,
-            "floor" => Self::Floor,
-            "ceil" => Self::Ceil,
-            "gcd" => Self::Gcd,
-            "lcm" => Self::Lcm,
-            "max" => Self::Max,
-            "min" => Self::Min,
-            "sgn" => Self::Sign,
-            _ => return None,
-        })
-    }
-
-    /// Whether its argument is an angle.
-    pub(crate) fn takes_angle(self) -> bool {
-        matches!(
-            self,
-            Self::Sin | Self::Cos | Self::Tan | Self::Cot | Self::Sec | Self::Csc
-        )
-    }
 }
 
 /// A product of powers of atoms, in the order of the atoms; the empty product is one.

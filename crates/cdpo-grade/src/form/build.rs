@@ -2,13 +2,14 @@
 
 use num_traits::One;
 
-use super::atom::{Atom, Function};
+use super::atom::Atom;
 use super::call::{call, logarithm};
 use super::matrix::{self, Matrix};
 use super::sum::Sum;
 use super::unit::Measure;
 use super::value::Quantity;
 use crate::budget::{self, STEP};
+use crate::function::Function;
 use crate::options::GradeOptions;
 use crate::rational::ratio;
 use crate::refusal::Refusal;
@@ -66,13 +67,7 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             return Ok(Computed::Scalar(quantity));
         }
         Expr::Symbol(name) => Sum::symbol(name),
-        Expr::Constant(constant) => match constant {
-            Constant::Pi => Sum::atom(Atom::Pi),
-            Constant::E => Sum::atom(Atom::E),
-            Constant::I => Sum::atom(Atom::I),
-            Constant::Infinity => Sum::atom(Atom::Infinity),
-            Constant::Reals | Constant::Empty => return Err(Fault::OfOtherKind),
-        },
+        Expr::Constant(constant) => Sum::atom(constant_atom(*constant)?),
         Expr::Neg(inner) => match computed(inner, flip)? {
             Computed::Scalar(q) => {
                 return Ok(Computed::Scalar(Quantity {
@@ -96,49 +91,9 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             return Ok(Computed::Scalar(Quantity { sum, ..q }));
         }
         Expr::Mul(a, b) => return multiplied(a, b, flip),
-        Expr::Div(a, b) => {
-            let unreduced = is_unreduced(a, b);
-            let (a, b) = (computed(a, flip)?, quantity(b, flip)?);
-            return match a {
-                Computed::Scalar(a) => {
-                    let (sum, measure) = (a.sum.div(&b.sum)?, a.measure.or(b.measure));
-                    Ok(Computed::Scalar(Quantity {
-                        measure,
-                        unreduced,
-                        ..Quantity::bare(sum)
-                    }))
-                }
-                Computed::Matrix(m) => Ok(Computed::Matrix(matrix::scaled(&m, &b.sum.inverse()?)?)),
-            };
-        }
-        Expr::Power(base, exponent) => {
-            let exponent = scalar(exponent, flip)?;
-            match computed(base, flip)? {
-                Computed::Scalar(q) => {
-                    return Ok(joined(q.sum.symbolic_power(&exponent)?, q.measure, None));
-                }
-                Computed::Matrix(m) if exponent == Sum::integer(2) => {
-                    return matrix::product(&m, &m)?
-                        .map(Computed::Matrix)
-                        .ok_or(Fault::OfOtherKind);
-                }
-                Computed::Matrix(_) => return Err(Fault::OfOtherKind),
-            }
-        }
-        Expr::Call(function, arguments) => {
-            if let (Function::Abs, [inner]) = (function, arguments.as_slice()) {
-                match computed(inner, flip)? {
-                    Computed::Matrix(m) => matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?,
-                    Computed::Scalar(q) => call(Function::Abs, vec![q.sum])?,
-                }
-            } else {
-                let arguments: Result<Vec<Sum>, Fault> = arguments
-                    .iter()
-                    .map(|argument| angle(*function, argument, flip))
-                    .collect();
-                call(*function, arguments?)?
-            }
-        }
+        Expr::Div(a, b) => return divided(a, b, flip),
+        Expr::Power(base, exponent) => return raised(base, exponent, flip),
+        Expr::Call(function, arguments) => called(*function, arguments, flip)?,
         Expr::Log(base, x) => logarithm(&scalar(base, flip)?, &scalar(x, flip)?)?,
         Expr::Apply(name, arguments) => {
             let keys: Result<Vec<String>, Fault> = arguments
@@ -173,13 +128,21 @@ pub(crate) fn computed(expr: &Expr, flip: bool) -> Result<Computed, Fault> {
             let rows: Result<Matrix, Fault> = rows.iter().map(row).collect();
             return Ok(Computed::Matrix(rows?));
         }
-        Expr::Determinant(inner) => match computed(inner, flip)? {
-            Computed::Matrix(m) => matrix::determinant(&m)?.ok_or(Fault::OfOtherKind)?,
-            Computed::Scalar(q) => call(Function::Abs, vec![q.sum])?,
-        },
+        Expr::Determinant(inner) => bars(inner, flip)?,
         _ => return Err(Fault::OfOtherKind),
     };
     Ok(Computed::Scalar(Quantity::bare(sum)))
+}
+
+/// The atom of a constant that is a number or infinite.
+fn constant_atom(constant: Constant) -> Result<Atom, Fault> {
+    Ok(match constant {
+        Constant::Pi => Atom::Pi,
+        Constant::E => Atom::E,
+        Constant::I => Atom::I,
+        Constant::Infinity => Atom::Infinity,
+        Constant::Reals | Constant::Empty => return Err(Fault::OfOtherKind),
+    })
 }
 
 /// A sum with the unit of either part; two different units make no sum.
@@ -241,6 +204,54 @@ fn multiplied(a: &Expr, b: &Expr, flip: bool) -> Result<Computed, Fault> {
         (Computed::Matrix(m), Computed::Scalar(q)) | (Computed::Scalar(q), Computed::Matrix(m)) => {
             Ok(Computed::Matrix(matrix::scaled(&m, &q.sum)?))
         }
+    }
+}
+
+fn divided(a: &Expr, b: &Expr, flip: bool) -> Result<Computed, Fault> {
+    let unreduced = is_unreduced(a, b);
+    let (a, b) = (computed(a, flip)?, quantity(b, flip)?);
+    match a {
+        Computed::Scalar(a) => {
+            let (sum, measure) = (a.sum.div(&b.sum)?, a.measure.or(b.measure));
+            Ok(Computed::Scalar(Quantity {
+                measure,
+                unreduced,
+                ..Quantity::bare(sum)
+            }))
+        }
+        Computed::Matrix(m) => Ok(Computed::Matrix(matrix::scaled(&m, &b.sum.inverse()?)?)),
+    }
+}
+
+/// A power: of a matrix, the square alone.
+fn raised(base: &Expr, exponent: &Expr, flip: bool) -> Result<Computed, Fault> {
+    let exponent = scalar(exponent, flip)?;
+    match computed(base, flip)? {
+        Computed::Scalar(q) => Ok(joined(q.sum.symbolic_power(&exponent)?, q.measure, None)),
+        Computed::Matrix(m) if exponent == Sum::integer(2) => matrix::product(&m, &m)?
+            .map(Computed::Matrix)
+            .ok_or(Fault::OfOtherKind),
+        Computed::Matrix(_) => Err(Fault::OfOtherKind),
+    }
+}
+
+/// The value of a function; bars around a matrix are its determinant.
+fn called(function: Function, arguments: &[Expr], flip: bool) -> Result<Sum, Fault> {
+    if let (Function::Abs, [inner]) = (function, arguments) {
+        return bars(inner, flip);
+    }
+    let arguments: Result<Vec<Sum>, Fault> = arguments
+        .iter()
+        .map(|argument| angle(function, argument, flip))
+        .collect();
+    Ok(call(function, arguments?)?)
+}
+
+/// What stands between bars: a matrix's determinant, or an absolute value.
+fn bars(inner: &Expr, flip: bool) -> Result<Sum, Fault> {
+    match computed(inner, flip)? {
+        Computed::Matrix(m) => matrix::determinant(&m)?.ok_or(Fault::OfOtherKind),
+        Computed::Scalar(q) => Ok(call(Function::Abs, vec![q.sum])?),
     }
 }
 

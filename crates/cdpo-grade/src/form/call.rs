@@ -4,9 +4,10 @@ use num_bigint::BigInt;
 use num_integer::Integer;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
-use super::atom::{Atom, Function};
+use super::atom::Atom;
 use super::sum::Sum;
 use crate::budget;
+use crate::function::Function;
 use crate::rational::{Rational, charge, factors, integer, ratio};
 use crate::refusal::Refusal;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use num_traits::{Signed, Zero};
 
 use super::answer::sole_variable;
-use super::atom::{Atom, Function, Product};
+use super::atom::{Atom, Product};
 use super::build::{Fault, scalar};
 use super::name::name;
 use super::region::{Interval, Region, infinity};
@@ -13,6 +13,7 @@ use super::sum::Sum;
 use super::value::Value;
 use crate::eval::scalar::constant;
 use crate::eval::zero::is_constant;
+use crate::function::Function;
 use crate::rational::Rational;
 use crate::refusal::Refusal;
 use crate::syntax::{Expr, Relation};

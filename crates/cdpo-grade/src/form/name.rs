@@ -1,7 +1,7 @@
 //! Names of what an answer equals: an expression goes in, its name comes out if it only names something.
 
 use super::answer::value;
-use super::atom::Function;
+use crate::function::Function;
 use crate::options::GradeOptions;
 use crate::syntax::{Constant, Expr};
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use num_traits::{One, Signed};
 
-use super::atom::{Atom, Function, Product};
+use super::atom::{Atom, Product};
 use super::sum::Sum;
 
 impl Display for Sum {
@@ -71,39 +71,6 @@ impl Display for Atom {
                 f.write_char(')')
             }
             Atom::Sum(sum) => write!(f, "({sum})"),
-        }
-    }
-}
-
-impl Function {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Sin => "sin",
-            Self::Cos => "cos",
-            Self::Tan => "tan",
-            Self::Cot => "cot",
-            Self::Sec => "sec",
-            Self::Csc => "csc",
-            Self::Arcsin => "arcsin",
-            Self::Arccos => "arccos",
-            Self::Arctan => "arctan",
-            Self::Sinh => "sinh",
-            Self::Cosh => "cosh",
-            Self::Tanh => "tanh",
-            Self::Ln => "ln",
-            Self::Log => "log",
-            Self::Exp => "exp",
-            Self::Abs => "abs",
-            Self::Floor => "floor",
-            Self::Ceil => "ceil",
-            Self::Factorial => "factorial",
-            Self::Binomial => "binomial",
-            Self::Gcd => "gcd",
-            Self::Lcm => "lcm",
-            Self::Max => "max",
-            Self::Min => "min",
-            Self::Mod => "mod",
-            Self::Sign => "sgn",
         }
     }
 }

@@ -7,7 +7,7 @@ use super::input::{
 };
 use super::list::{item, list};
 use super::operator::expression;
-use crate::form::atom::Function;
+use crate::function::Function;
 
 /// `(…)`, `[…]` and the half-open brackets; one item between like brackets is a group.
 pub(super) fn fence(input: &mut Input<'_>) -> Parsed<Expr> {

@@ -8,7 +8,7 @@ use super::input::{
 };
 use super::operator::{expression, factor, half, is_letter, signed_factor};
 use super::{Constant, Expr, Reading, fence, surface, symbol, unit};
-use crate::form::atom::Function;
+use crate::function::Function;
 use crate::rational::integer;
 
 /// What a backslash begins.
@@ -250,7 +250,7 @@ fn text(input: &mut Input<'_>, name: &str) -> Parsed<Expr> {
     if mathematical || quantity {
         let reading: Reading = input.state.reading;
         if let Ok(cleaned) = surface::clean(content) {
-            let mut inner = super::input::start(&cleaned, reading);
+            let mut inner = super::input::start(&cleaned, reading, input.state.subscript);
             inner.state.fences = usize::from(!quantity);
             let parsed = deeper(input, |_| super::list::answer(&mut inner));
             if let Ok(expr) = parsed {

@@ -6,7 +6,7 @@ use super::input::{
 use super::list::list;
 use super::operator::{base, expression, signed_factor};
 use super::{Expr, numeral};
-use crate::form::atom::Function;
+use crate::function::Function;
 
 /// `{…}`: what stands in it, as one expression.
 pub(super) fn group(input: &mut Input<'_>) -> Parsed<Expr> {

@@ -5,7 +5,7 @@ use winnow::error::EmptyError;
 use winnow::stream::Stateful;
 use winnow::token::{literal, take_while};
 
-use super::Reading;
+use super::{Reading, SubscriptText};
 use crate::budget::{self, STEP};
 use crate::refusal::{MAX_DEPTH, Refusal};
 
@@ -13,6 +13,8 @@ use crate::refusal::{MAX_DEPTH, Refusal};
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) reading: Reading,
+    /// How a subscript is written in a name.
+    pub(super) subscript: SubscriptText,
     /// How deep the grammar has descended.
     depth: usize,
     /// Open brackets whose items are separated by commas, so that `(1,000)` is a pair.
@@ -31,11 +33,12 @@ const MAX_LINKS: usize = 400;
 pub(super) type Input<'a> = Stateful<&'a str, State>;
 pub(super) type Parsed<T> = winnow::Result<T, EmptyError>;
 
-pub(super) fn start(text: &str, reading: Reading) -> Input<'_> {
+pub(super) fn start(text: &str, reading: Reading, subscript: SubscriptText) -> Input<'_> {
     Stateful {
         input: text,
         state: State {
             reading,
+            subscript,
             depth: 0,
             links: 0,
             fences: 0,

@@ -7,7 +7,7 @@ use super::input::{
     take_command,
 };
 use super::{Constant, Expr, fence, numeral, symbol, unit};
-use crate::form::atom::Function;
+use crate::function::Function;
 use crate::rational::integer;
 use crate::refusal::Refusal;
 

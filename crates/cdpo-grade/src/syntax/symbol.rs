@@ -44,7 +44,7 @@ pub(super) fn dressed(input: &mut Input<'_>, mut name: String) -> Parsed<Expr> {
 fn subscript(input: &mut Input<'_>) -> Parsed<String> {
     let rest = input.input;
     if let Some(expr) = attempt(input, script)
-        && let Some(text) = super::super::form::build::plain_text(&expr)
+        && let Some(text) = (input.state.subscript)(&expr)
     {
         // Braces keep a subscript apart from what follows it.
         return Ok(if text.chars().count() == 1 {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use cdpo_data::rollout::RolloutRecord;
+use cdpo_data::rollout_record::RolloutRecord;
 use cdpo_data::{Graded, OnBadRow, Pair, Problem, Record, jsonl};
 use serde::de::DeserializeOwned;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cdpo_data::rollout::{CriticalKind, RolloutRecord};
+use cdpo_data::rollout_record::{CriticalKind, RolloutRecord};
 use cdpo_data::{Graded, Pair, Problem};
 use cdpo_grade::Outcome;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::distributions::{content_tokens, top_critical};
 use super::texts::{Texts, TokenBytes};
 
 /// Most responses of a page; a run may have more, and the page says so.
-pub const LIMIT: usize = 1000;
+pub(super) const LIMIT: usize = 1000;
 
 /// What the grader said of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

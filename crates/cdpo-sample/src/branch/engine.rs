@@ -7,7 +7,9 @@ use rayon::prelude::*;
 
 use super::trunks::{Open, Prefix};
 use super::{Aside, Branch, Ended, Rollout, Settled, Spent, TrunkId};
-use crate::decoder::{Decoder, PREFILL, Step, branch_pages, check_ids, extend_pages, fork_pages};
+use crate::decoder::{
+    Decoder, PREFILL, PathStep, branch_pages, check_ids, extend_pages, fork_pages,
+};
 use crate::draw::draw;
 use crate::error::{Error, Result};
 use crate::params::SampleParams;
@@ -353,10 +355,10 @@ impl<D: Decoder> Engine<'_, D> {
                 node.rollouts.iter().map(unit).collect()
             })
             .collect();
-        let mut steps: Vec<Step<'_, D::Path>> = batch
+        let mut steps: Vec<PathStep<'_, D::Path>> = batch
             .iter_mut()
             .zip(&ids)
-            .filter_map(|(node, ids)| node.path.as_mut().map(|path| Step { path, ids }))
+            .filter_map(|(node, ids)| node.path.as_mut().map(|path| PathStep { path, ids }))
             .collect();
         let rows: Vec<usize> = (0..steps.len()).collect();
         let (vocabulary, params) = (self.decoder.vocabulary(), &self.params);

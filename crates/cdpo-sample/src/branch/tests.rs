@@ -6,7 +6,7 @@ use cdpo_model::Key;
 
 use super::engine::Engine;
 use super::{Branch, Rollout, Settled, Trunk, TrunkId};
-use crate::decoder::{Decoder, Step};
+use crate::decoder::{Decoder, PathStep};
 use crate::draw::draw;
 use crate::params::SampleParams;
 use crate::sampler::Finish;
@@ -85,7 +85,7 @@ fn by_hand(
             let all = [&trunk.prefix_ids[..], &trunk.prompt_ids, response.ids()].concat();
             let mut path = fake.root();
             let mut row = Vec::new();
-            let step = Step {
+            let step = PathStep {
                 path: &mut path,
                 ids: &all,
             };
@@ -334,7 +334,7 @@ fn logits_along_a_trunk_are_those_of_decoding() {
         ]
         .concat();
         let mut path = fake.root();
-        let step = Step {
+        let step = PathStep {
             path: &mut path,
             ids: &all,
         };

@@ -3,7 +3,7 @@
 
 use cdpo_model::Key;
 
-use crate::decoder::{Decoder, Step};
+use crate::decoder::{Decoder, PathStep};
 use crate::error::{Error, Result};
 
 pub(crate) const VOCABULARY: usize = 41;
@@ -142,7 +142,7 @@ impl Decoder for Fake {
 
     fn step(
         &mut self,
-        steps: &mut [Step<'_, Path>],
+        steps: &mut [PathStep<'_, Path>],
         rows: &[usize],
         read: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {
@@ -175,7 +175,7 @@ impl Decoder for Fake {
         read: &mut dyn FnMut(&[f32]) -> Result<()>,
     ) -> Result<()> {
         for id in ids {
-            let step = Step {
+            let step = PathStep {
                 path: &mut *path,
                 ids: std::slice::from_ref(id),
             };

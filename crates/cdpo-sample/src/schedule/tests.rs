@@ -49,8 +49,8 @@ fn run_on(
     requests: &[Request],
     params: &SampleParams,
     max_batch: usize,
-) -> (Samples, Progress) {
-    let (mut samples, mut last) = (Samples::new(), Progress::default());
+) -> (Samples, SampleProgress) {
+    let (mut samples, mut last) = (Samples::new(), SampleProgress::default());
     let mut prefixes = Vec::new();
     let settings = Settings {
         params,
@@ -131,7 +131,7 @@ fn samples_equal_a_naive_loop() {
                 let all = [prompt.clone(), ids.clone()].concat();
                 let mut row = Vec::new();
                 fake.step(
-                    &mut [Step {
+                    &mut [PathStep {
                         path: &mut path,
                         ids: &all,
                     }],

@@ -8,7 +8,7 @@ use super::{PairInput, PairLoss, PairTerms, WeightUse, preference};
 /// Shapes: chosen `[T_p]`, rejected `[T_n]`, of any lengths. The gradient is `slope * gamma` on every chosen token and
 /// its opposite on every rejected one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dpo {
+pub(crate) struct Dpo {
     /// KL coefficient, `> 0` (TRL's `beta`).
     pub gamma: f64,
     /// Probability that a label is flipped, in `[0, 0.5)`.

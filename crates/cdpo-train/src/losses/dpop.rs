@@ -8,7 +8,7 @@ use super::{PairInput, PairLoss, PairTerms, WeightUse, preference};
 /// The penalty acts while the chosen response is less likely than under the reference; at equality it has no slope.
 /// Shapes: chosen `[T_p]`, rejected `[T_n]`. Rewards are `gamma r(y)`, without the penalty.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Dpop {
+pub(crate) struct Dpop {
     /// KL coefficient, `> 0`.
     pub gamma: f64,
     /// Probability that a label is flipped, in `[0, 0.5)`.

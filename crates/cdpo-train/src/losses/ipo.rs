@@ -8,7 +8,7 @@ use super::{PairInput, PairLoss, PairTerms, Side, WeightUse};
 ///
 /// Shapes: chosen `[T_p]`, rejected `[T_n]`. The rewards reported are `tau * sum_t (p_t - q_t)`, as TRL's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ipo {
+pub(crate) struct Ipo {
     /// Strength of the regularization, `> 0` (TRL's `beta`): the loss pulls `D` to `1 / (2 tau)`.
     pub tau: f64,
     /// Whether a response's log-ratio is divided by its number of tokens.

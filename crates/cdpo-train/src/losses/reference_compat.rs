@@ -10,11 +10,11 @@ use super::{PairInput, PairLoss, PairTerms, WeightUse, preference};
 /// A side that has no token at `t` counts as 0, so prompt and padding positions add `log 2` each, and `L`
 /// ([`PairInput::padded_positions`]) is one less than the tokens of the micro-batch's longest prompt with response. It
 /// therefore depends on which pairs share a micro-batch, unlike every other loss here. Exists to reproduce results of
-/// the released code (Lin et al. 2025); the paper's own loss is [`super::WeightedDpo::cdpo`].
+/// the released code (Lin et al. 2025); the paper's own loss is [`super::WeightedDpo`].
 ///
 /// The rewards reported are the sums over tokens, as for the other losses, weighted on the rejected side.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ReferenceCompat {
+pub(crate) struct ReferenceCompat {
     /// KL coefficient, `> 0` (0.1 in the released code).
     pub gamma: f64,
     /// Probability that a label is flipped, in `[0, 0.5)`, applied per position.

@@ -1,7 +1,7 @@
 //! The logistic preference term: log-sigmoid in its stable form, label smoothing, and the slope.
 
 /// `log(1 / (1 + exp(-x)))`, without overflow or loss of digits for any finite `x`.
-pub fn log_sigmoid(x: f64) -> f64 {
+pub(crate) fn log_sigmoid(x: f64) -> f64 {
     x.min(0.0) - (-x.abs()).exp().ln_1p()
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
 
 /// Value and slope of the smoothed logistic loss at a margin.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Preference {
+pub(crate) struct Preference {
     /// The loss.
     pub loss: f64,
     /// `d loss / d margin`.
@@ -26,7 +26,7 @@ pub struct Preference {
 
 /// `-(1 - eps) log sigmoid(m) - eps log sigmoid(-m)` with `eps = label_smoothing`, the probability that the label is
 /// flipped (Mitchell 2023, "conservative DPO"); `eps = 0` is the logistic loss of DPO.
-pub fn preference(margin: f64, label_smoothing: f64) -> Preference {
+pub(crate) fn preference(margin: f64, label_smoothing: f64) -> Preference {
     let kept = 1.0 - label_smoothing;
     Preference {
         loss: -kept * log_sigmoid(margin) - label_smoothing * log_sigmoid(-margin),

@@ -8,7 +8,7 @@ use super::{PairInput, PairLoss, PairTerms, WeightUse, preference};
 /// The authors write the margin as gamma; here gamma is the KL coefficient, which this loss does not have. Shapes: chosen
 /// `[T_p]`, rejected `[T_n]`. Rewards are `beta` times the mean token log-probability, as TRL's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SimPo {
+pub(crate) struct SimPo {
     /// Scale of the mean log-probabilities, `> 0`.
     pub beta: f64,
     /// How far the chosen reward should lie above the rejected one, `>= 0` (TRL's `simpo_gamma`).

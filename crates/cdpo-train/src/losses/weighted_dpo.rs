@@ -10,7 +10,7 @@ use super::{PairInput, PairLoss, PairTerms, WeightUse, preference};
 ///
 /// Shapes: log-probabilities and weights `[T_p]` and `[T_n]`. Label smoothing as in [`preference`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WeightedDpo {
+pub(crate) struct WeightedDpo {
     /// KL coefficient, `> 0` (the paper's gamma).
     pub gamma: f64,
     /// Probability that a label is flipped, in `[0, 0.5)`. The paper has none.
@@ -21,7 +21,8 @@ pub struct WeightedDpo {
 
 impl WeightedDpo {
     /// The paper's loss: weights on the rejected side only.
-    pub fn cdpo(gamma: f64) -> Self {
+    #[cfg(test)]
+    pub(crate) fn cdpo(gamma: f64) -> Self {
         Self {
             gamma,
             label_smoothing: 0.0,

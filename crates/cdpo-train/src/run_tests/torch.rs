@@ -13,7 +13,7 @@ fn ten_steps_equal_torch_and_peft() {
             .chain(tdpo)
         {
             let expected = &values[method.name()]["run"];
-            let settings = TrainSettings {
+            let given = TrainSettings {
                 gamma: method
                     .takes_pairs()
                     .then(|| values["gamma"].as_f64().unwrap()),
@@ -26,9 +26,8 @@ fn ten_steps_equal_torch_and_peft() {
                 weight_decay: Some(0.01),
                 max_grad_norm: expected["max_grad_norm"].as_f64(),
                 ..TrainSettings::of(method)
-            }
-            .validate()
-            .unwrap();
+            };
+            let settings = given.validate().unwrap();
             let loss = method.loss().on_pairs(&settings.loss);
             let weights = loss.as_ref().map(|l| l.weights());
             let (items, _) =
@@ -45,29 +44,38 @@ fn ten_steps_equal_torch_and_peft() {
             let adapter =
                 Adapter::load(&folder(family).join("lora"), model.config(), &Device::Cpu).unwrap();
             let params = adapter.arena().clone();
-            let mut policy = on_top(&model, adapter);
+            let examples = set(method, &values);
             let mut trainer = Trainer {
-                prefix: &[],
-                items: &items,
-                reference: if loss.is_some() { &reference } else { &[] },
-                reference_adapters: &[],
+                job: Job {
+                    policy: on_top(&model, adapter),
+                    model_id: "base",
+                    reference: &[],
+                    examples: &examples,
+                    prefix_ids: &[],
+                    settings: &given,
+                    dir: dir.path(),
+                    reference_cache: None,
+                },
+                reference: if loss.is_some() {
+                    reference
+                } else {
+                    Vec::new()
+                },
+                items,
                 objective: loss.map_or(Objective::Sft, |l| Objective::Pairs(l, 0.0)),
-                settings: &settings,
-                grads: Arena::zeros(params.layout().clone()),
                 adamw: AdamW::new(settings.adamw, &params),
-                params,
-                journal: Journal::resume(dir.path(), 0).unwrap().0,
+                state: State::new(0, 0, Vec::new()),
                 last_checkpoint: None,
+                settings,
+                params,
             };
-            let schedule = settings.schedule(10);
+            let mut grads = Arena::zeros(trainer.params.layout().clone());
+            let schedule = trainer.settings.schedule(10);
             for step in 0..10 {
                 let batch: Vec<usize> =
                     serde_json::from_value(expected["batches"][step].clone()).unwrap();
-                let state = State::new(step as u64, 0, Vec::new());
                 let rate = schedule.at(step as u64);
-                let (got, _) = trainer
-                    .step(&mut policy, &batch, &state, rate, 0.0)
-                    .unwrap();
+                let got = trainer.step(&batch, rate, 0.0, &mut grads).unwrap();
                 let want = &expected["steps"][step];
                 // f32 against f64: log-probabilities of single tokens agree to about 1e-6, and the updates in between
                 // keep that.

@@ -124,7 +124,7 @@ impl Checked {
     }
 
     /// Examples that an optimizer step takes.
-    pub fn examples_per_step(&self) -> usize {
+    pub(crate) fn examples_per_step(&self) -> usize {
         self.batch_size * self.accumulation
     }
 

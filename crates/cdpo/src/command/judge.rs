@@ -7,7 +7,7 @@ mod scoring;
 use std::path::{Path, PathBuf};
 
 use cdpo_critical::analysis::{Signal, TokenNumbers};
-use cdpo_data::rollout::RolloutRecord;
+use cdpo_data::rollout_record::RolloutRecord;
 use cdpo_data::{OnBadRow, jsonl};
 use cdpo_report::bootstrap::RESAMPLES;
 use cdpo_report::ranking::{Ranking, rank};

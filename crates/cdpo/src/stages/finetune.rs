@@ -6,7 +6,7 @@ use cdpo_data::artifact::{StageDir, hash_folder, hash_json};
 use cdpo_data::{OnBadRow, SftExample, jsonl};
 use cdpo_model::{Adapter, Key, LoraConfig};
 use cdpo_train::{
-    Event, Job, METRICS, Parameters, Policy, StepMetrics, TrainReport, TrainSet, TrainSettings,
+    Job, METRICS, Parameters, Policy, StepMetrics, TrainEvent, TrainReport, TrainSet, TrainSettings,
 };
 use serde_json::{Value, json};
 
@@ -197,8 +197,8 @@ fn observed<'p>(
     let mut bar: Option<ProgressLine> = None;
     let report = cdpo_train::run(job, &mut |event| {
         match event {
-            Event::Warning(text) => messages::warn(text),
-            Event::Started {
+            TrainEvent::Warning(text) => messages::warn(text),
+            TrainEvent::Started {
                 examples,
                 done,
                 total_steps,
@@ -214,18 +214,18 @@ fn observed<'p>(
                 ));
                 bar = Some(ProgressLine::new(name, done, total_steps));
             }
-            Event::Reference { done, all } => {
+            TrainEvent::Reference { done, all } => {
                 let label = "reference";
                 let bar =
                     bar.get_or_insert_with(|| ProgressLine::new(label, done as u64, all as u64));
                 bar.at(done as u64, || "log-probabilities".into());
             }
-            Event::Step(metrics) => {
+            TrainEvent::Step(metrics) => {
                 if let Some(bar) = &mut bar {
                     bar.at(metrics.step, || note(metrics));
                 }
             }
-            Event::Checkpoint { .. } => {
+            TrainEvent::Checkpoint { .. } => {
                 // Only the clock: a failure to write will show at the next checkpoint.
                 let _ = dir.keep_time();
             }

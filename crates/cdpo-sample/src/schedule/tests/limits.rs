@@ -300,7 +300,7 @@ fn greedy_samples_are_the_highest_logits() {
     for &id in first.ids.as_ref().unwrap() {
         let mut path = fake.root();
         fake.step(
-            &mut [Step {
+            &mut [PathStep {
                 path: &mut path,
                 ids: &all,
             }],

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use cdpo_critical::analysis::departure;
-use cdpo_data::rollout::RolloutRecord;
+use cdpo_data::rollout_record::RolloutRecord;
 use cdpo_data::{GivenSolution, OnBadRow, Problem, given_solutions, jsonl};
 
 use crate::messages;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use cdpo_critical::analysis::{Place, place, step_tokens};
-use cdpo_data::rollout::RolloutRecord;
+use cdpo_data::rollout_record::RolloutRecord;
 use cdpo_model::Tokenizer;
 use cdpo_report::ShareTable;
 use cdpo_report::critical_tokens::{error_kind_table, place_table};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cdpo_critical::{ContrastModels, ContrastSettings, score_pairs};
 use cdpo_data::artifact::{MANIFEST, Manifest};
 use cdpo_data::jsonl::Appender;
-use cdpo_data::rollout::RolloutRecord;
+use cdpo_data::rollout_record::RolloutRecord;
 use cdpo_data::{Pair, artifact};
 use cdpo_model::AdapterStack;
 use serde_json::json;

@@ -4,10 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use cdpo_critical::rollout::{Event, Finding, RolledOut, RolloutSettings, Wrong, roll_out};
+use cdpo_critical::rollout::{
+    Finding, RolledOut, RolloutEvent, RolloutSettings, WrongResponse, roll_out,
+};
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
-use cdpo_data::rollout::{PositionScore, RolloutRound};
+use cdpo_data::rollout_record::{PositionScore, RolloutRound};
 use cdpo_data::{CriticalKind, Problem, RolloutRecord};
 use cdpo_grade::{Grader, Outcome};
 use cdpo_model::{KvCache, Model};
@@ -42,11 +44,11 @@ pub(super) fn settings(run: &Run) -> Value {
 }
 
 /// A pick as the engine takes it.
-pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<Wrong>> {
+pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<WrongResponse>> {
     picks
         .iter()
         .map(|(problem, trajectory)| {
-            Ok(Wrong {
+            Ok(WrongResponse {
                 problem_id: problem.id.clone(),
                 sample: trajectory.sample,
                 prefix_ids: run.prompt.prefix_ids.clone(),
@@ -124,9 +126,9 @@ pub(in super::super) fn records(
         let name = dir.dir().file_name().unwrap_or_default().to_owned();
         let mut bar = ProgressLine::new(&name.to_string_lossy(), before, picks.len() as u64);
         let (started, mut kept) = (Instant::now(), Instant::now());
-        let mut sink = |event: Event<'_>| -> cdpo_critical::Result<ControlFlow<()>> {
+        let mut sink = |event: RolloutEvent<'_>| -> cdpo_critical::Result<ControlFlow<()>> {
             match event {
-                Event::Step(progress) => {
+                RolloutEvent::Step(progress) => {
                     if kept.elapsed() >= KEEP_TIME {
                         // Only the clock: a failure to write will show at the next record.
                         let _ = dir.keep_time();
@@ -147,8 +149,8 @@ pub(in super::super) fn records(
                         )
                     });
                 }
-                Event::Round(round) => kept_rounds.append(&round)?,
-                Event::Done(one) => {
+                RolloutEvent::Round(round) => kept_rounds.append(&round)?,
+                RolloutEvent::Done(one) => {
                     let record = record(&wrongs[one.index], settings, *one);
                     out.append(&record)?;
                     have.push(record);
@@ -168,7 +170,7 @@ pub(in super::super) fn records(
     Ok(have)
 }
 
-fn record(wrong: &Wrong, settings: &RolloutSettings, told: RolledOut) -> RolloutRecord {
+fn record(wrong: &WrongResponse, settings: &RolloutSettings, told: RolledOut) -> RolloutRecord {
     let (kind, position) = match told.finding {
         Some(Finding::Both { position }) => (CriticalKind::Both, Some(position)),
         Some(Finding::OnlyFirst { position }) => (CriticalKind::OnlyFirst, Some(position)),

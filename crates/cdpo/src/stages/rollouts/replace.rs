@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use cdpo_critical::rollout::{Critical, replace};
+use cdpo_critical::rollout::{CriticalToken, replace};
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{OnBadRow, Problem, ReplacementRecord, RolloutRecord};
@@ -43,7 +43,7 @@ pub(super) fn work(
     let mut seen: HashSet<(String, u32)> = HashSet::new();
     have.retain(|r| seen.insert((r.problem_id.clone(), r.sample)));
     let mut total = have.len() as u64;
-    let mut todo: Vec<(Critical, &RolloutRecord)> = Vec::new();
+    let mut todo: Vec<(CriticalToken, &RolloutRecord)> = Vec::new();
     let mut problems: Vec<&Problem> = Vec::new();
     for (wrong, (problem, trajectory)) in draw::wrongs(run, picks)?.into_iter().zip(picks) {
         let name = (problem.id.clone(), trajectory.sample);
@@ -51,7 +51,7 @@ pub(super) fn work(
             continue;
         };
         if let Some(position) = record.position.filter(|_| !seen.contains(&name)) {
-            todo.push((Critical { wrong, position }, record));
+            todo.push((CriticalToken { wrong, position }, record));
             problems.push(problem);
         }
     }
@@ -65,7 +65,8 @@ pub(super) fn work(
         let grader = Grader::new(run.recipe.grade.clone());
         let mut branches = draw::branches(run, &model, &grader)?;
         let right = draw::judge(&grader, &problems);
-        let criticals: Vec<Critical> = todo.iter().map(|(critical, _)| critical.clone()).collect();
+        let criticals: Vec<CriticalToken> =
+            todo.iter().map(|(critical, _)| critical.clone()).collect();
         let mut bar = ProgressLine::new("replacements", total - todo.len() as u64, total);
         let mut done = total - todo.len() as u64;
         let flow = replace(

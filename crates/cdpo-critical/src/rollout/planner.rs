@@ -1,21 +1,21 @@
-//! The course of one response: outcomes go in as they are known; what to draw next, and in the end the finding, come out.
+//! The planner of one response: outcomes go in as they are known; what to draw next, and in the end the finding, come out.
 //!
 //! It goes in rounds: a round's sequences are chosen from the outcomes of the rounds before, and the next one is chosen when all
 //! of them have ended or been set aside. So what is drawn for a response depends on nothing but the response and the settings, not on the batch or
-//! on the other responses beside it, and a course that was cut short is the same when it is repeated.
+//! on the other responses beside it, and the rounds of a call that was cut short are the same when they are repeated.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::definition::{Finding, find, over_floor};
 use super::outcomes::Outcomes;
-use super::places::{Places, Unit};
-use super::search::{Progress, search};
+use super::rollout_positions::{RolloutId, RolloutPositions};
+use super::search::{SearchProgress, search};
 use super::settings::{RolloutSettings, Scores, Sharing};
 
-/// What rollouts of one sequence have in common: where they leave the response and with which tokens.
+/// Where a sequence branches off, which its rollouts have in common: where they leave the response and with which tokens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Stem {
+pub(super) struct BranchPoint {
     pub(super) place: u32,
     /// The rollout, if it shares its sequence with no other.
     alone: Option<u32>,
@@ -27,7 +27,7 @@ pub(super) struct Stem {
 /// A sequence to draw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
-    pub(super) stem: Stem,
+    pub(super) branch_point: BranchPoint,
     pub(super) keep: usize,
     /// Tokens of the whole response at which it is set aside.
     pub(super) pause: usize,
@@ -36,7 +36,7 @@ pub(super) struct Group {
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum NextRound {
     /// A round.
     Draw(Vec<Group>),
     /// The end, with the finding if it is settled.
@@ -51,26 +51,27 @@ pub(super) struct Drawn {
     pub(super) tokens: u32,
 }
 
+/// Chooses one response's rounds from the outcomes that are known.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct RolloutPlanner {
     settings: RolloutSettings,
     /// Tokens of the response.
     tokens: usize,
     outcomes: Outcomes,
-    places: Places,
-    drawn: HashMap<Unit, Drawn>,
+    rollout_positions: RolloutPositions,
+    drawn: HashMap<RolloutId, Drawn>,
     /// What those had drawn that were set aside.
-    aside: HashMap<Unit, Arc<[u32]>>,
+    aside: HashMap<RolloutId, Arc<[u32]>>,
     /// Whether some may have ended before they would by themselves.
     settles: bool,
 }
 
-impl Course {
-    /// The course of a response of so many tokens, whose rollouts may end once they are settled.
+impl RolloutPlanner {
+    /// The planner of a response of so many tokens, whose rollouts may end once they are settled.
     pub(super) fn new(
         settings: &RolloutSettings,
         tokens: usize,
-        places: Places,
+        rollout_positions: RolloutPositions,
         settles: bool,
     ) -> Self {
         let positions = settings.last_position.positions(tokens);
@@ -78,7 +79,7 @@ impl Course {
             settings: settings.clone(),
             tokens,
             outcomes: Outcomes::new(positions, settings.n),
-            places,
+            rollout_positions,
             drawn: HashMap::new(),
             aside: HashMap::new(),
             settles,
@@ -94,30 +95,30 @@ impl Course {
         self.drawn.len() as u64
     }
 
-    /// Notes how a unit ended.
+    /// Notes how a rollout ended.
     ///
     /// # Panics
-    /// If it had another outcome before: the caller draws each unit once.
-    pub(super) fn note(&mut self, unit: Unit, drawn: Drawn) {
-        self.drawn.insert(unit, drawn);
-        self.aside.remove(&unit);
+    /// If it had another outcome before: the caller draws each rollout once.
+    pub(super) fn note(&mut self, id: RolloutId, drawn: Drawn) {
+        self.drawn.insert(id, drawn);
+        self.aside.remove(&id);
         let last = self.outcomes.positions();
-        for position in self.places.serves(unit).filter(|&t| t <= last) {
+        for position in self.rollout_positions.serves(id).filter(|&t| t <= last) {
             assert!(
-                self.outcomes.record(position, unit.rollout, drawn.right),
+                self.outcomes.record(position, id.rollout, drawn.right),
                 "rollout {} of position {position} has two outcomes",
-                unit.rollout
+                id.rollout
             );
         }
     }
 
-    /// Notes what a unit had drawn when it was set aside.
-    pub(super) fn note_aside(&mut self, unit: Unit, drawn: Arc<[u32]>) {
-        self.aside.insert(unit, drawn);
+    /// Notes what a rollout had drawn when it was set aside.
+    pub(super) fn note_aside(&mut self, id: RolloutId, drawn: Arc<[u32]>) {
+        self.aside.insert(id, drawn);
     }
 
     /// What comes next, given the tokens spent.
-    pub(super) fn plan(&self, spent: u64) -> Plan {
+    pub(super) fn plan(&self, spent: u64) -> NextRound {
         let over_budget = self.settings.max_tokens.is_some_and(|most| spent >= most);
         match self.settings.scores {
             Scores::Full => {
@@ -126,17 +127,17 @@ impl Course {
                     let successes: Vec<u32> = (1..=self.outcomes.positions())
                         .map(|t| self.outcomes.successes(t))
                         .collect();
-                    Plan::Over(Some(find(&successes, self.settings.n)))
+                    NextRound::Over(Some(find(&successes, self.settings.n)))
                 } else if over_budget {
-                    Plan::Over(self.finding())
+                    NextRound::Over(self.finding())
                 } else {
-                    Plan::Draw(groups)
+                    NextRound::Draw(groups)
                 }
             }
             Scores::Needed => match search(&self.outcomes, usize::MAX) {
-                Progress::Found(finding) => Plan::Over(Some(finding)),
-                Progress::Needs(_) if over_budget => Plan::Over(None),
-                Progress::Needs(needs) => Plan::Draw(
+                SearchProgress::Found(finding) => NextRound::Over(Some(finding)),
+                SearchProgress::Needs(_) if over_budget => NextRound::Over(None),
+                SearchProgress::Needs(needs) => NextRound::Draw(
                     self.choose(needs.into_iter().map(|need| (need.position, need.at_least))),
                 ),
             },
@@ -145,8 +146,8 @@ impl Course {
 
     fn finding(&self) -> Option<Finding> {
         match search(&self.outcomes, 1) {
-            Progress::Found(finding) => Some(finding),
-            Progress::Needs(_) => None,
+            SearchProgress::Found(finding) => Some(finding),
+            SearchProgress::Needs(_) => None,
         }
     }
 
@@ -154,32 +155,34 @@ impl Course {
     fn choose(&self, needs: impl Iterator<Item = (usize, u32)>) -> Vec<Group> {
         let mut round = Round::default();
         for (position, at_least) in needs {
-            let (coming, mut missing): (Vec<Unit>, Vec<Unit>) = self
+            let (coming, mut missing): (Vec<RolloutId>, Vec<RolloutId>) = self
                 .outcomes
                 .unknown(position)
-                .map(|rollout| self.places.unit(position, rollout))
-                .partition(|unit| round.units.contains(unit));
+                .map(|rollout| self.rollout_positions.id(position, rollout))
+                .partition(|id| round.ids.contains(id));
             let wanted = (self.wanted(position, at_least) as usize).saturating_sub(coming.len());
             if wanted > 0 && !missing.is_empty() {
-                let reach = |unit| *self.places.serves(unit).start();
+                let reach = |id| *self.rollout_positions.serves(id).start();
                 // Of each sequence: how many share it, and the furthest position in front that one of them serves.
-                let mut shares: HashMap<Stem, (usize, usize)> = HashMap::new();
-                for &unit in &missing {
-                    let (size, first) = shares.entry(self.stem(unit)).or_insert((0, usize::MAX));
+                let mut shares: HashMap<BranchPoint, (usize, usize)> = HashMap::new();
+                for &id in &missing {
+                    let (size, first) = shares
+                        .entry(self.branch_point(id))
+                        .or_insert((0, usize::MAX));
                     *size += 1;
-                    *first = reach(unit).min(*first);
+                    *first = reach(id).min(*first);
                 }
                 // Left unknown should be what has turned out long, else what shares its sequence with few, else what does not serve
                 // the positions further in front.
-                missing.sort_by_cached_key(|&unit| {
-                    let stem = self.stem(unit);
-                    let (size, first) = shares[&stem];
+                missing.sort_by_cached_key(|&id| {
+                    let branch_point = self.branch_point(id);
+                    let (size, first) = shares[&branch_point];
                     let alone = usize::MAX - size;
-                    let aside = !stem.drawn.is_empty();
-                    (aside, alone, first, stem, reach(unit), unit.rollout)
+                    let aside = !branch_point.drawn.is_empty();
+                    (aside, alone, first, branch_point, reach(id), id.rollout)
                 });
-                for unit in missing.into_iter().take(wanted) {
-                    round.add(unit, self.stem(unit));
+                for id in missing.into_iter().take(wanted) {
+                    round.add(id, self.branch_point(id));
                 }
             }
             if round.groups.len() >= self.settings.round {
@@ -192,14 +195,11 @@ impl Course {
     /// Tokens of the whole response at which a rollout is set aside: well beyond the median of those begun, each as long as it is so
     /// far, or, before there are any, beyond the response itself. Those that were settled before a draw say nothing of it.
     fn patience(&self) -> usize {
-        let ended = self.drawn.iter().filter_map(|(&unit, drawn)| {
+        let ended = self.drawn.iter().filter_map(|(&id, drawn)| {
             let tokens = drawn.tokens as usize;
-            (tokens > self.places.branch(unit).0).then_some(tokens)
+            (tokens > self.rollout_positions.branch(id).0).then_some(tokens)
         });
-        let aside = self
-            .aside
-            .iter()
-            .map(|(&unit, drawn)| self.length(unit, drawn));
+        let aside = self.aside.iter().map(|(&id, drawn)| self.length(id, drawn));
         let mut lengths: Vec<usize> = ended.chain(aside).collect();
         let middle = lengths.len() / 2;
         let usual = if lengths.is_empty() {
@@ -210,9 +210,9 @@ impl Course {
         usual.saturating_add(self.settings.patience)
     }
 
-    /// Tokens of the whole response when a unit was set aside.
-    fn length(&self, unit: Unit, drawn: &[u32]) -> usize {
-        self.places.branch(unit).0 + drawn.len()
+    /// Tokens of the whole response when a rollout was set aside.
+    fn length(&self, id: RolloutId, drawn: &[u32]) -> usize {
+        self.rollout_positions.branch(id).0 + drawn.len()
     }
 
     /// How many more rollouts of a position to draw: what can settle it at least. As long as no rollout is right, as many as are known
@@ -239,8 +239,8 @@ impl Course {
         let mut round = Round::default();
         'all: for position in (1..=self.outcomes.positions()).rev() {
             for rollout in self.outcomes.unknown(position) {
-                let unit = self.places.unit(position, rollout);
-                round.add(unit, self.stem(unit));
+                let id = self.rollout_positions.id(position, rollout);
+                round.add(id, self.branch_point(id));
             }
             // Rollouts of one position stay together, for those that draw the same tokens are one sequence.
             if round.groups.len() >= self.settings.round.max(64) {
@@ -250,27 +250,31 @@ impl Course {
         self.groups(round, usize::MAX)
     }
 
-    fn stem(&self, unit: Unit) -> Stem {
-        let drawn = self.aside.get(&unit).cloned().unwrap_or_default();
-        Stem {
-            place: unit.place,
-            alone: (self.settings.sharing != Sharing::Tree).then_some(unit.rollout),
-            first: self.places.branch(unit).1.filter(|_| drawn.is_empty()),
+    fn branch_point(&self, id: RolloutId) -> BranchPoint {
+        let drawn = self.aside.get(&id).cloned().unwrap_or_default();
+        BranchPoint {
+            place: id.place,
+            alone: (self.settings.sharing != Sharing::Tree).then_some(id.rollout),
+            first: self
+                .rollout_positions
+                .branch(id)
+                .1
+                .filter(|_| drawn.is_empty()),
             drawn,
         }
     }
 
     fn groups(&self, round: Round, patience: usize) -> Vec<Group> {
-        let group = |(stem, mut rollouts): (Stem, Vec<u32>)| {
+        let group = |(branch_point, mut rollouts): (BranchPoint, Vec<u32>)| {
             rollouts.sort_unstable();
-            let place = stem.place;
+            let place = branch_point.place;
             let rollout = rollouts[0];
-            let (keep, _) = self.places.branch(Unit { place, rollout });
+            let (keep, _) = self.rollout_positions.branch(RolloutId { place, rollout });
             // What was set aside and is needed all the same goes on for as long again.
-            let drawn = stem.drawn.len();
+            let drawn = branch_point.drawn.len();
             let longer = (keep + drawn).saturating_add(drawn.max(self.settings.patience));
             Group {
-                stem,
+                branch_point,
                 keep,
                 pause: patience.max(longer),
                 rollouts,
@@ -303,12 +307,12 @@ impl Course {
             .map(|t| {
                 let (mut sum, mut known, mut aside) = (0.0, 0u64, 0u64);
                 for rollout in 0..self.settings.n {
-                    let unit = self.places.unit(t, rollout);
-                    if let Some(drawn) = self.drawn.get(&unit) {
+                    let id = self.rollout_positions.id(t, rollout);
+                    if let Some(drawn) = self.drawn.get(&id) {
                         sum += f64::from(drawn.tokens);
                         known += 1;
-                    } else if let Some(drawn) = self.aside.get(&unit) {
-                        sum += longer_than(self.length(unit, drawn));
+                    } else if let Some(drawn) = self.aside.get(&id) {
+                        sum += longer_than(self.length(id, drawn));
                         aside += 1;
                     }
                 }
@@ -332,14 +336,17 @@ impl Course {
 /// A round under construction.
 #[derive(Default)]
 struct Round {
-    groups: BTreeMap<Stem, Vec<u32>>,
-    units: HashSet<Unit>,
+    groups: BTreeMap<BranchPoint, Vec<u32>>,
+    ids: HashSet<RolloutId>,
 }
 
 impl Round {
-    fn add(&mut self, unit: Unit, stem: Stem) {
-        if self.units.insert(unit) {
-            self.groups.entry(stem).or_default().push(unit.rollout);
+    fn add(&mut self, id: RolloutId, branch_point: BranchPoint) {
+        if self.ids.insert(id) {
+            self.groups
+                .entry(branch_point)
+                .or_default()
+                .push(id.rollout);
         }
     }
 }
@@ -365,11 +372,16 @@ mod tests {
                 _ => 200 + j,
             }),
         ];
-        let places = Places::shared(&[5, 6, 7], &drawn, settings.n);
-        let reach = |places: &Places, j| *places.serves(places.unit(3, j)).start();
-        assert_eq!([10, 11, 20, 21].map(|j| reach(&places, j)), [1, 3, 2, 2]);
-        let course = Course::new(&settings, 3, places, false);
-        let Plan::Draw(groups) = course.plan(0) else {
+        let rollout_positions = RolloutPositions::shared(&[5, 6, 7], &drawn, settings.n);
+        let reach = |rollout_positions: &RolloutPositions, j| {
+            *rollout_positions.serves(rollout_positions.id(3, j)).start()
+        };
+        assert_eq!(
+            [10, 11, 20, 21].map(|j| reach(&rollout_positions, j)),
+            [1, 3, 2, 2]
+        );
+        let planner = RolloutPlanner::new(&settings, 3, rollout_positions, false);
+        let NextRound::Draw(groups) = planner.plan(0) else {
             panic!("nothing is known yet");
         };
         let rollouts: Vec<_> = groups.iter().map(|group| group.rollouts.clone()).collect();

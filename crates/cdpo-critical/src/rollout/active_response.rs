@@ -1,26 +1,26 @@
-//! A response whose rollouts are under way: its trunk, its course, and the round being drawn.
+//! A response whose rollouts are under way: its trunk, its planner, and the round being drawn.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cdpo_data::RolloutKeys;
-use cdpo_data::rollout::{RolloutRound, RoundAside, RoundUnit};
+use cdpo_data::rollout_record::{RolloutRound, RoundAside, RoundOutcome};
 use cdpo_model::Key;
 use cdpo_sample::draw::draw;
 use cdpo_sample::{Branch, Branches, Rollout, TrunkId};
 
-use super::course::{Course, Drawn, Group};
-use super::places::{Places, Unit};
+use super::planner::{Drawn, Group, RolloutPlanner};
+use super::rollout_positions::{RolloutId, RolloutPositions};
 use super::settings::{RolloutSettings, Sharing};
 use super::surprise::surprise;
-use super::wrong::Wrong;
+use super::wrong_response::WrongResponse;
 use crate::error::{Error, Result};
 
 /// A response under way.
-pub(super) struct Live {
+pub(super) struct ActiveResponse {
     pub(super) index: usize,
     pub(super) trunk: TrunkId,
-    pub(super) course: Course,
+    pub(super) planner: RolloutPlanner,
     key: Key,
     pub(super) token_logps: Vec<f32>,
     pub(super) entropies: Vec<f32>,
@@ -40,24 +40,24 @@ enum Fate {
     Aside(Arc<[u32]>),
 }
 
-/// The tag of a unit among a trunk's branches.
-fn tag(unit: Unit) -> u64 {
-    u64::from(unit.place) << 32 | u64::from(unit.rollout)
+/// The tag of a rollout among a trunk's branches.
+fn tag(id: RolloutId) -> u64 {
+    u64::from(id.place) << 32 | u64::from(id.rollout)
 }
 
-fn unit(tag: u64) -> Unit {
-    Unit {
+fn id_of(tag: u64) -> RolloutId {
+    RolloutId {
         place: (tag >> 32) as u32,
         rollout: tag as u32,
     }
 }
 
-impl Live {
+impl ActiveResponse {
     /// Computes the response and finds where its rollouts leave it.
     pub(super) fn open(
         branches: &mut Branches<'_>,
         index: usize,
-        wrong: &Wrong,
+        wrong: &WrongResponse,
         settings: &RolloutSettings,
     ) -> Result<Self> {
         let trunk = wrong.trunk();
@@ -87,7 +87,7 @@ impl Live {
             .map(|(_, surprise)| *surprise)
             .collect();
         let (token_logps, entropies) = surprises.ok_or_else(not_finite)?.into_iter().unzip();
-        let places = if shared {
+        let rollout_positions = if shared {
             let drawn: Option<Vec<Vec<u32>>> = rows
                 .into_iter()
                 .take(last + 1)
@@ -95,14 +95,14 @@ impl Live {
                 .map(|(ids, _)| ids)
                 .collect();
             let drawn = drawn.ok_or_else(not_finite)?;
-            Places::shared(&wrong.ids, &drawn, settings.n)
+            RolloutPositions::shared(&wrong.ids, &drawn, settings.n)
         } else {
-            Places::Own
+            RolloutPositions::Own
         };
         Ok(Self {
             index,
             trunk,
-            course: Course::new(settings, tokens, places, branches.settles()),
+            planner: RolloutPlanner::new(settings, tokens, rollout_positions, branches.settles()),
             key,
             token_logps,
             entropies,
@@ -134,9 +134,9 @@ impl Live {
         for group in groups {
             let rollouts = group.rollouts.iter().map(|&rollout| {
                 let key = self.key.with(u64::from(rollout));
-                let place = group.stem.place;
+                let place = group.branch_point.place;
                 Rollout {
-                    tag: tag(Unit { place, rollout }),
+                    tag: tag(RolloutId { place, rollout }),
                     key: match keys {
                         RolloutKeys::Common => key,
                         RolloutKeys::Independent => key.with(u64::from(place)),
@@ -149,8 +149,8 @@ impl Live {
             branches.submit(Branch {
                 trunk: self.trunk,
                 keep: group.keep,
-                drawn: group.stem.drawn.to_vec(),
-                first: group.stem.first,
+                drawn: group.branch_point.drawn.to_vec(),
+                first: group.branch_point.first,
                 pause: group.pause,
                 rollouts,
             })?;
@@ -158,21 +158,21 @@ impl Live {
         Ok(())
     }
 
-    /// Moves a round's outcomes into the course.
-    pub(super) fn close_round(&mut self, wrong: &Wrong, generated: u64) -> RolloutRound {
-        let mut units: Vec<RoundUnit> = Vec::with_capacity(self.pending.len());
+    /// Moves a round's outcomes into the planner.
+    pub(super) fn close_round(&mut self, wrong: &WrongResponse, generated: u64) -> RolloutRound {
+        let mut outcomes: Vec<RoundOutcome> = Vec::with_capacity(self.pending.len());
         let mut aside: BTreeMap<(u32, Arc<[u32]>), Vec<u32>> = BTreeMap::new();
         for (tag, fate) in self.pending.drain() {
-            let Unit { place, rollout } = unit(tag);
+            let RolloutId { place, rollout } = id_of(tag);
             match fate {
                 Some(Fate::Ended(Drawn { right, tokens })) => {
-                    units.push(RoundUnit(place, rollout, right, tokens));
+                    outcomes.push(RoundOutcome(place, rollout, right, tokens));
                 }
                 Some(Fate::Aside(drawn)) => aside.entry((place, drawn)).or_default().push(rollout),
                 None => {}
             }
         }
-        units.sort_unstable_by_key(|unit| (unit.0, unit.1));
+        outcomes.sort_unstable_by_key(|one| (one.0, one.1));
         let aside = aside.into_iter().map(|((place, drawn), mut rollouts)| {
             rollouts.sort_unstable();
             RoundAside(place, rollouts, drawn.to_vec())
@@ -184,25 +184,25 @@ impl Live {
             sample: wrong.sample,
             round: self.rounds,
             generated,
-            units,
+            units: outcomes,
             aside,
         };
         self.enter(&round);
         round
     }
 
-    /// Enters an ended round into the course.
+    /// Enters an ended round into the planner.
     fn enter(&mut self, round: &RolloutRound) {
-        for &RoundUnit(place, rollout, right, tokens) in &round.units {
-            self.course
-                .note(Unit { place, rollout }, Drawn { right, tokens });
+        for &RoundOutcome(place, rollout, right, tokens) in &round.units {
+            self.planner
+                .note(RolloutId { place, rollout }, Drawn { right, tokens });
         }
         for RoundAside(place, rollouts, drawn) in &round.aside {
             let drawn: Arc<[u32]> = drawn.as_slice().into();
             for &rollout in rollouts {
                 let place = *place;
-                self.course
-                    .note_aside(Unit { place, rollout }, Arc::clone(&drawn));
+                self.planner
+                    .note_aside(RolloutId { place, rollout }, Arc::clone(&drawn));
             }
         }
         self.spent += round.generated;
@@ -214,11 +214,11 @@ impl Live {
         let planned: BTreeMap<(u32, u32), &Group> = groups
             .iter()
             .flat_map(|group| {
-                let name = move |&rollout| ((group.stem.place, rollout), group);
+                let name = move |&rollout| ((group.branch_point.place, rollout), group);
                 group.rollouts.iter().map(name)
             })
             .collect();
-        let ended = round.units.iter().map(|unit| (unit.0, unit.1));
+        let ended = round.units.iter().map(|one| (one.0, one.1));
         let aside = round
             .aside
             .iter()
@@ -229,7 +229,12 @@ impl Live {
         let as_planned = |RoundAside(place, rollouts, drawn): &RoundAside| {
             rollouts.iter().all(|&rollout| {
                 planned.get(&(*place, rollout)).is_some_and(|group| {
-                    let begun = group.stem.drawn.iter().copied().chain(group.stem.first);
+                    let begun = group
+                        .branch_point
+                        .drawn
+                        .iter()
+                        .copied()
+                        .chain(group.branch_point.first);
                     drawn.iter().copied().take(begun.clone().count()).eq(begun)
                         && group.keep + drawn.len() == group.pause
                 })
@@ -249,12 +254,12 @@ impl Live {
 
 /// Notes how branches ended, each text graded once, and what was set aside.
 pub(super) fn deliver(
-    live: &mut [Live],
+    active: &mut [ActiveResponse],
     branches: &mut Branches<'_>,
     right: &dyn Fn(usize, &str) -> bool,
 ) {
     for aside in branches.set_aside() {
-        let Some(one) = live.iter_mut().find(|one| one.trunk == aside.trunk) else {
+        let Some(one) = active.iter_mut().find(|one| one.trunk == aside.trunk) else {
             continue;
         };
         let drawn: Arc<[u32]> = aside.drawn.into();
@@ -264,7 +269,7 @@ pub(super) fn deliver(
         }
     }
     for ended in branches.ended() {
-        let Some(one) = live.iter_mut().find(|one| one.trunk == ended.trunk) else {
+        let Some(one) = active.iter_mut().find(|one| one.trunk == ended.trunk) else {
             continue;
         };
         let drawn = Drawn {

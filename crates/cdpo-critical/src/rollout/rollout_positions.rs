@@ -7,16 +7,16 @@
 
 use std::ops::RangeInclusive;
 
-/// One rollout to be drawn: the place where it leaves the response, and its number.
+/// Names one rollout to be drawn: the place where it leaves the response, and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Unit {
+pub(super) struct RolloutId {
     pub(super) place: u32,
     pub(super) rollout: u32,
 }
 
-/// Which unit each rollout of each position is.
+/// Which rollouts of which positions are one and the same.
 #[derive(Debug)]
-pub(super) enum Places {
+pub(super) enum RolloutPositions {
     /// Each rollout of each position is its own; the place is the position.
     Own,
     /// Common random numbers.
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     tokens: Vec<Vec<Option<u32>>>,
 }
 
-impl Places {
+impl RolloutPositions {
     /// `drawn[p - 2][j]` is what rollout j draws at place p, for the places 2..=T+1, or 2..=T where nothing can be drawn behind
     /// the end. `ids` are the response's.
     pub(super) fn shared(ids: &[u32], drawn: &[Vec<u32>], n: u32) -> Self {
@@ -51,8 +51,8 @@ impl Places {
         Self::Shared(Shared { leaves, tokens })
     }
 
-    /// The unit that rollout j of a position is.
-    pub(super) fn unit(&self, position: usize, rollout: u32) -> Unit {
+    /// The name of rollout j of a position.
+    pub(super) fn id(&self, position: usize, rollout: u32) -> RolloutId {
         let place = match self {
             Self::Own => position as u32,
             Self::Shared(shared) => {
@@ -60,32 +60,32 @@ impl Places {
                 leaves[leaves.partition_point(|&place| place as usize <= position)]
             }
         };
-        Unit { place, rollout }
+        RolloutId { place, rollout }
     }
 
-    /// The positions whose rollout a unit is.
-    pub(super) fn serves(&self, unit: Unit) -> RangeInclusive<usize> {
+    /// The positions that a rollout is one of.
+    pub(super) fn serves(&self, id: RolloutId) -> RangeInclusive<usize> {
         match self {
-            Self::Own => unit.place as usize..=unit.place as usize,
+            Self::Own => id.place as usize..=id.place as usize,
             Self::Shared(shared) => {
-                let leaves = &shared.leaves[unit.rollout as usize];
-                let at = leaves.partition_point(|&place| place < unit.place);
+                let leaves = &shared.leaves[id.rollout as usize];
+                let at = leaves.partition_point(|&place| place < id.place);
                 let first = if at == 0 { 1 } else { leaves[at - 1] };
-                first as usize..=unit.place as usize - 1
+                first as usize..=id.place as usize - 1
             }
         }
     }
 
-    /// How many of the response's tokens a unit keeps, and what it has drawn behind them.
-    pub(super) fn branch(&self, unit: Unit) -> (usize, Option<u32>) {
+    /// How many of the response's tokens a rollout keeps, and what it has drawn behind them.
+    pub(super) fn branch(&self, id: RolloutId) -> (usize, Option<u32>) {
         match self {
-            Self::Own => (unit.place as usize, None),
+            Self::Own => (id.place as usize, None),
             Self::Shared(shared) => {
-                let leaves = &shared.leaves[unit.rollout as usize];
-                let at = leaves.partition_point(|&place| place < unit.place);
+                let leaves = &shared.leaves[id.rollout as usize];
+                let at = leaves.partition_point(|&place| place < id.place);
                 (
-                    unit.place as usize - 1,
-                    shared.tokens[unit.rollout as usize][at],
+                    id.place as usize - 1,
+                    shared.tokens[id.rollout as usize][at],
                 )
             }
         }
@@ -97,43 +97,43 @@ mod tests {
     use super::*;
 
     /// The response 5 6 7; rollout 0 follows it to the end, rollout 1 leaves at place 2 and behind the end, rollout 2 at place 3.
-    fn places() -> Places {
-        Places::shared(
+    fn positions() -> RolloutPositions {
+        RolloutPositions::shared(
             &[5, 6, 7],
             &[vec![6, 9, 6], vec![7, 7, 4], vec![0, 8, 0]],
             3,
         )
     }
 
-    fn unit(place: u32, rollout: u32) -> Unit {
-        Unit { place, rollout }
+    fn id(place: u32, rollout: u32) -> RolloutId {
+        RolloutId { place, rollout }
     }
 
     #[test]
     fn a_rollout_that_draws_the_responses_own_token_is_that_of_the_next_position() {
-        let places = places();
-        let at = |rollout| [1, 2, 3].map(|t| places.unit(t, rollout).place);
+        let positions = positions();
+        let at = |rollout| [1, 2, 3].map(|t| positions.id(t, rollout).place);
         assert_eq!(at(0), [4, 4, 4]);
         assert_eq!(at(1), [2, 4, 4]);
         assert_eq!(at(2), [3, 3, 4]);
-        assert_eq!(places.branch(unit(4, 0)), (3, Some(0)));
-        assert_eq!(places.branch(unit(2, 1)), (1, Some(9)));
-        assert_eq!(places.branch(unit(3, 2)), (2, Some(4)));
+        assert_eq!(positions.branch(id(4, 0)), (3, Some(0)));
+        assert_eq!(positions.branch(id(2, 1)), (1, Some(9)));
+        assert_eq!(positions.branch(id(3, 2)), (2, Some(4)));
     }
 
     #[test]
-    fn every_rollout_of_every_position_is_served_by_its_unit() {
-        for places in [places(), Places::Own] {
+    fn every_rollout_of_every_position_is_served_by_its_id() {
+        for positions in [positions(), RolloutPositions::Own] {
             for t in 1..=3 {
                 for j in 0..3 {
-                    let unit = places.unit(t, j);
-                    let served: Vec<usize> = places.serves(unit).collect();
+                    let id = positions.id(t, j);
+                    let served: Vec<usize> = positions.serves(id).collect();
                     assert!(served.contains(&t));
                     for other in 1..=3 {
                         assert_eq!(
                             served.contains(&other),
-                            places.unit(other, j) == unit,
-                            "{places:?}: rollout {j} of {other} and of {t}"
+                            positions.id(other, j) == id,
+                            "{positions:?}: rollout {j} of {other} and of {t}"
                         );
                     }
                 }
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_behind_a_response_as_long_as_may_be() {
-        let places = Places::shared(&[5, 6], &[vec![6, 1]], 2);
-        assert_eq!(places.branch(places.unit(1, 0)), (2, None));
-        assert_eq!(places.branch(places.unit(1, 1)), (1, Some(1)));
-        assert_eq!(places.branch(places.unit(2, 1)), (2, None));
+        let positions = RolloutPositions::shared(&[5, 6], &[vec![6, 1]], 2);
+        assert_eq!(positions.branch(positions.id(1, 0)), (2, None));
+        assert_eq!(positions.branch(positions.id(1, 1)), (1, Some(1)));
+        assert_eq!(positions.branch(positions.id(2, 1)), (2, None));
     }
 }

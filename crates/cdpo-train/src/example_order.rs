@@ -6,7 +6,7 @@ use crate::settings::Checked;
 
 /// The order of a whole run: a pure function of the seed, the number of examples and the settings.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub(crate) struct ExampleOrder {
     examples: usize,
     per_step: usize,
     seed: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Plan {
     cached: Option<(u64, Vec<usize>)>,
 }
 
-impl Plan {
+impl ExampleOrder {
     pub(crate) fn new(examples: usize, settings: &Checked) -> Self {
         let per_step = settings.examples_per_step();
         let steps_per_epoch = examples.div_ceil(per_step) as u64;
@@ -74,10 +74,10 @@ mod tests {
 
     #[test]
     fn every_epoch_takes_each_example_once_in_its_own_order() {
-        let mut plan = Plan::new(10, &settings(2.0));
-        assert_eq!((plan.steps_per_epoch, plan.total_steps), (3, 6));
+        let mut order = ExampleOrder::new(10, &settings(2.0));
+        assert_eq!((order.steps_per_epoch, order.total_steps), (3, 6));
         let epochs: Vec<Vec<usize>> = (0..2)
-            .map(|e| (0..3).flat_map(|s| plan.step(3 * e + s)).collect())
+            .map(|e| (0..3).flat_map(|s| order.step(3 * e + s)).collect())
             .collect();
         assert_ne!(epochs[0], epochs[1]);
         for mut epoch in epochs {
@@ -88,13 +88,13 @@ mod tests {
 
     #[test]
     fn a_step_does_not_depend_on_the_steps_asked_for_before() {
-        let mut forward = Plan::new(10, &settings(3.0));
+        let mut forward = ExampleOrder::new(10, &settings(3.0));
         let all: Vec<_> = (0..forward.total_steps).map(|s| forward.step(s)).collect();
-        assert_eq!(Plan::new(10, &settings(3.0)).step(7), all[7]);
+        assert_eq!(ExampleOrder::new(10, &settings(3.0)).step(7), all[7]);
     }
 
     #[test]
     fn a_part_of_an_epoch_is_rounded_up_to_a_step() {
-        assert_eq!(Plan::new(10, &settings(1.5)).total_steps, 5);
+        assert_eq!(ExampleOrder::new(10, &settings(1.5)).total_steps, 5);
     }
 }

@@ -6,7 +6,7 @@ use cdpo_sample::Trunk;
 
 /// A wrong response to find the critical token of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
+pub struct WrongResponse {
     /// The question's id; with `sample` the name that its draws are keyed by.
     pub problem_id: String,
     /// Which of the question's responses it is.
@@ -21,7 +21,7 @@ pub struct Wrong {
     pub finish: Finish,
 }
 
-impl Wrong {
+impl WrongResponse {
     /// The response as a trunk for branches.
     pub(super) fn trunk(&self) -> Trunk {
         Trunk {

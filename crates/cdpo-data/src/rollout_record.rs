@@ -119,13 +119,6 @@ pub struct RolloutRecord {
     pub cost: RolloutCost,
 }
 
-impl RolloutRecord {
-    /// The id of the critical token.
-    pub fn critical_id(&self) -> Option<u32> {
-        self.ids.get(self.position?.checked_sub(1)?).copied()
-    }
-}
-
 impl Record for RolloutRecord {
     fn check(&self) -> Result<(), String> {
         check_text("problem_id", &self.problem_id)?;
@@ -189,7 +182,7 @@ impl Record for RolloutRecord {
 /// One rollout of a round: the place where it leaves the response, its number, whether it is right, and the tokens of the whole
 /// response that it ends with, an end token included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoundUnit(pub u32, pub u32, pub bool, pub u32);
+pub struct RoundOutcome(pub u32, pub u32, pub bool, pub u32);
 
 /// Rollouts that were set aside before their end: the place where they left the response, their numbers, and the ids that they drew from
 /// there on.
@@ -208,7 +201,7 @@ pub struct RolloutRound {
     /// Tokens drawn in it.
     pub generated: u64,
     /// The rollouts that ended, by place and number.
-    pub units: Vec<RoundUnit>,
+    pub units: Vec<RoundOutcome>,
     /// Those that were set aside, by place and number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aside: Vec<RoundAside>,
@@ -338,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_and_knows_its_critical_token() {
+    fn a_record_comes_back() {
         let line = serde_json::to_string(&record()).unwrap();
         assert!(line.contains(r#""kind":"both","position":2"#), "{line}");
         assert_eq!(
@@ -346,7 +339,6 @@ mod tests {
             record()
         );
         assert_eq!(record().check(), Ok(()));
-        assert_eq!(record().critical_id(), Some(8));
         let scores: Vec<_> = record()
             .positions
             .iter()
