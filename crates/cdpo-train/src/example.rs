@@ -157,87 +157,7 @@ fn sft_item(e: &SftExample) -> Item {
 }
 
 fn pair_item(p: &Pair, weights: WeightUse) -> Result<Item> {
-    let id = format!(
-        "{} (samples {} over {})",
-        p.problem_id, p.chosen_sample, p.rejected_sample
-    );
-    let fault = |reason: String| Error::Example {
-        id: id.clone(),
-        reason,
-    };
-    let list = |name: &str, ids: &[u32], values: &[f32]| -> Result<()> {
-        if values.len() != ids.len() {
-            let (values, tokens) = (values.len(), ids.len());
-            return Err(fault(format!(
-                "{name} has {values} values for {tokens} tokens"
-            )));
-        }
-        match values.iter().find(|x| !x.is_finite()) {
-            Some(x) => Err(fault(format!("{name} holds {x}"))),
-            None => Ok(()),
-        }
-    };
-    let ones = |ids: &[u32]| vec![1.0; ids.len()];
-    let given = |name: &str, ids: &[u32], weights: Option<&Vec<f32>>| -> Result<Vec<f32>> {
-        let Some(weights) = weights else {
-            return Ok(ones(ids));
-        };
-        list(name, ids, weights)?;
-        Ok(weights.clone())
-    };
-    let (chosen, rejected) = (p.chosen_weights.as_ref(), p.rejected_weights.as_ref());
-    let [of_chosen, of_rejected] = match weights {
-        WeightUse::None => [ones(&p.chosen_ids), ones(&p.rejected_ids)],
-        WeightUse::Rejected if rejected.is_none() => {
-            return Err(fault(
-                "rejected_weights is missing; score the pairs first, or use method dpo".into(),
-            ));
-        }
-        WeightUse::Rejected => [
-            ones(&p.chosen_ids),
-            given("rejected_weights", &p.rejected_ids, rejected)?,
-        ],
-        WeightUse::Either if rejected.is_none() && chosen.is_none() => {
-            return Err(fault("has neither rejected_weights nor chosen_weights; method weighted-dpo needs one of them".into()));
-        }
-        WeightUse::Either => [
-            given("chosen_weights", &p.chosen_ids, chosen)?,
-            given("rejected_weights", &p.rejected_ids, rejected)?,
-        ],
-        WeightUse::Contrast(formula) => {
-            let of = |side, ids: &[u32], logps: [(&str, Option<&Vec<f32>>); 2]| {
-                let mut found = [&[][..]; 2];
-                for (to, (name, values)) in found.iter_mut().zip(logps) {
-                    let values = values.ok_or_else(|| {
-                        fault(format!(
-                            "{name} is missing; score the pairs first: tis-dpo needs both contrastive models' log-probabilities of both responses"
-                        ))
-                    })?;
-                    list(name, ids, values)?;
-                    *to = values;
-                }
-                Ok::<_, Error>(formula.weights(found[0], found[1], side))
-            };
-            [
-                of(
-                    TisSide::Chosen,
-                    &p.chosen_ids,
-                    [
-                        ("chosen_positive_logps", p.chosen_positive_logps.as_ref()),
-                        ("chosen_negative_logps", p.chosen_negative_logps.as_ref()),
-                    ],
-                )?,
-                of(
-                    TisSide::Rejected,
-                    &p.rejected_ids,
-                    [
-                        ("positive_logps", p.positive_logps.as_ref()),
-                        ("negative_logps", p.negative_logps.as_ref()),
-                    ],
-                )?,
-            ]
-        }
-    };
+    let [of_chosen, of_rejected] = PairFields { pair: p }.weights(weights)?;
     let response = |ids: &[u32], weights| Response {
         ids: ids.to_vec(),
         weights,
@@ -253,8 +173,111 @@ fn pair_item(p: &Pair, weights: WeightUse) -> Result<Item> {
             response(&p.chosen_ids, of_chosen),
             response(&p.rejected_ids, of_rejected),
         ],
-        id,
+        id: pair_name(p),
     })
+}
+
+/// How messages name a pair.
+fn pair_name(p: &Pair) -> String {
+    format!(
+        "{} (samples {} over {})",
+        p.problem_id, p.chosen_sample, p.rejected_sample
+    )
+}
+
+/// A pair's per-token numbers, each checked against its response when it is read.
+struct PairFields<'a> {
+    pair: &'a Pair,
+}
+
+impl PairFields<'_> {
+    /// The weights of the chosen and of the rejected response's tokens.
+    fn weights(&self, used: WeightUse) -> Result<[Vec<f32>; 2]> {
+        let p = self.pair;
+        let (chosen, rejected) = (p.chosen_weights.as_ref(), p.rejected_weights.as_ref());
+        match used {
+            WeightUse::None => Ok([ones(&p.chosen_ids), ones(&p.rejected_ids)]),
+            WeightUse::Rejected if rejected.is_none() => Err(self.fault(
+                "rejected_weights is missing; score the pairs first, or use method dpo".into(),
+            )),
+            WeightUse::Rejected => Ok([
+                ones(&p.chosen_ids),
+                self.or_ones("rejected_weights", &p.rejected_ids, rejected)?,
+            ]),
+            WeightUse::Either if rejected.is_none() && chosen.is_none() => Err(self.fault(
+                "has neither rejected_weights nor chosen_weights; method weighted-dpo needs one of them".into(),
+            )),
+            WeightUse::Either => Ok([
+                self.or_ones("chosen_weights", &p.chosen_ids, chosen)?,
+                self.or_ones("rejected_weights", &p.rejected_ids, rejected)?,
+            ]),
+            WeightUse::Contrast(formula) => {
+                let chosen = [
+                    ("chosen_positive_logps", p.chosen_positive_logps.as_ref()),
+                    ("chosen_negative_logps", p.chosen_negative_logps.as_ref()),
+                ];
+                let rejected = [
+                    ("positive_logps", p.positive_logps.as_ref()),
+                    ("negative_logps", p.negative_logps.as_ref()),
+                ];
+                let [positive, negative] = self.contrast(&p.chosen_ids, chosen)?;
+                let of_chosen = formula.weights(positive, negative, TisSide::Chosen);
+                let [positive, negative] = self.contrast(&p.rejected_ids, rejected)?;
+                let of_rejected = formula.weights(positive, negative, TisSide::Rejected);
+                Ok([of_chosen, of_rejected])
+            }
+        }
+    }
+
+    /// Both contrastive models' log-probabilities of a response.
+    fn contrast<'f>(
+        &self,
+        ids: &[u32],
+        fields: [(&str, Option<&'f Vec<f32>>); 2],
+    ) -> Result<[&'f [f32]; 2]> {
+        let mut found = [&[][..]; 2];
+        for (to, (name, values)) in found.iter_mut().zip(fields) {
+            let values = values.ok_or_else(|| {
+                self.fault(format!(
+                    "{name} is missing; score the pairs first: tis-dpo needs both contrastive models' log-probabilities of both responses"
+                ))
+            })?;
+            self.check(name, ids, values)?;
+            *to = values;
+        }
+        Ok(found)
+    }
+
+    fn or_ones(&self, name: &str, ids: &[u32], values: Option<&Vec<f32>>) -> Result<Vec<f32>> {
+        let Some(values) = values else {
+            return Ok(ones(ids));
+        };
+        self.check(name, ids, values)?;
+        Ok(values.clone())
+    }
+
+    /// One finite number for each token.
+    fn check(&self, name: &str, ids: &[u32], values: &[f32]) -> Result<()> {
+        if values.len() != ids.len() {
+            let (values, tokens) = (values.len(), ids.len());
+            return Err(self.fault(format!("{name} has {values} values for {tokens} tokens")));
+        }
+        match values.iter().find(|x| !x.is_finite()) {
+            Some(x) => Err(self.fault(format!("{name} holds {x}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn fault(&self, reason: String) -> Error {
+        Error::Example {
+            id: pair_name(self.pair),
+            reason,
+        }
+    }
+}
+
+fn ones(ids: &[u32]) -> Vec<f32> {
+    vec![1.0; ids.len()]
 }
 
 /// Hash of all that training reads of the items, in order.

@@ -3,6 +3,7 @@
 //! The corpus is text from the data set's generator, in the framing that questions are put in; the loss is on the solutions alone,
 //! since a question's words are drawn and nothing in it can be foretold. Training is the one loop, on all parameters.
 
+mod curve;
 mod fresh;
 mod recipe;
 mod vocabulary;
@@ -15,27 +16,18 @@ use anyhow::Context as _;
 use cdpo_data::wordmath::{self, Split};
 use cdpo_data::{Framing, Problem, SftExample};
 use cdpo_grade::{GradeOptions, Grader, Outcome};
-use cdpo_model::{Arena, DType, Device, Key, Model, Tokenizer};
+use cdpo_model::{Arena, DType, Device, Key, Model, ModelConfig, Tokenizer};
 use cdpo_sample::{LocalSampler, Request, SampleParams, Sampler as _};
 use cdpo_train::{Job, Policy, TrainEvent, TrainSet};
-use serde::{Deserialize, Serialize};
 
 use crate::interrupt;
 use crate::lock::Lock;
 use crate::messages;
 use crate::outcome::Interrupted;
 use crate::progress::ProgressLine;
+use curve::Look;
 use fresh::Fresh;
 use recipe::Recipe;
-
-/// Accuracy on held-out questions at a checkpoint, a line of `accuracy.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Look {
-    step: u64,
-    questions: usize,
-    correct: usize,
-    accuracy: f64,
-}
 
 /// Carries out the recipe at `path`, changed by `sets`. Returns the model's folder.
 pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
@@ -52,15 +44,11 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
     vocabulary::write(&out)?;
     let tokenizer = Tokenizer::from_file(&out.join("tokenizer.json"))?;
     let config = recipe.model.config(&tokenizer)?;
-    let start = || -> anyhow::Result<Model> {
-        let source = Fresh {
-            key: Key::new(recipe.run.seed).with_str("initial values"),
-            std: recipe.model.init_std,
-            layers: config.layers,
-        };
-        Ok(Model::load(&config, &source, &Device::Cpu)?)
+    let start = Start {
+        recipe: &recipe,
+        config: &config,
     };
-    let model = start()?;
+    let model = start.model()?;
     messages::say(format_args!(
         "model   {} parameters, vocabulary {}, {} threads",
         model.arena()?.data.len(),
@@ -68,8 +56,6 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         rayon::current_num_threads()
     ));
     let examples = TrainSet::Sft(corpus(&recipe, &tokenizer)?);
-    let held_out = wordmath::problems(recipe.corpus.seed, Split::Test, recipe.eval.questions);
-    let mut curve: Vec<Look> = read_curve(&dir)?;
     let job = Job {
         policy: Policy::Model(Box::new(model)),
         model_id: &format!("{:?} {:?} seed {}", config, recipe.model, recipe.run.seed),
@@ -80,84 +66,27 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         dir: &dir,
         reference_cache: None,
     };
-    let look = |step: u64, params: &Arena, curve: &mut Vec<Look>| -> anyhow::Result<()> {
-        let mut model = start()?;
-        model.set(params)?;
-        model.save_as(&out, DType::BF16)?;
-        let correct = accuracy(model, &tokenizer, &held_out, recipe.eval.max_new_tokens)?;
-        let questions = held_out.len();
-        messages::say(format_args!(
-            "step {step}: {correct} of {questions} held-out questions right, greedily"
-        ));
-        curve.push(Look {
-            step,
-            questions,
-            correct,
-            accuracy: correct as f64 / questions.max(1) as f64,
-        });
-        write_curve(&dir, curve)
+    let mut looks = Looks {
+        start,
+        tokenizer: &tokenizer,
+        held_out: wordmath::problems(recipe.corpus.seed, Split::Test, recipe.eval.questions),
+        curve: curve::read(&dir)?,
+        dir: &dir,
+        out: &out,
     };
-    let look_at = |step: u64, path: &Path, curve: &mut Vec<Look>| -> anyhow::Result<()> {
-        let mut params = start()?.arena()?;
-        cdpo_train::read_parameters(path, &mut params)?;
-        look(step, &params, curve)
-    };
-    let mut bar: Option<ProgressLine> = None;
-    let mut begun = (Instant::now(), 0);
+    let mut speed = Speed::default();
     let mut failure = None;
-    let report = cdpo_train::run(job, &mut |event| {
-        let result = match event {
-            TrainEvent::Warning(text) => {
-                messages::warn(text);
-                Ok(())
-            }
-            TrainEvent::Started {
-                examples,
-                done,
-                total_steps,
-                warmup_steps,
-            } => {
-                messages::say(format_args!(
-                    "pretrain: {examples} examples, {total_steps} steps, {warmup_steps} of them warm-up; {done} done before"
-                ));
-                bar = Some(ProgressLine::new("pretrain", done, total_steps));
-                curve.retain(|look| look.step <= done);
-                // Killed after a checkpoint and before the look at it.
-                if done > 0 && curve.last().is_none_or(|look| look.step < done) {
-                    let path = dir.join(format!("checkpoints/step-{done:08}"));
-                    look_at(done, &path, &mut curve)
-                } else {
-                    Ok(())
-                }
-            }
-            TrainEvent::Step(m) => {
-                if begun.1 == 0 {
-                    begun = (Instant::now(), m.tokens);
-                }
-                let rate = (m.tokens - begun.1) as f64 / begun.0.elapsed().as_secs_f64();
-                if let Some(bar) = &mut bar {
-                    bar.at(m.step, || {
-                        format!(
-                            "loss {:.4}, {:.1} M tokens, {rate:.0} a second",
-                            m.loss,
-                            m.tokens as f64 / 1e6
-                        )
-                    });
-                }
-                Ok(())
-            }
-            TrainEvent::Checkpoint { step, path } => look_at(step, path, &mut curve),
-            _ => Ok(()),
-        };
-        match result {
+    let report = cdpo_train::run(
+        job,
+        &mut |event| match observe(&event, &mut looks, &mut speed) {
             Ok(()) => interrupt::flow(),
             Err(e) => {
                 failure = Some(e);
                 ControlFlow::Break(())
             }
-        }
-    })?;
-    drop(bar);
+        },
+    )?;
+    drop(speed);
     if let Some(e) = failure {
         return Err(e);
     }
@@ -165,16 +94,128 @@ pub(crate) fn run(path: &Path, sets: &[String]) -> anyhow::Result<PathBuf> {
         return Err(Interrupted.into());
     }
     let (steps, tokens) = (report.steps, report.tokens);
-    if curve.last().is_none_or(|look| look.step < steps)
+    if !looks.reach(steps)
         && let Some(model) = report.policy.into_model()
     {
-        look(steps, &model.arena()?, &mut curve)?;
+        looks.look(steps, &model.arena()?)?;
     }
     messages::say(format_args!(
         "done: {steps} steps, {:.1} M tokens",
         tokens as f64 / 1e6
     ));
     Ok(out)
+}
+
+/// What a model starts from.
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    recipe: &'a Recipe,
+    config: &'a ModelConfig,
+}
+
+impl Start<'_> {
+    fn model(&self) -> anyhow::Result<Model> {
+        let source = Fresh {
+            key: Key::new(self.recipe.run.seed).with_str("initial values"),
+            std: self.recipe.model.init_std,
+            layers: self.config.layers,
+        };
+        Ok(Model::load(self.config, &source, &Device::Cpu)?)
+    }
+}
+
+/// The model at each checkpoint: saved, and tried on held-out questions.
+struct Looks<'a> {
+    start: Start<'a>,
+    tokenizer: &'a Tokenizer,
+    held_out: Vec<Problem>,
+    curve: Vec<Look>,
+    dir: &'a Path,
+    out: &'a Path,
+}
+
+impl Looks<'_> {
+    fn look(&mut self, step: u64, params: &Arena) -> anyhow::Result<()> {
+        let mut model = self.start.model()?;
+        model.set(params)?;
+        model.save_as(self.out, DType::BF16)?;
+        let max_new_tokens = self.start.recipe.eval.max_new_tokens;
+        let correct = accuracy(model, self.tokenizer, &self.held_out, max_new_tokens)?;
+        let questions = self.held_out.len();
+        messages::say(format_args!(
+            "step {step}: {correct} of {questions} held-out questions right, greedily"
+        ));
+        self.curve.push(Look {
+            step,
+            questions,
+            correct,
+            accuracy: correct as f64 / questions.max(1) as f64,
+        });
+        curve::write(self.dir, &self.curve)
+    }
+
+    fn look_at(&mut self, step: u64, checkpoint: &Path) -> anyhow::Result<()> {
+        let mut params = self.start.model()?.arena()?;
+        cdpo_train::read_parameters(checkpoint, &mut params)?;
+        self.look(step, &params)
+    }
+
+    /// Whether the model has been looked at after `step` steps.
+    fn reach(&self, step: u64) -> bool {
+        self.curve.last().is_some_and(|look| look.step >= step)
+    }
+}
+
+/// How fast this sitting is.
+#[derive(Default)]
+struct Speed {
+    bar: Option<ProgressLine>,
+    /// When the first step was done, and the tokens by then.
+    begun: Option<(Instant, u64)>,
+}
+
+fn observe(event: &TrainEvent<'_>, looks: &mut Looks<'_>, speed: &mut Speed) -> anyhow::Result<()> {
+    match *event {
+        TrainEvent::Warning(text) => {
+            messages::warn(text);
+            Ok(())
+        }
+        TrainEvent::Started {
+            examples,
+            done,
+            total_steps,
+            warmup_steps,
+        } => {
+            messages::say(format_args!(
+                "pretrain: {examples} examples, {total_steps} steps, {warmup_steps} of them warm-up; {done} done before"
+            ));
+            speed.bar = Some(ProgressLine::new("pretrain", done, total_steps));
+            looks.curve.retain(|look| look.step <= done);
+            // Killed after a checkpoint and before the look at it.
+            if done > 0 && !looks.reach(done) {
+                let path = looks.dir.join(format!("checkpoints/step-{done:08}"));
+                looks.look_at(done, &path)
+            } else {
+                Ok(())
+            }
+        }
+        TrainEvent::Step(m) => {
+            let (since, before) = *speed.begun.get_or_insert((Instant::now(), m.tokens));
+            let rate = (m.tokens - before) as f64 / since.elapsed().as_secs_f64();
+            if let Some(bar) = &mut speed.bar {
+                bar.at(m.step, || {
+                    format!(
+                        "loss {:.4}, {:.1} M tokens, {rate:.0} a second",
+                        m.loss,
+                        m.tokens as f64 / 1e6
+                    )
+                });
+            }
+            Ok(())
+        }
+        TrainEvent::Checkpoint { step, path } => looks.look_at(step, path),
+        _ => Ok(()),
+    }
 }
 
 /// The corpus as prompts and responses.
@@ -249,31 +290,4 @@ pub(crate) fn accuracy(
         return Err(Interrupted.into());
     }
     Ok(correct)
-}
-
-const CURVE: &str = "accuracy.jsonl";
-
-fn read_curve(dir: &Path) -> anyhow::Result<Vec<Look>> {
-    let path = dir.join(CURVE);
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = std::fs::read_to_string(&path)?;
-    text.lines()
-        .map(|line| {
-            serde_json::from_str(line)
-                .with_context(|| format!("{} is damaged; remove it", path.display()))
-        })
-        .collect()
-}
-
-fn write_curve(dir: &Path, curve: &[Look]) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for a in curve {
-        text += &serde_json::to_string(a)?;
-        text.push('\n');
-    }
-    let (path, partial) = (dir.join(CURVE), dir.join(".accuracy.partial"));
-    std::fs::write(&partial, text)?;
-    Ok(std::fs::rename(&partial, &path)?)
 }

@@ -10,6 +10,44 @@ use crate::builtin;
 pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
     recipe.rollout.check(faults);
     let mut fault = |text: String| faults.push(text);
+    sources(recipe, &mut fault);
+    methods(recipe, &mut fault);
+    counts(recipe, &mut fault);
+    framing(recipe, &mut fault);
+    let params = SampleParams {
+        temperature: recipe.sample.temperature,
+        top_p: recipe.sample.top_p,
+        top_k: recipe.sample.top_k,
+        max_new_tokens: recipe.sample.max_new_tokens,
+        ..SampleParams::default()
+    };
+    if let Err(cdpo_sample::Error::Params(found)) = params.validate() {
+        for found in found {
+            fault(format!("sample.{found}"));
+        }
+    }
+    let loras = [
+        ("ce.lora", &recipe.ce.lora),
+        ("train.lora", &recipe.train.lora),
+    ];
+    for (name, lora) in loras {
+        if let Err(e) = lora.validate() {
+            fault(format!("{name}: {e}"));
+        }
+    }
+    if recipe.ce.train.parameters == Some(Parameters::All) {
+        fault(
+            "ce.train.parameters: the contrastive models are adapters on one base, so that one pass scores with both; \"lora\" is expected"
+                .into(),
+        );
+    }
+    if let Err(e) = recipe.select.validate() {
+        fault(e.to_string());
+    }
+}
+
+/// Where the model and the questions come from.
+fn sources(recipe: &Recipe, fault: &mut impl FnMut(String)) {
     match (&recipe.model.path, &recipe.model.hub) {
         (None, None) => fault(
             "model: path (a folder or a GGUF file) or hub (owner/name) is needed, e.g. --set model.path=..."
@@ -44,6 +82,10 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
             "run.name: {name:?} is not a plain folder name; put the folder above it into run.dir"
         ));
     }
+}
+
+/// Which methods go together, and with which data.
+fn methods(recipe: &Recipe, fault: &mut impl FnMut(String)) {
     for (i, method) in recipe.methods.iter().enumerate() {
         if recipe.methods[..i].contains(method) {
             fault(format!("methods: {} is named twice", method.name()));
@@ -55,6 +97,18 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
             ));
         }
     }
+    let parameters = |method: Method| recipe.train.methods.get(method.name())?.parameters;
+    for &method in recipe.methods.iter().filter(|m| m.starts_from_sft()) {
+        if parameters(method) != parameters(Method::SFT) {
+            fault(format!(
+                "train.{method}.parameters: it starts from sft, which trains other parameters; give both the same"
+            ));
+        }
+    }
+}
+
+/// What must not be zero.
+fn counts(recipe: &Recipe, fault: &mut impl FnMut(String)) {
     let least_one = [
         ("run.seeds", Some(recipe.run.seeds as usize)),
         ("sample.n", Some(recipe.sample.n as usize)),
@@ -70,6 +124,10 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
             fault(format!("{name}: at least 1 is expected"));
         }
     }
+}
+
+/// The parts of a framing of the user's own.
+fn framing(recipe: &Recipe, fault: &mut impl FnMut(String)) {
     let custom = recipe.prompt.framing == FramingName::Custom;
     let own = [
         ("question_prefix", &recipe.prompt.question_prefix),
@@ -82,43 +140,5 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
         } else if !custom && value.is_some() {
             fault(format!("prompt.{name}: only framing \"custom\" takes it"));
         }
-    }
-    let params = SampleParams {
-        temperature: recipe.sample.temperature,
-        top_p: recipe.sample.top_p,
-        top_k: recipe.sample.top_k,
-        max_new_tokens: recipe.sample.max_new_tokens,
-        ..SampleParams::default()
-    };
-    if let Err(cdpo_sample::Error::Params(found)) = params.validate() {
-        for found in found {
-            fault(format!("sample.{found}"));
-        }
-    }
-    let loras = [
-        ("ce.lora", &recipe.ce.lora),
-        ("train.lora", &recipe.train.lora),
-    ];
-    for (name, lora) in loras {
-        if let Err(e) = lora.validate() {
-            fault(format!("{name}: {e}"));
-        }
-    }
-    let parameters = |method: Method| recipe.train.methods.get(method.name())?.parameters;
-    for &method in recipe.methods.iter().filter(|m| m.starts_from_sft()) {
-        if parameters(method) != parameters(Method::SFT) {
-            fault(format!(
-                "train.{method}.parameters: it starts from sft, which trains other parameters; give both the same"
-            ));
-        }
-    }
-    if recipe.ce.train.parameters == Some(Parameters::All) {
-        fault(
-            "ce.train.parameters: the contrastive models are adapters on one base, so that one pass scores with both; \"lora\" is expected"
-                .into(),
-        );
-    }
-    if let Err(e) = recipe.select.validate() {
-        fault(e.to_string());
     }
 }
