@@ -22,7 +22,8 @@ use cdpo_model::Key;
 use serde::{Deserialize, Serialize};
 
 pub use answers::{AnswerGroup, group, most_frequent_until};
-pub use counts::{SelectionCounts, SkipReason, SkippedQuestion};
+pub use counts::{SelectionCounts, SkippedQuestion};
+pub use join::SkipReason;
 
 use crate::error::{Error, Result};
 use join::{Samples, join};

@@ -12,7 +12,6 @@
 mod engine;
 #[cfg(test)]
 mod tests;
-mod trunks;
 
 use std::sync::Arc;
 

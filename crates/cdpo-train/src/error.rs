@@ -2,7 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::settings::Faults;
+/// Everything that is wrong with some settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "training settings: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Faults {}
 
 /// Result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

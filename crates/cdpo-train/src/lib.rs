@@ -35,7 +35,7 @@ mod step;
 mod tensorboard;
 
 pub use checkpoint::read_parameters;
-pub use error::{Error, Result};
+pub use error::{Error, Faults, Result};
 pub use example::{LeftOut, TrainSet};
 pub use job::{Job, Observer, TrainEvent, TrainReport};
 pub use journal::METRICS;
@@ -45,5 +45,5 @@ pub use policy::{Parameters, Policy};
 pub use run::run;
 pub use schedule::{Decay, Schedule};
 pub use settings::{
-    Checked, Faults, Length, LossSettings, TrainSettings, WarmUp, loss_settings, loss_settings_of,
+    Checked, Length, LossSettings, TrainSettings, WarmUp, loss_settings, loss_settings_of,
 };

@@ -4,11 +4,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::losses::{
-    Dpo, Dpop, Ipo, PairLoss, ReferenceCompat, SimPo, Tdpo, TdpoForm, WeightUse, WeightedDpo,
-};
-use crate::settings::LossSettings;
-
 /// What is minimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -95,62 +90,6 @@ impl Loss {
             Self::Dpop => ["dpop", "sft+dpop"],
             Self::TisDpo => ["tis-dpo", "sft+tis-dpo"],
         }
-    }
-
-    /// The loss on pairs, or `None` for plain fine-tuning on single responses.
-    pub fn on_pairs(self, settings: &LossSettings) -> Option<Box<dyn PairLoss>> {
-        let LossSettings {
-            gamma,
-            label_smoothing,
-            ..
-        } = *settings;
-        let weighted = |weights| {
-            Box::new(WeightedDpo {
-                gamma,
-                label_smoothing,
-                weights,
-            })
-        };
-        let tdpo = |form| {
-            Box::new(Tdpo {
-                gamma,
-                label_smoothing,
-                form,
-            })
-        };
-        Some(match self {
-            Self::Sft => return None,
-            // RPO's other term is added by the training step, as it is for every loss with `sft_term > 0`.
-            Self::Dpo | Self::Rpo => Box::new(Dpo {
-                gamma,
-                label_smoothing,
-            }),
-            Self::Tdpo1 => tdpo(TdpoForm::One),
-            Self::Tdpo2 => tdpo(TdpoForm::Two {
-                alpha: settings.tdpo_alpha,
-            }),
-            Self::Cdpo | Self::CdpoRollout => weighted(WeightUse::Rejected),
-            Self::WeightedDpo => weighted(WeightUse::Either),
-            Self::TisDpo => weighted(WeightUse::Contrast(settings.tis)),
-            Self::CdpoReferenceCompat => Box::new(ReferenceCompat {
-                gamma,
-                label_smoothing,
-            }),
-            Self::Ipo => Box::new(Ipo {
-                tau: settings.ipo_tau,
-                per_token: settings.ipo_per_token,
-            }),
-            Self::SimPo => Box::new(SimPo {
-                beta: settings.simpo_beta,
-                margin: settings.simpo_margin,
-                label_smoothing,
-            }),
-            Self::Dpop => Box::new(Dpop {
-                gamma,
-                label_smoothing,
-                lambda: settings.dpop_lambda,
-            }),
-        })
     }
 }
 

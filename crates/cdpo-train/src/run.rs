@@ -12,7 +12,7 @@ use cdpo_model::{Adapter, AdapterStack, Arena, Recompute};
 
 use crate::batch::{Objective, Packed};
 use crate::checkpoint::{self, State};
-use crate::error::{Error, Result};
+use crate::error::{Error, Faults, Result};
 use crate::example::{self, Item, LeftOut};
 use crate::example_order::ExampleOrder;
 use crate::job::{Job, Observer, TrainEvent, TrainReport};
@@ -23,7 +23,7 @@ use crate::optimizer::AdamW;
 use crate::policy::Policy;
 use crate::reference;
 use crate::schedule::Schedule;
-use crate::settings::{Checked, Faults};
+use crate::settings::Checked;
 use crate::step::Trainer;
 
 /// Trains.

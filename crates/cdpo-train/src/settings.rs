@@ -6,6 +6,7 @@
 use cdpo_model::Recompute;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Faults;
 use crate::losses::TisForm;
 use crate::method::{Loss, Method};
 use crate::optimizer::AdamWSettings;
@@ -132,18 +133,6 @@ pub struct TrainSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recompute: Option<Recompute>,
 }
-
-/// Everything that is wrong with some settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(pub Vec<String>);
-
-impl std::fmt::Display for Faults {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "training settings: {}", self.0.join("; "))
-    }
-}
-
-impl std::error::Error for Faults {}
 
 impl TrainSettings {
     /// Settings of a method with the paper's values.

@@ -5,34 +5,7 @@ use std::collections::BTreeMap;
 use cdpo_data::Problem;
 use serde::{Deserialize, Serialize};
 
-use super::join::Samples;
-
-/// Why a question gave no pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// It was not sampled. It gives nothing.
-    NoSamples,
-    /// No sample had an answer that could be read. It gives nothing.
-    NothingParsed,
-    /// No sample was right. It gives negatives only.
-    NoneCorrect,
-    /// No sample with an answer was wrong. It gives a positive only.
-    NoneWrong,
-}
-
-impl SkipReason {
-    /// The reason in words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::NoSamples => "no samples",
-            Self::NothingParsed => "no sample had an answer that could be read",
-            Self::NoneCorrect => "no sample was right",
-            Self::NoneWrong => "no sample with an answer was wrong",
-        }
-    }
-}
+use super::join::{Samples, SkipReason};
 
 /// A question that gave no pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

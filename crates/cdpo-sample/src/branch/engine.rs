@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::trunks::{Open, Prefix};
+mod trunks;
 use super::{Aside, Branch, Ended, Rollout, Settled, Spent, TrunkId};
 use crate::decoder::{
     Decoder, PREFILL, PathStep, branch_pages, check_ids, extend_pages, fork_pages,
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::params::SampleParams;
 use crate::sampler::Finish;
 use crate::stop::{Response, StopRule};
+use trunks::{Open, Prefix};
 
 /// A sequence: rollouts that have drawn the same tokens so far.
 pub(super) struct Node<P> {
@@ -36,8 +37,8 @@ pub(super) struct Engine<'a, D: Decoder> {
     pub(super) settled: Option<Settled<'a>>,
     eos: Vec<u32>,
     max_batch: usize,
-    pub(super) prefixes: Vec<Option<Prefix<D::Path>>>,
-    pub(super) trunks: Vec<Option<Open<D::Path>>>,
+    prefixes: Vec<Option<Prefix<D::Path>>>,
+    trunks: Vec<Option<Open<D::Path>>>,
     /// Sequences in the cache, oldest first; the first `max_batch` grow at each step.
     pub(super) active: Vec<Node<D::Path>>,
     pub(super) waiting: VecDeque<Node<D::Path>>,

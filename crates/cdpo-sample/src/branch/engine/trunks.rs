@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::engine::Engine;
-use super::{Trunk, TrunkId};
+use super::super::{Trunk, TrunkId};
+use super::Engine;
 use crate::decoder::{Decoder, PREFILL, branch_pages, check_ids, prefill};
 use crate::error::{Error, Result};
 use crate::stop::Response;
@@ -32,7 +32,7 @@ pub(super) struct Open<P> {
 }
 
 impl<D: Decoder> Engine<'_, D> {
-    pub(super) fn prefilled(&self, trunk: TrunkId) -> u64 {
+    pub(in crate::branch) fn prefilled(&self, trunk: TrunkId) -> u64 {
         let shared = |open: &Open<D::Path>| {
             let prefix = self.prefixes[open.prefix].as_ref();
             (open.ids.len() - prefix.map_or(0, |prefix| prefix.ids.len())) as u64
@@ -40,7 +40,7 @@ impl<D: Decoder> Engine<'_, D> {
         self.trunks[trunk.0].as_ref().map_or(0, shared)
     }
 
-    pub(super) fn budget(&self, trunk: &Trunk) -> usize {
+    pub(in crate::branch) fn budget(&self, trunk: &Trunk) -> usize {
         let prompt = trunk.prefix_ids.len() + trunk.prompt_ids.len();
         let room = self.decoder.max_positions().saturating_sub(prompt);
         self.params.max_new_tokens.min(room)
@@ -84,7 +84,7 @@ impl<D: Decoder> Engine<'_, D> {
         (own, open.fold(branch, usize::max))
     }
 
-    pub(super) fn fits(&mut self, trunk: &Trunk) -> bool {
+    pub(in crate::branch) fn fits(&mut self, trunk: &Trunk) -> bool {
         self.release_unused(&trunk.prefix_ids);
         let (own, branch) = self.room(trunk);
         self.held() + own + branch <= self.decoder.total_pages()
@@ -178,7 +178,7 @@ impl<D: Decoder> Engine<'_, D> {
         Ok(self.prefixes.len() - 1)
     }
 
-    pub(super) fn open<R: Send>(
+    pub(in crate::branch) fn open<R: Send>(
         &mut self,
         trunk: &Trunk,
         at: impl Fn(usize, &[f32]) -> R + Sync,
@@ -235,7 +235,7 @@ impl<D: Decoder> Engine<'_, D> {
         Ok((TrunkId(self.trunks.len() - 1), rows))
     }
 
-    pub(super) fn close(&mut self, trunk: TrunkId) {
+    pub(in crate::branch) fn close(&mut self, trunk: TrunkId) {
         let Some(open) = self.trunks[trunk.0].take() else {
             return;
         };
@@ -261,7 +261,7 @@ impl<D: Decoder> Engine<'_, D> {
 
     /// Pages free and in all, once prefixes that no trunk stands on are released.
     #[cfg(test)]
-    pub(super) fn pages_left(mut self) -> (usize, usize) {
+    pub(in crate::branch) fn pages_left(mut self) -> (usize, usize) {
         for prefix in self.prefixes.drain(..).flatten() {
             assert_eq!(prefix.users, 0, "a closed trunk still counts");
             self.decoder.release(prefix.path);
