@@ -18,11 +18,13 @@ import tempfile
 TINY = str(pathlib.Path(__file__).resolve().parent.parent / "recipes" / "tiny.toml")
 WRITE = ["demo", "--dry-run"]
 FEW = ["--set", "rollout.n=8", "--set", "rollout.limit=4"]
-EVERY_METHOD = 'methods=["sft", "dpo", "rpo", "token-dpo", "sft+dpo", "cdpo", "sft+cdpo"]'
+EVERY_METHOD = (
+    'methods=["sft", "dpo", "tdpo1", "tdpo2", "rpo", "cdpo", "cdpo-reference-compat", "ipo", "simpo", "dpop", "tis-dpo", "sft+dpo", "sft+cdpo"]'
+)
 JOBS = {
     "tiny": [["demo"], ["report", "demo/runs/tiny"], ["show", "demo/runs/tiny"]],
     "methods": [WRITE, ["run", TINY, "--set", EVERY_METHOD]],
-    "seeds": [WRITE, ["run", TINY, "--set", "run.seeds=[7, 8]"]],
+    "seeds": [WRITE, ["run", TINY, "--set", "run.seeds=2"]],
     "whole-model": [WRITE, ["run", TINY, "--set", 'train.parameters="all"']],
     "rollout": [
         WRITE,
@@ -76,9 +78,9 @@ def run(binary: str, job: list, folder: pathlib.Path) -> dict:
     out = []
     for command in job:
         done = subprocess.run([binary, *command], cwd=folder, capture_output=True)
-        out.append((command, done.returncode, DURATION.sub(b"", done.stdout)))
         if done.returncode:
-            print(done.stderr.decode(errors="replace")[-2000:], file=sys.stderr)
+            sys.exit(f"{binary} {' '.join(command)}: {done.stderr.decode(errors='replace')[-2000:]}")
+        out.append((command, DURATION.sub(b"", done.stdout.replace(str(folder).encode(), b"FOLDER"))))
     return {"stdout of the commands": repr(out).encode(), **contents(folder)}
 
 

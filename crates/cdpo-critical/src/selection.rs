@@ -21,7 +21,7 @@ use cdpo_grade::Grader;
 use cdpo_model::Key;
 use serde::{Deserialize, Serialize};
 
-pub use answers::{AnswerGroup, group, most_frequent_until};
+use answers::{group, most_frequent_until};
 pub use counts::{SelectionCounts, SkippedQuestion};
 pub use join::SkipReason;
 

@@ -8,7 +8,7 @@ use super::{SeenOnce, SelectionSettings};
 
 /// The samples of one question that gave the same answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AnswerGroup<'a> {
+pub(crate) struct AnswerGroup<'a> {
     /// The canonical key of its first sample's answer.
     pub key: &'a str,
     /// Its samples, in sample order; never empty.
@@ -17,14 +17,14 @@ pub struct AnswerGroup<'a> {
 
 impl<'a> AnswerGroup<'a> {
     /// One of the samples, uniformly, as a function of `key`.
-    pub fn draw(&self, key: Key) -> &'a Trajectory {
+    pub(super) fn draw(&self, key: Key) -> &'a Trajectory {
         self.samples[key.below(self.samples.len())]
     }
 }
 
 /// Groups samples, given in sample order with their verdicts, as [`Grader::group_verdicts`] does: most frequent first, ties in
 /// the order first seen. A sample without a parsed answer is in no group.
-pub fn group<'a>(
+pub(crate) fn group<'a>(
     grader: &Grader,
     samples: &[(&'a Verdict, &'a Trajectory)],
 ) -> Vec<AnswerGroup<'a>> {
@@ -51,7 +51,7 @@ pub fn group<'a>(
 /// The first of `groups` (most frequent first) that together hold `ceil(wrong_top_p W)` of all their `W` samples.
 ///
 /// Under [`SeenOnce::OnlyFirst`] the walk ends before an answer seen once, unless that is the first.
-pub fn most_frequent_until<'g, 'a>(
+pub(crate) fn most_frequent_until<'g, 'a>(
     groups: &'g [AnswerGroup<'a>],
     settings: &SelectionSettings,
 ) -> &'g [AnswerGroup<'a>] {
