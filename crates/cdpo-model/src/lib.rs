@@ -36,3 +36,4 @@ pub use kv::{KvCache, KvPath};
 pub use model::{Contrast, Extend, Model, Pass, Recompute, TrainOptions};
 pub use ops::head::Standing;
 pub use tokenizer::Tokenizer;
+pub use weight::WeightForm;

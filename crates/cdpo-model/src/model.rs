@@ -17,7 +17,7 @@ use crate::ops::attention::{Heads, Pattern};
 use crate::ops::rotary::Rotary;
 use crate::ops::{head, rms_norm};
 use crate::source::TensorSource;
-use crate::weight::{Vector, Weight};
+use crate::weight::{Vector, Weight, WeightForm};
 
 pub use decode::Extend;
 pub use train::{Pass, Recompute, TrainOptions};
@@ -51,12 +51,25 @@ pub struct Contrast {
 pub(crate) const ALTERNATIVES: usize = 3;
 
 impl Model {
-    /// Reads all weights.
+    /// Reads all weights, as f32.
     ///
     /// # Errors
     /// If a tensor is missing, has the wrong shape or holds values that are not finite.
     pub fn load(config: &ModelConfig, source: &dyn TensorSource, device: &Device) -> Result<Self> {
-        let loader = Loader::new(config, source, device);
+        Self::load_as(config, source, device, WeightForm::F32)
+    }
+
+    /// As [`Model::load`], with matrices held in the given form.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_as(
+        config: &ModelConfig,
+        source: &dyn TensorSource,
+        device: &Device,
+        form: WeightForm,
+    ) -> Result<Self> {
+        let loader = Loader::new(config, source, device, form);
         let activation = BlockDescription::of(config).activation;
         let embedding = loader.weight(Place::Embedding)?;
         let head = if config.tie_embeddings {

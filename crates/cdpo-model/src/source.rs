@@ -12,6 +12,7 @@ use crate::tokenizer::Tokenizer;
 
 mod content;
 mod embedded;
+pub(crate) mod encoded;
 pub(crate) mod encoding;
 mod files;
 mod folder;
@@ -21,6 +22,7 @@ mod mapping;
 mod safetensors;
 
 pub use embedded::Embedded;
+pub use encoded::EncodedMatrix;
 pub use files::{ModelFiles, StoredWeights, WeightFiles};
 pub use gguf::GgufFile;
 pub use hub::Download;
@@ -37,6 +39,15 @@ pub trait TensorSource: Sync {
     /// [`Error::Tensor`] for a missing tensor, a shape other than `shape`, an encoding that is not known, and a value
     /// that is not finite.
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// The matrix `name` as its file has it, for use where it lies; `None` if it can only be [read](TensorSource::read).
+    ///
+    /// # Errors
+    /// As [`TensorSource::read`], but for values.
+    fn encoded(&self, name: &str, shape: &[usize]) -> Result<Option<EncodedMatrix>> {
+        let _ = (name, shape);
+        Ok(None)
+    }
 
     /// Gives back memory that reading took, such as the pages of a mapped file; tensors can be read again.
     fn release(&self) {}

@@ -10,14 +10,28 @@
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
-use crate::ops::gemm::{matmul_nn, matmul_nt, matmul_packed};
-use crate::ops::host::is_host_f32;
+use crate::ops::gemm::tiled::{self, Tiles};
+use crate::ops::gemm::{MatRef, matmul_nn, matmul_nt, matmul_packed};
+use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
+use crate::ops::simd;
+use crate::source::EncodedMatrix;
 
 mod host;
 mod stored;
 
 pub(crate) use host::HostWeight;
 use stored::Stored;
+
+/// How a model's matrices are held in memory. It changes no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightForm {
+    /// As `f32`: fastest for a small model; they can be trained.
+    #[default]
+    F32,
+    /// As the file has them, in the pages that the system keeps of it, decoded a tile at a time whenever they are used. On
+    /// the CPU; elsewhere as [`WeightForm::F32`].
+    Stored,
+}
 
 /// One weight matrix `[out, in]`.
 #[derive(Debug)]
@@ -55,11 +69,32 @@ impl Weight {
         })
     }
 
+    /// A frozen weight that stays as its file has it; it is on the CPU.
+    ///
+    /// # Errors
+    /// If a value is not finite.
+    pub(crate) fn encoded(name: impl Into<String>, matrix: EncodedMatrix) -> Result<Self> {
+        let name = name.into();
+        matrix.check(&name)?;
+        Ok(Self {
+            name,
+            shape: matrix.shape(),
+            stored: Stored::Encoded(matrix),
+        })
+    }
+
     /// A second weight of the same name over the same numbers, which are not copied: a head that is tied to the embedding.
     ///
     /// # Errors
     /// As [`Weight::values`].
     pub(crate) fn tied(&self) -> Result<Self> {
+        if let Some(matrix) = self.stored.encoded() {
+            return Ok(Self {
+                name: self.name.clone(),
+                shape: self.shape,
+                stored: Stored::Encoded(matrix.clone()),
+            });
+        }
         Self::named(self.name.clone(), self.values()?)
     }
 
@@ -78,6 +113,10 @@ impl Weight {
     /// # Errors
     /// If the shapes do not fit.
     pub(crate) fn times(&self, x: &Tensor) -> Result<Tensor> {
+        if let Some(matrix) = self.stored.encoded() {
+            let product = |x: MatRef<'_>| tiled::times(x, matrix, None);
+            return self.encoded_product(x, product, self.shape.0);
+        }
         match self.stored.packed() {
             Some(packed) if is_host_f32(x) => matmul_packed(x, packed),
             _ => matmul_nt(x, self.dense()?),
@@ -89,6 +128,10 @@ impl Weight {
     /// # Errors
     /// If the shapes do not fit, or the weight was packed for decoding only.
     pub(crate) fn back(&self, dy: &Tensor) -> Result<Tensor> {
+        if let Some(matrix) = self.stored.encoded() {
+            let product = |dy: MatRef<'_>| tiled::back(dy, matrix);
+            return self.encoded_product(dy, product, self.shape.1);
+        }
         matmul_nn(dy, self.dense()?)
     }
 
@@ -97,6 +140,19 @@ impl Weight {
     /// # Errors
     /// If an id is beyond the rows, or the weight was packed for decoding only.
     pub(crate) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
+        if let Some(matrix) = self.stored.encoded() {
+            let (rows, width) = self.shape;
+            if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
+                return Err(Error::Invalid(format!(
+                    "row {id} of weight `{}`, which has {rows}",
+                    self.name
+                )));
+            }
+            let values = simd::rows(ids.len(), width, |i, out| {
+                matrix.row(ids[i] as usize, 0..width, out);
+            });
+            return tensor(values, (ids.len(), width));
+        }
         let dense = self.dense()?;
         let ids = Tensor::from_slice(ids, ids.len(), dense.device())?;
         Ok(dense.index_select(&ids, 0)?)
@@ -115,6 +171,9 @@ impl Weight {
     /// # Errors
     /// If it was packed for decoding only.
     pub(crate) fn values(&self) -> Result<Tensor> {
+        if let Some(matrix) = self.stored.encoded() {
+            return tensor(matrix.read(&self.name)?, self.shape);
+        }
         self.dense().cloned()
     }
 
@@ -135,7 +194,7 @@ impl Weight {
         Ok(())
     }
 
-    /// Packs the weight once for decoding; a no-op off the CPU. With `keep_dense = false` the row-major copy is freed, and
+    /// Packs the weight once for decoding; a no-op off the CPU and for a weight that stays as its file has it. With `keep_dense = false` the row-major copy is freed, and
     /// the weight can no longer be trained, merged or saved.
     ///
     /// # Errors
@@ -144,9 +203,33 @@ impl Weight {
         self.stored.pack(keep_dense)
     }
 
-    /// Whether [`Weight::pack`] has packed it.
+    /// Whether [`Weight::pack`] has nothing left to do.
     pub(crate) fn is_packed(&self) -> bool {
-        self.stored.packed().is_some()
+        self.stored.packed().is_some() || self.is_encoded()
+    }
+
+    /// Whether it is held as its file has it.
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.stored.encoded().is_some()
+    }
+
+    fn encoded_product(
+        &self,
+        x: &Tensor,
+        product: impl FnOnce(MatRef<'_>) -> Result<Vec<f32>>,
+        width: usize,
+    ) -> Result<Tensor> {
+        if !is_host_f32(x) {
+            return Err(Error::Invalid(format!(
+                "weight `{}` is used as its file has it, with f32 in host memory only; load the model as f32 for other devices \
+                 and types",
+                self.name
+            )));
+        }
+        let x = contiguous(x)?;
+        let (rows, cols) = x.dims2()?;
+        let out = product(MatRef::new(&HostSlice::new(&x)?, rows, cols)?)?;
+        tensor(out, (rows, width))
     }
 
     /// The row-major matrix.

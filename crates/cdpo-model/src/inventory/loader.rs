@@ -8,13 +8,14 @@ use super::{Place, TensorSpec, tensors};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::source::TensorSource;
-use crate::weight::{Vector, Weight};
+use crate::weight::{Vector, Weight, WeightForm};
 
 /// Where a model's parameters are read from and where they go.
 pub(crate) struct Loader<'a> {
     specs: HashMap<Place, TensorSpec>,
     source: &'a dyn TensorSource,
     device: &'a Device,
+    form: WeightForm,
 }
 
 impl<'a> Loader<'a> {
@@ -22,12 +23,14 @@ impl<'a> Loader<'a> {
         config: &ModelConfig,
         source: &'a dyn TensorSource,
         device: &'a Device,
+        form: WeightForm,
     ) -> Self {
         let specs = tensors(config).into_iter().map(|spec| (spec.place, spec));
         Self {
             specs: specs.collect(),
             source,
             device,
+            form,
         }
     }
 
@@ -41,6 +44,12 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// If the model has none there, and those of [`TensorSource::read`].
     pub(crate) fn weight(&self, place: Place) -> Result<Weight> {
+        if self.form == WeightForm::Stored && self.device.is_cpu() {
+            let TensorSpec { name, shape, .. } = self.spec(place)?;
+            if let Some(matrix) = self.source.encoded(name, shape)? {
+                return Weight::encoded(name, matrix);
+            }
+        }
         let (name, values) = self.read(place)?;
         Weight::named(name, values)
     }
@@ -55,14 +64,18 @@ impl<'a> Loader<'a> {
     }
 
     fn read(&self, place: Place) -> Result<(String, Tensor)> {
-        let Some(TensorSpec { name, shape, .. }) = self.specs.get(&place) else {
-            return Err(Error::tensor(
-                place.hf_name(),
-                "is no part of a model of this configuration",
-            ));
-        };
+        let TensorSpec { name, shape, .. } = self.spec(place)?;
         let values = self.source.read(name, shape)?;
         let values = Tensor::from_vec(values, shape.as_slice(), self.device)?;
         Ok((name.clone(), values))
+    }
+
+    fn spec(&self, place: Place) -> Result<&TensorSpec> {
+        self.specs.get(&place).ok_or_else(|| {
+            Error::tensor(
+                place.hf_name(),
+                "is no part of a model of this configuration",
+            )
+        })
     }
 }

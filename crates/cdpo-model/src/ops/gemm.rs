@@ -9,6 +9,8 @@
 //! multiply-add per element and tile, the same for every number of rows; the one exception, its vector-matrix
 //! kernel for a single row, is avoided by multiplying two.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 use rten_gemm::{
     BiasVector, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, GemmUninitOptions,
@@ -30,13 +32,14 @@ pub fn kernel_name() -> String {
     executor().kernel_name().to_owned()
 }
 
-/// A borrowed row-major matrix, or the transpose of one.
+/// A borrowed row-major matrix, some of its columns, or the transpose of one.
 #[derive(Debug, Clone, Copy)]
 pub struct MatRef<'a> {
     data: &'a [f32],
     rows: usize,
     cols: usize,
-    transposed: bool,
+    /// Elements from a row, and from a column, to the next.
+    strides: [usize; 2],
 }
 
 impl<'a> MatRef<'a> {
@@ -50,7 +53,7 @@ impl<'a> MatRef<'a> {
                 data,
                 rows,
                 cols,
-                transposed: false,
+                strides: [cols, 1],
             })
         } else {
             Err(Error::Invalid(format!(
@@ -63,23 +66,32 @@ impl<'a> MatRef<'a> {
     /// The transpose, without a copy.
     #[must_use]
     pub(crate) fn t(self) -> Self {
+        let [row, column] = self.strides;
         Self {
             data: self.data,
             rows: self.cols,
             cols: self.rows,
-            transposed: !self.transposed,
+            strides: [column, row],
+        }
+    }
+
+    /// Some of its columns, without a copy.
+    #[must_use]
+    pub(super) fn columns(self, columns: Range<usize>) -> Self {
+        let [row, column] = self.strides;
+        let (first, last) = (columns.start * column, (columns.end - 1) * column);
+        Self {
+            data: &self.data[first..=last + (self.rows - 1) * row],
+            cols: columns.len(),
+            ..self
         }
     }
 
     fn view(&self) -> Result<Matrix<'a>> {
-        let strides = if self.transposed {
-            [1, self.rows]
-        } else {
-            [self.cols, 1]
-        };
-        NdTensorView::from_slice_with_strides([self.rows, self.cols], self.data, strides).map_err(
-            |e| Error::Invalid(format!("matrix view of {} x {}: {e}", self.rows, self.cols)),
-        )
+        NdTensorView::from_slice_with_strides([self.rows, self.cols], self.data, self.strides)
+            .map_err(|e| {
+                Error::Invalid(format!("matrix view of {} x {}: {e}", self.rows, self.cols))
+            })
     }
 }
 
@@ -221,6 +233,24 @@ fn run(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Res
         .map_err(|e| b.error(a, &e))
 }
 
+/// `out = a . b`, with `bias` added to every row, or `out += a . b`. More than one row.
+fn accumulate(
+    out: &mut [f32],
+    a: MatRef<'_>,
+    b: Rhs<'_>,
+    bias: Option<&[f32]>,
+    add: bool,
+) -> Result<()> {
+    let options = GemmOptions {
+        beta: if add { 1.0 } else { 0.0 },
+        bias: bias.map(BiasVector::Row),
+        ..GemmOptions::default()
+    };
+    executor()
+        .gemm(out, GemmInputA::Unpacked(a.view()?), b.input()?, options)
+        .map_err(|e| b.error(a, &e))
+}
+
 impl<'a> Rhs<'a> {
     fn input(self) -> Result<GemmInputB<'a, f32>> {
         Ok(match self {
@@ -309,6 +339,8 @@ fn tensor_product(
     let (rows, cols) = (a.rows, b.cols);
     tensor(product(a, Rhs::Dense(b), 1.0, None)?, (rows, cols))
 }
+
+pub(crate) mod tiled;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@
 
 mod fresh;
 
-pub(crate) use fresh::{filled, row_pairs, rows};
+pub(crate) use fresh::{column_panels, column_panels_into, filled, row_pairs, rows};
 
 /// Partial results that every reduction keeps.
 pub(crate) const LANES: usize = 16;

@@ -2,11 +2,15 @@
 //!
 //! Goes in: whole rows of encoded blocks. Comes out: f32, row-major, checked to be finite.
 
+// A decoder must be part of the function that is compiled for an instruction set.
+#![allow(clippy::inline_always)]
+
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::ops::simd::{Isa, Kernel, dispatch};
 
 mod kquants;
 mod legacy;
@@ -30,7 +34,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    const ALL: [(u32, Self, &'static str); 13] = [
+    pub(super) const ALL: [(u32, Self, &'static str); 13] = [
         (0, Self::F32, "F32"),
         (1, Self::F16, "F16"),
         (30, Self::Bf16, "BF16"),
@@ -90,13 +94,56 @@ impl Encoding {
     /// Decodes whole blocks. `src` and `dst` have matching lengths, as [`Self::bytes`] says.
     pub(crate) fn decode(self, src: &[u8], dst: &mut [f32]) {
         debug_assert_eq!(Some(src.len()), self.bytes(dst.len()));
+        dispatch(Decode {
+            encoding: self,
+            src,
+            dst,
+        });
+    }
+
+    /// Whether every element of whole blocks is finite. Blocks of integers are, if their scales are.
+    pub(crate) fn all_finite(self, src: &[u8]) -> bool {
+        src.par_chunks(PIECE * self.block().1).all(|src| {
+            dispatch(AllFinite {
+                encoding: self,
+                src,
+            })
+        })
+    }
+
+    /// Where the f16 scales of a block begin.
+    pub(super) fn scales(self) -> &'static [usize] {
         match self {
-            Self::F32 => {
+            Self::F32 | Self::F16 | Self::Bf16 => &[],
+            Self::Q4_0 | Self::Q5_0 | Self::Q8_0 => &[0],
+            Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K => &[0, 2],
+            Self::Q2K => &[80, 82],
+            Self::Q3K => &[108],
+            Self::Q6K => &[208],
+        }
+    }
+}
+
+/// See [`Encoding::decode`].
+struct Decode<'a> {
+    encoding: Encoding,
+    src: &'a [u8],
+    dst: &'a mut [f32],
+}
+
+impl Kernel for Decode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { encoding, src, dst } = self;
+        match encoding {
+            Encoding::F32 => {
                 for (y, x) in dst.iter_mut().zip(src.as_chunks::<4>().0) {
                     *y = f32::from_le_bytes(*x);
                 }
             }
-            Self::F16 => {
+            Encoding::F16 => {
                 let mut halves = [f16::ZERO; 256];
                 for (y, x) in dst.chunks_mut(256).zip(src.chunks(512)) {
                     let halves = &mut halves[..y.len()];
@@ -106,26 +153,64 @@ impl Encoding {
                     halves.convert_to_f32_slice(y);
                 }
             }
-            Self::Bf16 => {
+            Encoding::Bf16 => {
                 for (y, x) in dst.iter_mut().zip(src.as_chunks::<2>().0) {
                     *y = bf16::from_le_bytes(*x).to_f32();
                 }
             }
-            Self::Q4_0 => blocks(src, dst, legacy::q4_0),
-            Self::Q4_1 => blocks(src, dst, legacy::q4_1),
-            Self::Q5_0 => blocks(src, dst, legacy::q5_0),
-            Self::Q5_1 => blocks(src, dst, legacy::q5_1),
-            Self::Q8_0 => blocks(src, dst, legacy::q8_0),
-            Self::Q2K => blocks(src, dst, kquants::q2_k),
-            Self::Q3K => blocks(src, dst, kquants::q3_k),
-            Self::Q4K => blocks(src, dst, kquants::q4_k),
-            Self::Q5K => blocks(src, dst, kquants::q5_k),
-            Self::Q6K => blocks(src, dst, kquants::q6_k),
+            Encoding::Q4_0 => blocks(src, dst, legacy::q4_0),
+            Encoding::Q4_1 => blocks(src, dst, legacy::q4_1),
+            Encoding::Q5_0 => blocks(src, dst, legacy::q5_0),
+            Encoding::Q5_1 => blocks(src, dst, legacy::q5_1),
+            Encoding::Q8_0 => blocks(src, dst, legacy::q8_0),
+            Encoding::Q2K => blocks(src, dst, kquants::q2_k),
+            Encoding::Q3K => blocks(src, dst, kquants::q3_k),
+            Encoding::Q4K => blocks(src, dst, kquants::q4_k),
+            Encoding::Q5K => blocks(src, dst, kquants::q5_k),
+            Encoding::Q6K => blocks(src, dst, kquants::q6_k),
+        }
+    }
+}
+
+/// See [`Encoding::all_finite`].
+struct AllFinite<'a> {
+    encoding: Encoding,
+    src: &'a [u8],
+}
+
+impl Kernel for AllFinite<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) -> bool {
+        let halves = |mask: u16| {
+            let numbers = self.src.as_chunks::<2>().0.iter();
+            numbers.fold(true, |ok, x| ok & (u16::from_le_bytes(*x) & mask != mask))
+        };
+        match self.encoding {
+            Encoding::F32 => {
+                const EXPONENT: u32 = 0x7f80_0000;
+                let numbers = self.src.as_chunks::<4>().0.iter();
+                numbers.fold(true, |ok, x| {
+                    ok & (u32::from_le_bytes(*x) & EXPONENT != EXPONENT)
+                })
+            }
+            Encoding::Bf16 => halves(0x7f80),
+            Encoding::F16 => halves(0x7c00),
+            blocks => {
+                let scales = blocks.scales();
+                self.src.chunks_exact(blocks.block().1).all(|block| {
+                    let finite =
+                        |&at: &usize| f16::from_le_bytes([block[at], block[at + 1]]).is_finite();
+                    scales.iter().all(finite)
+                })
+            }
         }
     }
 }
 
 /// Applies a block decoder to each block. Sizes are const so that the decoders' indices are checked once.
+#[inline(always)]
 fn blocks<const BYTES: usize, const LEN: usize>(
     src: &[u8],
     dst: &mut [f32],
@@ -142,6 +227,7 @@ fn blocks<const BYTES: usize, const LEN: usize>(
 }
 
 /// The f16 at bytes `at` and `at + 1` of a block.
+#[inline(always)]
 fn half_at<const N: usize>(block: &[u8; N], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
@@ -149,31 +235,25 @@ fn half_at<const N: usize>(block: &[u8; N], at: usize) -> f32 {
 /// About how many elements one parallel piece decodes.
 const PIECE: usize = 1 << 16;
 
-/// Decodes the matrix `[rows, row_len]` in parallel; row `r` of the result is row `source_row(r)` of `src`.
-///
-/// `src` must hold exactly the matrix: the callers check sizes, with their file's name, before.
+/// The matrix `[rows, row_len]`, decoded in parallel: `decode(row, out)` makes each row.
 ///
 /// # Errors
 /// An element that is not finite, with its place; `name` is the tensor's.
 pub(crate) fn decode_rows(
     name: &str,
-    encoding: Encoding,
-    src: &[u8],
     (rows, row_len): (usize, usize),
-    source_row: impl Fn(usize) -> usize + Sync,
+    decode: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Result<Vec<f32>> {
     let mut out = vec![0.0f32; rows * row_len];
     if out.is_empty() {
         return Ok(out);
     }
-    let row_bytes = src.len() / rows;
     let rows_a_piece = (PIECE / row_len).max(1);
     out.par_chunks_mut(rows_a_piece * row_len)
         .enumerate()
         .try_for_each(|(piece, dst)| {
             for (i, y) in dst.chunks_exact_mut(row_len).enumerate() {
-                let from = source_row(piece * rows_a_piece + i) * row_bytes;
-                encoding.decode(&src[from..from + row_bytes], y);
+                decode(piece * rows_a_piece + i, y);
             }
             // One pass without a branch while the piece is still in cache; the place is looked up only on failure.
             let all_finite = dst.iter().fold(true, |ok, x| {

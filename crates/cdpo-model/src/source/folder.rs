@@ -36,6 +36,7 @@ pub(super) fn open(folder: &Path, origin: String) -> Result<ModelFiles> {
             &folder.join("generation_config.json").display().to_string(),
         )?;
     }
+    SafetensorsFolder::expect(folder)?;
     let mut tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
     tokenizer.complete(&mut config);
     config.validate(&origin)?;

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::encoding::{self, Encoding};
+use super::encoded::{EncodedMatrix, RowOrder};
+use super::encoding::Encoding;
 use super::files::{Location, ModelFiles, StoredWeights, WeightFiles};
-use super::mapping::{self, Mapping};
+use super::mapping::FileBytes;
 use super::{TensorSource, content, shape_error};
 use crate::block::description::BlockDescription;
 use crate::config::ModelConfig;
@@ -36,14 +37,14 @@ struct TensorInfo {
 /// A file's bytes and header, before its configuration is known.
 struct Stored {
     path: PathBuf,
-    bytes: Mapping,
+    bytes: FileBytes,
     metadata: Metadata,
     tensors: HashMap<String, TensorInfo>,
 }
 
 impl Stored {
     fn open(path: &Path) -> Result<Self> {
-        let bytes = mapping::map(path)?;
+        let bytes = FileBytes::open(path)?;
         let header = reader::read_header(&bytes, path)?;
         for (name, info) in &header.tensors {
             check_extent(path, name, info, bytes.len())?;
@@ -60,14 +61,14 @@ impl Stored {
         self.tensors.get(gguf_name).map(|e| e.shape.as_slice())
     }
 
-    /// Reads the tensor stored as `gguf_name`; `heads` un-permutes the rows of that many rotary heads.
-    fn read(
+    /// The tensor stored as `gguf_name`; `heads` un-permutes the rows of that many rotary heads.
+    fn find(
         &self,
         name: &str,
         gguf_name: &str,
         shape: &[usize],
         heads: Option<usize>,
-    ) -> Result<Vec<f32>> {
+    ) -> Result<EncodedMatrix> {
         let Some(info) = self.tensors.get(gguf_name) else {
             return Err(Error::tensor(
                 name,
@@ -96,28 +97,28 @@ impl Stored {
             shape.last().copied().unwrap_or(1)
         };
         let rows = elements.checked_div(row_len).unwrap_or(0);
-        let bytes = encoding
-            .bytes(row_len)
-            .and_then(|row| self.bytes.get(info.start..info.start + row * rows))
-            .ok_or_else(|| {
-                Error::tensor(
+        let order = match heads {
+            None => RowOrder::Straight,
+            Some(heads) if heads > 0 && rows.is_multiple_of(2 * heads) => RowOrder::Interleaved {
+                half: rows / heads / 2,
+            },
+            Some(heads) => {
+                return Err(Error::tensor(
                     name,
-                    format!("rows of {row_len} elements are no whole blocks"),
-                )
-            })?;
-        match heads {
-            None => encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| row),
-            Some(heads) if heads > 0 && rows.is_multiple_of(2 * heads) => {
-                let half = rows / heads / 2;
-                encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| {
-                    interleaved_row(row, half)
-                })
+                    format!("{rows} rows are not {heads} heads of even width"),
+                ));
             }
-            Some(heads) => Err(Error::tensor(
+        };
+        let blocks = || {
+            Error::tensor(
                 name,
-                format!("{rows} rows are not {heads} heads of even width"),
-            )),
-        }
+                format!("rows of {row_len} elements are no whole blocks"),
+            )
+        };
+        let row_bytes = encoding.bytes(row_len).ok_or_else(blocks)?;
+        let range = info.start..info.start + row_bytes * rows;
+        EncodedMatrix::new(self.bytes.clone(), range, encoding, (rows, row_len), order)
+            .ok_or_else(blocks)
     }
 }
 
@@ -155,6 +156,18 @@ impl GgufFile {
         &self.config
     }
 
+    /// The tensor as the file has it, by its Hugging Face name.
+    fn find(&self, name: &str, shape: &[usize]) -> Result<EncodedMatrix> {
+        let Some(place) = Place::of(name) else {
+            return Err(Error::tensor(
+                name,
+                "GGUF files of this family have no such tensor",
+            ));
+        };
+        let heads = self.permuted_heads(place);
+        self.stored.find(name, &place.gguf_name(), shape, heads)
+    }
+
     /// Heads whose rows the file has in another order than Hugging Face, in the tensor at `place`.
     fn permuted_heads(&self, place: Place) -> Option<usize> {
         let (Place::Weight(_, projection) | Place::Bias(_, projection)) = place else {
@@ -165,15 +178,6 @@ impl GgufFile {
         let turns_neighbours = block.rope.gguf_turns_neighbours;
         linear.rotated_heads.filter(|_| turns_neighbours)
     }
-}
-
-/// Where llama GGUF files keep a row of q or k.
-///
-/// Hugging Face rotates element `i` of a head with element `i + half`; GGUF's llama rotates neighbours, so its
-/// converter moved row `(part, i)` of each head, `part` in 0..2, to row `(i, part)`.
-fn interleaved_row(row: usize, half: usize) -> usize {
-    let (head, within) = (row / (2 * half), row % (2 * half));
-    head * 2 * half + 2 * (within % half) + within / half
 }
 
 fn check_extent(path: &Path, name: &str, info: &TensorInfo, file_len: usize) -> Result<()> {
@@ -213,14 +217,11 @@ impl TensorSource for GgufFile {
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let Some(place) = Place::of(name) else {
-            return Err(Error::tensor(
-                name,
-                "GGUF files of this family have no such tensor",
-            ));
-        };
-        let heads = self.permuted_heads(place);
-        self.stored.read(name, &place.gguf_name(), shape, heads)
+        self.find(name, shape)?.read(name)
+    }
+
+    fn encoded(&self, name: &str, shape: &[usize]) -> Result<Option<EncodedMatrix>> {
+        self.find(name, shape).map(Some)
     }
 
     fn release(&self) {
@@ -250,25 +251,4 @@ pub(super) fn weights(path: &Path) -> Result<StoredWeights> {
         tensors: Box::new(file),
         content_id,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn unpermuting_inverts_the_converters_reshape_and_swap() {
-        // The converter: rows [heads, 2, half] -> [heads, half, 2]. Apply it to row numbers, then read them back.
-        let (heads, half) = (3, 4);
-        let mut stored = Vec::new();
-        for head in 0..heads {
-            for i in 0..half {
-                for part in 0..2 {
-                    stored.push(head * 2 * half + part * half + i);
-                }
-            }
-        }
-        let read: Vec<usize> = (0..stored.len())
-            .map(|row| stored[super::interleaved_row(row, half)])
-            .collect();
-        assert_eq!(read, (0..stored.len()).collect::<Vec<_>>());
-    }
 }

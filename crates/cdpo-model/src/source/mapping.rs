@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -31,6 +32,42 @@ impl Deref for Mapping {
 
     fn deref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// A model file's bytes, shared by all that read from it.
+#[derive(Clone)]
+pub(crate) enum FileBytes {
+    Mapped(Arc<Mapping>),
+    /// Part of the program.
+    Embedded(&'static [u8]),
+}
+
+impl FileBytes {
+    /// Maps the file at `path`.
+    ///
+    /// # Errors
+    /// As [`map`].
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Ok(Self::Mapped(Arc::new(map(path)?)))
+    }
+
+    /// Gives memory of what was read back, where the file can be read again.
+    pub(crate) fn release(&self) {
+        if let Self::Mapped(mapping) = self {
+            mapping.release();
+        }
+    }
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(bytes) => bytes,
+            Self::Embedded(bytes) => bytes,
+        }
     }
 }
 

@@ -8,41 +8,16 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
-use super::encoding::{self, Encoding};
-use super::mapping::{self, Mapping};
+use super::encoded::{EncodedMatrix, RowOrder};
+use super::encoding::Encoding;
+use super::mapping::FileBytes;
 use super::{TensorSource, shape_error};
 use crate::error::{Error, Result};
-
-/// A file's bytes.
-enum Bytes {
-    Mapped(Mapping),
-    Embedded(&'static [u8]),
-}
-
-impl Bytes {
-    /// Gives memory of what was read back, where the file can be read again.
-    fn release(&self) {
-        if let Self::Mapped(mapping) = self {
-            mapping.release();
-        }
-    }
-}
-
-impl std::ops::Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Mapped(bytes) => bytes,
-            Self::Embedded(bytes) => bytes,
-        }
-    }
-}
 
 /// One mapped file and its header.
 struct Shard {
     path: PathBuf,
-    bytes: Bytes,
+    bytes: FileBytes,
     /// Where the tensors' data begins.
     data: usize,
     header: Metadata,
@@ -50,10 +25,10 @@ struct Shard {
 
 impl Shard {
     fn open(path: &Path) -> Result<Self> {
-        Self::of(path, Bytes::Mapped(mapping::map(path)?))
+        Self::of(path, FileBytes::open(path)?)
     }
 
-    fn of(path: &Path, bytes: Bytes) -> Result<Self> {
+    fn of(path: &Path, bytes: FileBytes) -> Result<Self> {
         let (header_len, header) = SafeTensors::read_metadata(&bytes).map_err(|e| {
             Error::file(
                 path,
@@ -88,15 +63,28 @@ impl SafetensorsFolder {
         if folder.join(SINGLE).exists() {
             return Ok(Self::single(Shard::open(&folder.join(SINGLE))?));
         }
-        if index.exists() {
-            return Self::open_sharded(folder, &index);
+        Self::expect(folder)?;
+        Self::open_sharded(folder, &index)
+    }
+
+    /// Checks that there is something to open, without opening it.
+    ///
+    /// # Errors
+    /// No weights.
+    pub(super) fn expect(folder: &Path) -> Result<()> {
+        if [SINGLE, INDEX]
+            .iter()
+            .any(|file| folder.join(file).exists())
+        {
+            Ok(())
+        } else {
+            Err(Error::file(folder, no_weights(folder)))
         }
-        Err(Error::file(folder, no_weights(folder)))
     }
 
     /// A `model.safetensors` that is part of the program; `name` is for messages.
     pub(super) fn embedded(name: &str, bytes: &'static [u8]) -> Result<Self> {
-        let shard = Shard::of(Path::new(name), Bytes::Embedded(bytes))?;
+        let shard = Shard::of(Path::new(name), FileBytes::Embedded(bytes))?;
         Ok(Self::single(shard))
     }
 
@@ -155,6 +143,53 @@ impl SafetensorsFolder {
                 )
             })
             .collect()
+    }
+
+    /// The tensor as the file has it: rows of its last axis.
+    fn find(&self, name: &str, shape: &[usize]) -> Result<EncodedMatrix> {
+        let found = self.place.get(name).and_then(|&i| {
+            let shard = &self.shards[i];
+            shard.header.info(name).map(|info| (shard, info))
+        });
+        let Some((shard, info)) = found else {
+            return Err(Error::tensor(name, "missing from the safetensors files"));
+        };
+        if info.shape != shape {
+            return Err(shape_error(name, &shard.path, &info.shape, shape));
+        }
+        let encoding = match info.dtype {
+            Dtype::F32 => Encoding::F32,
+            Dtype::F16 => Encoding::F16,
+            Dtype::BF16 => Encoding::Bf16,
+            other => {
+                return Err(Error::tensor(
+                    name,
+                    format!(
+                        "is of type {other:?} in {}; only F32, F16 and BF16 are supported",
+                        shard.path.display()
+                    ),
+                ));
+            }
+        };
+        let (from, to) = info.data_offsets;
+        let row_len = shape.last().copied().unwrap_or(1);
+        let rows = shape.iter().rev().skip(1).product();
+        EncodedMatrix::new(
+            shard.bytes.clone(),
+            shard.data + from..shard.data + to,
+            encoding,
+            (rows, row_len),
+            RowOrder::Straight,
+        )
+        .ok_or_else(|| {
+            Error::tensor(
+                name,
+                format!(
+                    "its bytes in {} do not match its shape",
+                    shard.path.display()
+                ),
+            )
+        })
     }
 }
 
@@ -233,47 +268,11 @@ impl TensorSource for SafetensorsFolder {
     }
 
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let found = self.place.get(name).and_then(|&i| {
-            let shard = &self.shards[i];
-            shard.header.info(name).map(|info| (shard, info))
-        });
-        let Some((shard, info)) = found else {
-            return Err(Error::tensor(name, "missing from the safetensors files"));
-        };
-        if info.shape != shape {
-            return Err(shape_error(name, &shard.path, &info.shape, shape));
-        }
-        let encoding = match info.dtype {
-            Dtype::F32 => Encoding::F32,
-            Dtype::F16 => Encoding::F16,
-            Dtype::BF16 => Encoding::Bf16,
-            other => {
-                return Err(Error::tensor(
-                    name,
-                    format!(
-                        "is of type {other:?} in {}; only F32, F16 and BF16 are supported",
-                        shard.path.display()
-                    ),
-                ));
-            }
-        };
-        let row_len = shape.last().copied().unwrap_or(1);
-        let elements: usize = shape.iter().product();
-        let rows = elements.checked_div(row_len).unwrap_or(0);
-        let (from, to) = info.data_offsets;
-        let bytes = shard.bytes.get(shard.data + from..shard.data + to);
-        let bytes = bytes
-            .filter(|b| Some(b.len()) == encoding.bytes(elements))
-            .ok_or_else(|| {
-                Error::tensor(
-                    name,
-                    format!(
-                        "its bytes in {} do not match its shape",
-                        shard.path.display()
-                    ),
-                )
-            })?;
-        encoding::decode_rows(name, encoding, bytes, (rows, row_len), |row| row)
+        self.find(name, shape)?.read(name)
+    }
+
+    fn encoded(&self, name: &str, shape: &[usize]) -> Result<Option<EncodedMatrix>> {
+        self.find(name, shape).map(Some)
     }
 
     fn release(&self) {

@@ -1,16 +1,17 @@
 //! A weight that is open for the CPU kernels of one call: products of slices, into buffers that the caller keeps.
 //!
-//! A product takes the whole matrix: a form that holds its rows encoded can walk over panels of them inside, into scratch that
-//! lives as long as the opened weight.
+//! A product takes the whole matrix: one that is held encoded is decoded inside, a tile at a time.
 
 use super::Weight;
 use crate::error::Result;
-use crate::ops::gemm::{MatRef, PackedB, Rhs, gemm, product};
+use crate::ops::gemm::{MatRef, PackedB, Rhs, gemm, product, tiled};
 use crate::ops::host::HostSlice;
+use crate::source::EncodedMatrix;
 
 /// See [`Weight::on_host`].
 pub(crate) struct HostWeight<'a> {
     weight: &'a Weight,
+    encoded: Option<&'a EncodedMatrix>,
     packed: Option<&'a PackedB>,
     dense: Option<HostSlice<'a>>,
 }
@@ -19,6 +20,7 @@ impl<'a> HostWeight<'a> {
     pub(super) fn new(weight: &'a Weight) -> Result<Self> {
         Ok(Self {
             weight,
+            encoded: weight.stored.encoded(),
             packed: weight.stored.packed(),
             dense: weight.stored.rows().map(HostSlice::new).transpose()?,
         })
@@ -34,7 +36,9 @@ impl<'a> HostWeight<'a> {
     /// # Errors
     /// If the weight was packed for decoding only.
     pub(crate) fn reversible(self) -> Result<Self> {
-        self.matrix()?;
+        if self.encoded.is_none() {
+            self.matrix()?;
+        }
         Ok(self)
     }
 
@@ -43,7 +47,10 @@ impl<'a> HostWeight<'a> {
     /// # Errors
     /// If the shapes do not fit.
     pub(crate) fn times(&self, x: MatRef<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
-        product(x, self.transposed()?, 1.0, bias)
+        match self.encoded {
+            Some(encoded) => tiled::times(x, encoded, bias),
+            None => product(x, self.transposed()?, 1.0, bias),
+        }
     }
 
     /// `out = x W^T`, `[N, out]`; what `out` held is not read.
@@ -51,7 +58,10 @@ impl<'a> HostWeight<'a> {
     /// # Errors
     /// If the shapes do not fit.
     pub(crate) fn times_into(&self, x: MatRef<'_>, out: &mut [f32]) -> Result<()> {
-        gemm(out, x, self.transposed()?, 1.0, 0.0)
+        match self.encoded {
+            Some(encoded) => tiled::times_into(x, encoded, out),
+            None => gemm(out, x, self.transposed()?, 1.0, 0.0),
+        }
     }
 
     /// `dy W`: `[N, in]`.
@@ -59,7 +69,10 @@ impl<'a> HostWeight<'a> {
     /// # Errors
     /// If the shapes do not fit, or the weight was packed for decoding only.
     pub(crate) fn back(&self, dy: MatRef<'_>) -> Result<Vec<f32>> {
-        product(dy, Rhs::Dense(self.matrix()?), 1.0, None)
+        match self.encoded {
+            Some(encoded) => tiled::back(dy, encoded),
+            None => product(dy, Rhs::Dense(self.matrix()?), 1.0, None),
+        }
     }
 
     /// `out = dy W`, `[N, in]`; what `out` held is not read.
@@ -67,7 +80,10 @@ impl<'a> HostWeight<'a> {
     /// # Errors
     /// As [`HostWeight::back`].
     pub(crate) fn back_into(&self, dy: MatRef<'_>, out: &mut [f32]) -> Result<()> {
-        gemm(out, dy, Rhs::Dense(self.matrix()?), 1.0, 0.0)
+        match self.encoded {
+            Some(encoded) => tiled::back_into(dy, encoded, out),
+            None => gemm(out, dy, Rhs::Dense(self.matrix()?), 1.0, 0.0),
+        }
     }
 
     /// What `take` makes of row `id`, `[in]`.
@@ -76,6 +92,11 @@ impl<'a> HostWeight<'a> {
     /// If the weight was packed for decoding only.
     pub(crate) fn with_row<T>(&self, id: u32, take: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let width = self.weight.shape.1;
+        if let Some(encoded) = self.encoded {
+            let mut row = vec![0.0; width];
+            encoded.row(id as usize, 0..width, &mut row);
+            return Ok(take(&row));
+        }
         Ok(take(&self.dense()?[id as usize * width..][..width]))
     }
 

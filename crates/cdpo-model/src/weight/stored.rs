@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use crate::error::Result;
 use crate::ops::gemm::PackedB;
 use crate::ops::host::{HostSlice, is_host_f32};
+use crate::source::EncodedMatrix;
 
 /// A matrix `[out, in]` in at least one form.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) enum Stored {
         packed: PackedB,
         dense: Option<Tensor>,
     },
+    /// As its file has it, on the CPU. Nothing of it changes.
+    Encoded(EncodedMatrix),
 }
 
 impl Stored {
@@ -33,14 +36,23 @@ impl Stored {
         match self {
             Self::Dense(dense) => Some(dense),
             Self::Packed { dense, .. } => dense.as_ref(),
+            Self::Encoded(_) => None,
         }
     }
 
     /// The packed form, if it is there.
     pub(super) fn packed(&self) -> Option<&PackedB> {
         match self {
-            Self::Dense(_) => None,
+            Self::Dense(_) | Self::Encoded(_) => None,
             Self::Packed { packed, .. } => Some(packed),
+        }
+    }
+
+    /// The encoded form, if it is the one.
+    pub(super) fn encoded(&self) -> Option<&EncodedMatrix> {
+        match self {
+            Self::Encoded(matrix) => Some(matrix),
+            _ => None,
         }
     }
 

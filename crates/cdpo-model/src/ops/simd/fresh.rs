@@ -1,6 +1,8 @@
 //! Result buffers that are written once: memory from the allocator is not cleared as a whole beforehand.
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -74,6 +76,87 @@ pub(crate) fn filled(
     Ok(buffer)
 }
 
+/// `[rows, width]`, row-major, made in panels of `panel` columns, panels in parallel: `fill(columns, out)` makes a panel in
+/// a buffer `[rows, columns]` of its own, from which it is copied to its place. What the buffer holds before is not to be read.
+///
+/// # Errors
+/// Those of `fill`.
+pub(crate) fn column_panels(
+    rows: usize,
+    width: usize,
+    panel: usize,
+    fill: impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync,
+) -> Result<Vec<f32>> {
+    let mut buffer = Vec::with_capacity(rows * width);
+    let slots = Slots(buffer.as_mut_ptr());
+    write_panels(&slots, rows, width, panel, fill)?;
+    // SAFETY: every panel was written, and together they are all of the elements, for which there is room.
+    unsafe { buffer.set_len(rows * width) };
+    Ok(buffer)
+}
+
+/// As [`column_panels`], into a buffer that is there.
+///
+/// # Errors
+/// Those of `fill`, and [`Error::Invalid`] if `out` is no `[rows, width]`.
+pub(crate) fn column_panels_into(
+    out: &mut [f32],
+    rows: usize,
+    width: usize,
+    panel: usize,
+    fill: impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync,
+) -> Result<()> {
+    if out.len() != rows * width {
+        return Err(Error::Invalid(format!(
+            "{} elements are no room for a result of {rows} x {width}",
+            out.len()
+        )));
+    }
+    write_panels(&Slots(out.as_mut_ptr()), rows, width, panel, fill)
+}
+
+/// Where threads write columns of one matrix, each columns of its own.
+struct Slots(*mut f32);
+
+// SAFETY: `write_panels` alone uses it, and gives every element to one thread.
+unsafe impl Sync for Slots {}
+
+/// `slots` has room for `rows * width` elements that nobody else uses.
+fn write_panels(
+    slots: &Slots,
+    rows: usize,
+    width: usize,
+    panel: usize,
+    fill: impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync,
+) -> Result<()> {
+    (0..width.div_ceil(panel))
+        .into_par_iter()
+        .try_for_each(|index| {
+            let columns = index * panel..((index + 1) * panel).min(width);
+            let n = columns.len();
+            let mut made = PANEL.take();
+            made.resize(made.len().max(rows * n), 0.0);
+            let result = fill(columns.clone(), &mut made[..rows * n]);
+            if result.is_ok() {
+                for (row, from) in made[..rows * n].chunks_exact(n).enumerate() {
+                    // SAFETY: columns `start..start + n` of row `row` lie inside `rows * width` elements, and no other
+                    // panel has them.
+                    unsafe {
+                        let to = slots.0.add(row * width + columns.start);
+                        std::ptr::copy_nonoverlapping(from.as_ptr(), to, n);
+                    }
+                }
+            }
+            PANEL.set(made);
+            result
+        })
+}
+
+thread_local! {
+    /// A panel before it is copied to its place; taken while it is in use.
+    static PANEL: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 /// Zeros in `slots`.
 fn cleared(slots: &mut [MaybeUninit<f32>]) -> &mut [f32] {
     slots.fill(MaybeUninit::new(0.0));
@@ -101,6 +184,28 @@ mod tests {
             });
             assert_eq!(both, (expected.clone(), expected));
         }
+    }
+
+    #[test]
+    fn panels_lie_in_their_places() {
+        for (count, width, panel) in [(0, 5, 2), (3, 0, 2), (1, 1, 4), (3, 7, 2), (4, 300, 128)] {
+            let fill = |columns: Range<usize>, out: &mut [f32]| {
+                for (row, out) in out.chunks_exact_mut(columns.len()).enumerate() {
+                    for (column, v) in columns.clone().zip(out) {
+                        *v = (row * width + column) as f32;
+                    }
+                }
+                Ok(())
+            };
+            let expected: Vec<f32> = (0..count * width).map(|i| i as f32).collect();
+            assert_eq!(column_panels(count, width, panel, fill).unwrap(), expected);
+            let mut out = vec![f32::NAN; count * width];
+            column_panels_into(&mut out, count, width, panel, fill).unwrap();
+            assert_eq!(out, expected);
+        }
+        let refuse = |_: Range<usize>, _: &mut [f32]| Err(Error::Invalid("no".into()));
+        assert!(column_panels(2, 2, 1, refuse).is_err());
+        assert!(column_panels_into(&mut [0.0; 3], 2, 2, 1, |_, _| Ok(())).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::half_at;
 
 /// Bytes: scales 16, quants 64, d 2, dmin 2. Sixteen groups of 16; a scale byte is scale | offset << 4.
+#[inline(always)]
 pub(super) fn q2_k(block: &[u8; 84], y: &mut [f32; 256]) {
     let (d, dmin) = (half_at(block, 80), half_at(block, 82));
     for group in 0..16 {
@@ -18,6 +19,7 @@ pub(super) fn q2_k(block: &[u8; 84], y: &mut [f32; 256]) {
 }
 
 /// Bytes: high bits 32, quants 64, scales 12, d 2. A scale has six bits: four in the first eight bytes, two in the last four.
+#[inline(always)]
 pub(super) fn q3_k(block: &[u8; 110], y: &mut [f32; 256]) {
     let d = half_at(block, 108);
     let packed = &block[96..108];
@@ -40,6 +42,7 @@ pub(super) fn q3_k(block: &[u8; 110], y: &mut [f32; 256]) {
 }
 
 /// The six-bit scale and offset of group `j` of eight, from the twelve packed bytes of Q4_K and Q5_K.
+#[inline(always)]
 fn scale_and_offset(packed: &[u8], j: usize) -> (f32, f32) {
     let (scale, offset) = if j < 4 {
         (packed[j] & 63, packed[j + 4] & 63)
@@ -53,6 +56,7 @@ fn scale_and_offset(packed: &[u8], j: usize) -> (f32, f32) {
 }
 
 /// Bytes: d 2, dmin 2, scales 12, quants 128. Two groups of 32 share 32 bytes, low halves first.
+#[inline(always)]
 pub(super) fn q4_k(block: &[u8; 144], y: &mut [f32; 256]) {
     let (d, dmin) = (half_at(block, 0), half_at(block, 2));
     for pair in 0..4 {
@@ -68,6 +72,7 @@ pub(super) fn q4_k(block: &[u8; 144], y: &mut [f32; 256]) {
 }
 
 /// Bytes: d 2, dmin 2, scales 12, fifth bits 32, quants 128. As Q4_K; bit `group` of byte `l` is element `l`'s fifth.
+#[inline(always)]
 pub(super) fn q5_k(block: &[u8; 176], y: &mut [f32; 256]) {
     let (d, dmin) = (half_at(block, 0), half_at(block, 2));
     let high = &block[16..48];
@@ -86,6 +91,7 @@ pub(super) fn q5_k(block: &[u8; 176], y: &mut [f32; 256]) {
 }
 
 /// Bytes: low bits 128, high bits 64, scales 16 (signed), d 2. Sixteen groups of 16, centred on 32.
+#[inline(always)]
 pub(super) fn q6_k(block: &[u8; 210], y: &mut [f32; 256]) {
     let d = half_at(block, 208);
     for half in 0..2 {

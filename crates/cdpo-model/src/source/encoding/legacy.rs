@@ -4,6 +4,7 @@
 
 use super::half_at;
 
+#[inline(always)]
 pub(super) fn q4_0(block: &[u8; 18], y: &mut [f32; 32]) {
     let d = half_at(block, 0);
     for j in 0..16 {
@@ -13,6 +14,7 @@ pub(super) fn q4_0(block: &[u8; 18], y: &mut [f32; 32]) {
     }
 }
 
+#[inline(always)]
 pub(super) fn q4_1(block: &[u8; 20], y: &mut [f32; 32]) {
     let (d, m) = (half_at(block, 0), half_at(block, 2));
     for j in 0..16 {
@@ -27,6 +29,7 @@ fn fifth_bits<const N: usize>(block: &[u8; N], at: usize) -> u32 {
     u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
 }
 
+#[inline(always)]
 pub(super) fn q5_0(block: &[u8; 22], y: &mut [f32; 32]) {
     let d = half_at(block, 0);
     let high = fifth_bits(block, 2);
@@ -39,6 +42,7 @@ pub(super) fn q5_0(block: &[u8; 22], y: &mut [f32; 32]) {
     }
 }
 
+#[inline(always)]
 pub(super) fn q5_1(block: &[u8; 24], y: &mut [f32; 32]) {
     let (d, m) = (half_at(block, 0), half_at(block, 2));
     let high = fifth_bits(block, 4);
@@ -51,6 +55,7 @@ pub(super) fn q5_1(block: &[u8; 24], y: &mut [f32; 32]) {
     }
 }
 
+#[inline(always)]
 pub(super) fn q8_0(block: &[u8; 34], y: &mut [f32; 32]) {
     let d = half_at(block, 0);
     for (y, &q) in y.iter_mut().zip(&block[2..]) {

@@ -3,6 +3,8 @@
 
 use safetensors::SafeTensors;
 
+use half::{bf16, f16};
+
 use super::{Encoding, decode_rows};
 
 fn fixture() -> Vec<u8> {
@@ -36,8 +38,9 @@ fn every_block_type_decodes_to_the_gguf_packages_values() {
             "{name}"
         );
         assert!(expected.iter().any(|x| *x != 0.0), "{name}");
-        let found =
-            decode_rows(name, encoding, raw.data(), (1, expected.len()), |r| r).expect(name);
+        let mut found = vec![0.0; expected.len()];
+        encoding.decode(raw.data(), &mut found);
+        assert!(encoding.all_finite(raw.data()), "{name}");
         for (i, (x, y)) in found.iter().zip(&expected).enumerate() {
             // The same f32 operations in the same order: no rounding may differ.
             assert!(
@@ -49,22 +52,17 @@ fn every_block_type_decodes_to_the_gguf_packages_values() {
 }
 
 #[test]
-fn rows_are_taken_in_the_order_asked_for_whatever_the_pieces() {
-    // More than one parallel piece, rows reversed.
+fn rows_lie_in_their_order_whatever_the_pieces() {
+    // More than one parallel piece.
     let (rows, row_len) = (300, 512);
-    let values: Vec<f32> = (0..rows * row_len).map(|i| i as f32).collect();
-    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let found = decode_rows("w", Encoding::F32, &bytes, (rows, row_len), |r| {
-        rows - 1 - r
-    })
-    .expect("finite");
-    for (r, row) in found.chunks(row_len).enumerate() {
-        assert_eq!(
-            row,
-            &values[(rows - 1 - r) * row_len..][..row_len],
-            "row {r}"
-        );
-    }
+    let value = |row: usize, column: usize| (row * row_len + column) as f32;
+    let found = decode_rows("w", (rows, row_len), |row, out| {
+        for (column, y) in out.iter_mut().enumerate() {
+            *y = value(row, column);
+        }
+    });
+    let expected: Vec<f32> = (0..rows * row_len).map(|i| i as f32).collect();
+    assert_eq!(found.expect("finite"), expected);
 }
 
 #[test]
@@ -74,30 +72,65 @@ fn a_value_that_is_not_finite_is_an_error_that_names_its_place() {
         (f32::INFINITY, "inf"),
         (f32::NEG_INFINITY, "-inf"),
     ] {
-        let mut values = vec![1.0f32; 4 * 40_000];
-        values[2 * 40_000 + 123] = bad;
-        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let error = decode_rows(
-            "model.norm.weight",
-            Encoding::F32,
-            &bytes,
-            (4, 40_000),
-            |r| r,
-        )
-        .expect_err("not finite")
-        .to_string();
+        let decode = |row: usize, out: &mut [f32]| {
+            // The largest finite values pass.
+            out.fill(f32::MIN);
+            if row == 2 {
+                out[123] = bad;
+            }
+        };
+        let error = decode_rows("model.norm.weight", (4, 40_000), decode)
+            .expect_err("not finite")
+            .to_string();
         assert!(
             error.contains("`model.norm.weight`") && error.contains("[2, 123]"),
             "{error}"
         );
         assert!(error.contains(shown), "{error}");
     }
-    // The largest finite values pass.
-    let bytes: Vec<u8> = [f32::MAX, f32::MIN, 0.0, -0.0]
-        .iter()
-        .flat_map(|x| x.to_le_bytes())
-        .collect();
-    assert!(decode_rows("w", Encoding::F32, &bytes, (1, 4), |r| r).is_ok());
+}
+
+#[test]
+fn what_is_not_finite_is_seen_without_decoding() {
+    for (_, encoding, name) in Encoding::ALL {
+        let (len, size) = encoding.block();
+        let at: Vec<(usize, Vec<u8>)> = match encoding {
+            Encoding::F32 => vec![(0, f32::NAN.to_le_bytes().to_vec())],
+            Encoding::Bf16 => vec![(0, bf16::INFINITY.to_le_bytes().to_vec())],
+            Encoding::F16 => vec![(0, f16::NEG_INFINITY.to_le_bytes().to_vec())],
+            blocks => {
+                let bad = f16::NAN.to_le_bytes().to_vec();
+                blocks
+                    .scales()
+                    .iter()
+                    .map(|&at| (at, bad.clone()))
+                    .collect()
+            }
+        };
+        let mut bytes = vec![0u8; 300 * size];
+        assert!(encoding.all_finite(&bytes), "{name}");
+        for (at, bad) in at {
+            let before = bytes.clone();
+            bytes[299 * size + at..][..bad.len()].copy_from_slice(&bad);
+            assert!(!encoding.all_finite(&bytes), "{name}");
+            // The other way round: a bad scale is one that decoding turns into a bad element.
+            let mut decoded = vec![0.0; 300 * len];
+            encoding.decode(&bytes, &mut decoded);
+            assert!(decoded.iter().any(|x| !x.is_finite()), "{name}");
+            bytes = before;
+        }
+        // The largest values of an encoding are finite.
+        if let Encoding::F32 | Encoding::Bf16 | Encoding::F16 = encoding {
+            continue;
+        }
+        let mut bytes = vec![0xffu8; size];
+        for &at in encoding.scales() {
+            bytes[at..at + 2].copy_from_slice(&f16::MAX.to_le_bytes());
+        }
+        let mut decoded = vec![0.0; len];
+        encoding.decode(&bytes, &mut decoded);
+        assert!(decoded.iter().all(|x| x.is_finite()), "{name}");
+    }
 }
 
 #[test]

@@ -105,12 +105,8 @@ fn rope_scaling(
 ) -> Result<RopeScaling> {
     let meta = &file.metadata;
     if file.shape("rope_freqs.weight").is_some() {
-        let divisors = file.read(
-            "rope_freqs.weight",
-            "rope_freqs.weight",
-            &[head_dim / 2],
-            None,
-        )?;
+        let name = "rope_freqs.weight";
+        let divisors = file.find(name, name, &[head_dim / 2], None)?.read(name)?;
         return Ok(RopeScaling::from_divisors(divisors, theta));
     }
     let factor = match meta.number(&key("rope.scaling.factor"))? {

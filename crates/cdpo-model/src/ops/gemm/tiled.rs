@@ -1,0 +1,173 @@
+//! Products with a matrix that is made a tile at a time, in scratch space that is reused: it is never there as a whole.
+//!
+//! A product has the bits that [`super::gemm`] gives with the whole matrix: tiles end where the kernel's own blocks of `k`
+//! do, and a column's sums do not depend on the other columns.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use super::{MatRef, Rhs, accumulate};
+use crate::error::{Error, Result};
+use crate::ops::simd::{column_panels, column_panels_into};
+
+/// A matrix `[out, in]` that can be made by tiles.
+pub(crate) trait Tiles: Sync {
+    /// `(out, in)`.
+    fn shape(&self) -> (usize, usize);
+
+    /// Columns at which a tile can begin: multiples of this.
+    fn column_step(&self) -> usize;
+
+    /// Writes rows x columns into `tile`, row-major.
+    fn tile(&self, rows: Range<usize>, columns: Range<usize>, tile: &mut [f32]);
+}
+
+/// Length of the part of `k` that the kernel sums up before it adds to the result.
+const DEPTH: usize = 256;
+/// Least columns of the result that one thread makes.
+const PANEL: usize = 128;
+
+thread_local! {
+    /// Scratch space for a tile. It is taken while it is in use: a thread that waits may begin another panel meanwhile.
+    static TILE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// `x W^T`, with `bias` `[out]` added to every row: `[N, out]`.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn times(x: MatRef<'_>, w: &impl Tiles, bias: Option<&[f32]>) -> Result<Vec<f32>> {
+    let (out_features, in_features) = w.shape();
+    check(x, in_features, out_features)?;
+    one_row_as_two(x, out_features, |x| {
+        column_panels(x.rows, out_features, PANEL, |columns, out| {
+            times_panel(x, w, bias, columns, out)
+        })
+    })
+}
+
+/// `out = x W^T`; what `out` held is not read.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn times_into(x: MatRef<'_>, w: &impl Tiles, out: &mut [f32]) -> Result<()> {
+    let (out_features, in_features) = w.shape();
+    check(x, in_features, out_features)?;
+    if x.rows == 1 {
+        out.copy_from_slice(&times(x, w, None)?);
+        return Ok(());
+    }
+    column_panels_into(out, x.rows, out_features, PANEL, |columns, out| {
+        times_panel(x, w, None, columns, out)
+    })
+}
+
+/// `dy W`: `[N, in]`.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn back(dy: MatRef<'_>, w: &impl Tiles) -> Result<Vec<f32>> {
+    let (out_features, in_features) = w.shape();
+    check(dy, out_features, in_features)?;
+    let panel = PANEL.next_multiple_of(w.column_step());
+    one_row_as_two(dy, in_features, |dy| {
+        column_panels(dy.rows, in_features, panel, |columns, out| {
+            back_panel(dy, w, columns, out)
+        })
+    })
+}
+
+/// `out = dy W`; what `out` held is not read.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub(crate) fn back_into(dy: MatRef<'_>, w: &impl Tiles, out: &mut [f32]) -> Result<()> {
+    let (out_features, in_features) = w.shape();
+    check(dy, out_features, in_features)?;
+    if dy.rows == 1 {
+        out.copy_from_slice(&back(dy, w)?);
+        return Ok(());
+    }
+    let panel = PANEL.next_multiple_of(w.column_step());
+    column_panels_into(out, dy.rows, in_features, panel, |columns, out| {
+        back_panel(dy, w, columns, out)
+    })
+}
+
+/// The columns `features` of `x W^T`, `[N, features]`.
+fn times_panel(
+    x: MatRef<'_>,
+    w: &impl Tiles,
+    bias: Option<&[f32]>,
+    features: Range<usize>,
+    out: &mut [f32],
+) -> Result<()> {
+    let bias = bias.map(|bias| &bias[features.clone()]);
+    let n = features.len();
+    with_tile(n * DEPTH.min(x.cols), |scratch| {
+        for from in (0..x.cols).step_by(DEPTH) {
+            let depth = from..(from + DEPTH).min(x.cols);
+            let tile = &mut scratch[..n * depth.len()];
+            w.tile(features.clone(), depth.clone(), tile);
+            let b = MatRef::new(tile, n, depth.len())?.t();
+            let bias = bias.filter(|_| from == 0);
+            accumulate(out, x.columns(depth), Rhs::Dense(b), bias, from > 0)?;
+        }
+        Ok(())
+    })
+}
+
+/// The columns `features` of `dy W`, `[N, features]`.
+fn back_panel(
+    dy: MatRef<'_>,
+    w: &impl Tiles,
+    features: Range<usize>,
+    out: &mut [f32],
+) -> Result<()> {
+    let n = features.len();
+    with_tile(n * DEPTH.min(dy.cols), |scratch| {
+        for from in (0..dy.cols).step_by(DEPTH) {
+            let depth = from..(from + DEPTH).min(dy.cols);
+            let tile = &mut scratch[..n * depth.len()];
+            w.tile(depth.clone(), features.clone(), tile);
+            let b = MatRef::new(tile, depth.len(), n)?;
+            accumulate(out, dy.columns(depth), Rhs::Dense(b), None, from > 0)?;
+        }
+        Ok(())
+    })
+}
+
+fn with_tile<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    let mut tile = TILE.take();
+    if tile.len() < len {
+        tile.resize(len, 0.0);
+    }
+    let done = work(&mut tile[..len]);
+    TILE.set(tile);
+    done
+}
+
+/// One row is computed as the first of two equal ones, as in [`super::gemm`].
+fn one_row_as_two(
+    a: MatRef<'_>,
+    width: usize,
+    work: impl FnOnce(MatRef<'_>) -> Result<Vec<f32>>,
+) -> Result<Vec<f32>> {
+    if a.rows != 1 {
+        return work(a);
+    }
+    let two = [a.data, a.data].concat();
+    let mut out = work(MatRef::new(&two, 2, a.cols)?)?;
+    out.truncate(width);
+    Ok(out)
+}
+
+fn check(a: MatRef<'_>, k: usize, n: usize) -> Result<()> {
+    if a.cols == k {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "matrix product [{} x {}] . [{k} x {n}]",
+        a.rows, a.cols
+    )))
+}
