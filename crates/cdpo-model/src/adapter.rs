@@ -97,7 +97,7 @@ impl LoraConfig {
 }
 
 /// One adapted projection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LoraModule {
     pub(crate) a: Tensor,
     pub(crate) b: Tensor,
@@ -106,7 +106,7 @@ pub(crate) struct LoraModule {
 }
 
 /// A LoRA adapter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Adapter {
     config: LoraConfig,
     device: Device,

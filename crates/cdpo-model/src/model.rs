@@ -6,7 +6,7 @@ mod train;
 
 use candle_core::{Device, Tensor};
 
-use crate::adapter::AdapterStack;
+use crate::adapter::{Adapter, AdapterStack};
 use crate::block::description::BlockDescription;
 use crate::block::{Block, Call};
 use crate::config::ModelConfig;
@@ -32,6 +32,8 @@ pub struct Model {
     norm: Vector,
     head: Weight,
     rotary: Rotary,
+    /// The adapter that decoding adds to the base.
+    attached: Option<Adapter>,
 }
 
 /// Eq. 1 per target: contrast scores of a positive against a negative model.
@@ -87,6 +89,7 @@ impl Model {
             device: device.clone(),
             embedding,
             head,
+            attached: None,
         };
         source.release();
         Ok(model)

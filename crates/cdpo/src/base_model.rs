@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_model::source::{
-    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, open_observed,
+    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, expected_tensors,
+    open_observed,
 };
-use cdpo_model::{Adapter, Device, Model, ModelConfig, Tokenizer};
+use cdpo_model::{Adapter, Device, Model, ModelConfig, Tokenizer, WeightForm};
 
 use crate::device::device;
 use crate::messages;
+use crate::recipe::WeightMemory;
 
 /// What a training made of the base.
 pub(crate) enum Trained {
@@ -27,6 +29,8 @@ pub(crate) struct BaseModel {
     pub(crate) config: ModelConfig,
     /// Where it came from, for people.
     pub(crate) origin: String,
+    /// How its matrices are held in memory.
+    form: WeightForm,
     files: WeightFiles,
     weights: OnceCell<Opened>,
     loaded: Option<Model>,
@@ -40,8 +44,9 @@ struct Opened {
 
 impl BaseModel {
     /// Takes a model's files apart: its tokenizer, and the rest.
-    pub(crate) fn of(files: ModelFiles) -> (Tokenizer, Self) {
+    pub(crate) fn of(files: ModelFiles, memory: WeightMemory) -> (Tokenizer, Self) {
         let base = Self {
+            form: form(&files.config, memory),
             config: files.config,
             origin: files.origin,
             files: files.weights,
@@ -70,6 +75,12 @@ impl BaseModel {
             },
             rayon::current_num_threads()
         ));
+        if self.form == WeightForm::Stored && device.is_cpu() {
+            messages::say(format_args!(
+                "weights as their file has them; as f32 they would take {:.1} GB (model.weights)",
+                f32_bytes(&self.config) as f64 / 1e9
+            ));
+        }
         Ok(self.weights.get_or_init(|| Opened { stored, device }))
     }
 
@@ -103,7 +114,7 @@ impl BaseModel {
             None => self.load()?,
             Some(Trained::Adapter(adapter)) => {
                 let mut model = self.load()?;
-                model.merge(adapter)?;
+                model.attach(adapter.clone())?;
                 model
             }
             Some(Trained::Model(folder)) => self.load_from(folder)?,
@@ -112,14 +123,22 @@ impl BaseModel {
         Ok(model)
     }
 
-    /// A fresh copy of the weights.
-    pub(crate) fn load(&self) -> anyhow::Result<Model> {
-        let Opened { stored, device } = self.opened()?;
-        let weights: &dyn TensorSource = stored.tensors.as_ref();
-        Ok(Model::load(&self.config, weights, device)?)
+    fn load(&self) -> anyhow::Result<Model> {
+        self.load_as(self.form)
     }
 
-    /// The weights of a folder that a training of all parameters left.
+    /// The base with weights of its own in f32, which can be changed.
+    pub(crate) fn load_f32(&self) -> anyhow::Result<Model> {
+        self.load_as(WeightForm::F32)
+    }
+
+    fn load_as(&self, form: WeightForm) -> anyhow::Result<Model> {
+        let Opened { stored, device } = self.opened()?;
+        let weights: &dyn TensorSource = stored.tensors.as_ref();
+        Ok(Model::load_as(&self.config, weights, device, form)?)
+    }
+
+    /// The weights of a folder that a training of all parameters left, in f32.
     pub(crate) fn load_from(&self, folder: &Path) -> anyhow::Result<Model> {
         let source = ModelSource::Path(folder.to_path_buf());
         let trained = open_observed(&source, &mut |_| {})
@@ -135,4 +154,28 @@ impl BaseModel {
     pub(crate) fn adapter(&self, folder: &Path) -> anyhow::Result<Adapter> {
         Ok(Adapter::load(folder, &self.config, self.device()?)?)
     }
+}
+
+/// A model of at most so many bytes in f32 is held in f32.
+const SMALL: u64 = 1 << 30;
+
+/// How the matrices of a model are held.
+fn form(config: &ModelConfig, memory: WeightMemory) -> WeightForm {
+    let f32 = match memory {
+        WeightMemory::F32 => true,
+        WeightMemory::Stored => false,
+        WeightMemory::Auto => f32_bytes(config) <= SMALL,
+    };
+    if f32 {
+        WeightForm::F32
+    } else {
+        WeightForm::Stored
+    }
+}
+
+/// Bytes of all parameters in f32.
+fn f32_bytes(config: &ModelConfig) -> u64 {
+    let elements =
+        |(_, shape): &(String, Vec<usize>)| shape.iter().map(|&n| n as u64).product::<u64>();
+    4 * expected_tensors(config).iter().map(elements).sum::<u64>()
 }

@@ -159,6 +159,19 @@ pub(crate) enum Bos {
     False,
 }
 
+/// How a model's weights are held in memory, which changes no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WeightMemory {
+    /// As f32 up to 1 GiB of it, else as stored.
+    #[default]
+    Auto,
+    /// Decoded once, as f32.
+    F32,
+    /// As the model's file has them, decoded a tile at a time when they are used.
+    Stored,
+}
+
 /// Which model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -171,6 +184,8 @@ pub(crate) struct ModelSection {
     pub(crate) revision: Option<String>,
     /// Beginning-of-sequence token.
     pub(crate) bos: Bos,
+    /// How weights are held in memory.
+    pub(crate) weights: WeightMemory,
 }
 
 /// Which questions.

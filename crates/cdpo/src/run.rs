@@ -62,7 +62,7 @@ pub(crate) struct Run {
 pub(crate) fn open_model(section: &ModelSection) -> anyhow::Result<(Vocabulary, BaseModel)> {
     let source = hub::source(section)?;
     let files = open_files(&source, &mut hub::downloads()).context("the model cannot be opened")?;
-    let (tokenizer, base) = BaseModel::of(files);
+    let (tokenizer, base) = BaseModel::of(files, section.weights);
     let vocabulary = Vocabulary::resolve(tokenizer, &base.config, &base.origin, section.bos)?;
     Ok((vocabulary, base))
 }

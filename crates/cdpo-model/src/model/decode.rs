@@ -6,7 +6,7 @@
 use candle_core::Tensor;
 
 use super::{Model, check_ids};
-use crate::adapter::AdapterStack;
+use crate::adapter::{Adapter, AdapterStack};
 use crate::block::Block;
 use crate::error::{Error, Result};
 use crate::kv::{KvCache, KvPath, Rows};
@@ -23,6 +23,17 @@ pub struct Extend<'a> {
 }
 
 impl Model {
+    /// Adds an adapter to every later decoding step, in place of one that was attached before. The weights stay as they are: the
+    /// base's product and the low-rank one are summed in f32, so that nothing is rounded to the grid that the weights lie on.
+    ///
+    /// # Errors
+    /// If the adapter does not fit the model.
+    pub fn attach(&mut self, adapter: Adapter) -> Result<()> {
+        AdapterStack::frozen(&[&adapter]).check(&self.config)?;
+        self.attached = Some(adapter);
+        Ok(())
+    }
+
     /// Packs every weight for decoding (see [`crate::weight::Weight::pack`]).
     ///
     /// # Errors
@@ -93,7 +104,8 @@ impl Model {
             pages.resize(ids.len(), step.path.pages());
             last[i] = ids.len() as u32 - 1;
         }
-        let call = self.call(&positions, AdapterStack::base(), None);
+        let adapters: Vec<&Adapter> = self.attached.iter().collect();
+        let call = self.call(&positions, AdapterStack::frozen(&adapters), None);
         let rows = Rows {
             positions: &positions,
             pages: &pages,

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Loss and gradient of the response-only NLL over all chosen responses.
-fn sft_gradient(
+pub(super) fn sft_gradient(
     f: &Fixture,
     stack: &AdapterStack<'_>,
     layout: Arc<Layout>,

@@ -3,6 +3,7 @@
 mod adapters;
 mod gradients;
 mod outputs;
+mod stored;
 
 use candle_core::Device;
 use cdpo_model::arena::{Arena, Layout};

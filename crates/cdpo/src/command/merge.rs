@@ -22,7 +22,7 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<()> {
         ))
         .into());
     }
-    let mut model = base.load()?;
+    let mut model = base.load_f32()?;
     let adapter = base
         .adapter(&args.adapter)
         .with_context(|| format!("the adapter {} does not fit", args.adapter.display()))?;

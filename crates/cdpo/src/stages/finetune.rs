@@ -175,7 +175,7 @@ fn policy<'a>(
     if wanted.of_all_parameters() {
         let model = match &wanted.start {
             Some(Trained::Model(folder)) => base.load_from(folder)?,
-            _ => base.load()?,
+            _ => base.load_f32()?,
         };
         return Ok(Policy::Model(Box::new(model)));
     }
