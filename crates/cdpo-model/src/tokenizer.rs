@@ -12,15 +12,20 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 mod bytes;
+mod continuation;
 mod gguf;
 mod pre;
+mod steps;
 
 use bytes::Spelling;
+use continuation::Continuation;
 
 /// A tokenizer with the facts about its special tokens. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
+    /// How text is encoded that continues other text, if not as any text is.
+    continuation: Option<Arc<Continuation>>,
     spelling: Spelling,
     vocab_size: usize,
     bos: Option<u32>,
@@ -80,6 +85,14 @@ impl Tokenizer {
             .with_truncation(None)
             .map_err(|e| failed("cannot switch truncation off", &e))?;
 
+        let refused = |reason: String| {
+            Error::file(path, format!("{reason}; such a tokenizer is not supported"))
+        };
+        if let Some(reason) = steps::fault(&inner) {
+            return Err(refused(reason));
+        }
+        let continuation = Continuation::of(&inner).map_err(refused)?.map(Arc::new);
+
         let beside = path.with_file_name("tokenizer_config.json");
         let settings: Value = match settings_text {
             Some(text) => serde_json::from_str(text).map_err(|e| {
@@ -124,6 +137,7 @@ impl Tokenizer {
             eos,
             content_id: hasher.finalize().to_hex()[..32].to_string(),
             settings,
+            continuation,
             inner: Arc::new(inner),
         })
     }
@@ -150,7 +164,8 @@ impl Tokenizer {
         config.bos = self.bos;
     }
 
-    /// The ids of `text`. Special tokens written out in the text become their ids; none is added.
+    /// The ids of `text` where nothing stands before it (but, perhaps, BOS). Special tokens written out in the text become their ids;
+    /// none is added. For text that continues other text see [`Self::encode_after`].
     ///
     /// # Errors
     /// Text the tokenizer cannot represent (not with byte-level vocabularies).
@@ -160,6 +175,24 @@ impl Tokenizer {
             .encode_fast(text, false)
             .map_err(|e| failed("cannot encode", &e))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of `text` where other text stands before it, whose last id is `before`: those that the joint text has there, but for a
+    /// token that would reach over the border. They differ from [`Self::encode`]'s where the tokenizer marks a text's first word, as
+    /// SentencePiece-style ones do with `▁`.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_after(&self, before: u32, text: &str) -> Result<Vec<u32>> {
+        match &self.continuation {
+            Some(continuation) => continuation.encode(&self.inner, before, text),
+            None => self.encode(text),
+        }
+    }
+
+    /// Whether the tokenizer marks a text's first word, so that text has other ids where it continues other text.
+    pub fn marks_first_word(&self) -> bool {
+        self.continuation.is_some()
     }
 
     /// The text of `ids`, special tokens included; ids without a token (a model's padding rows) give nothing. Bytes
@@ -175,11 +208,15 @@ impl Tokenizer {
 
     /// The raw bytes that token `id` stands for, which may be part of a UTF-8 character; empty for an id without a
     /// token. For byte-level vocabularies the bytes of a sequence, joined, are the bytes that [`Self::decode`] shows.
-    /// In SentencePiece-style ones a leading `▁` is a space even where `decode` would strip it.
+    /// In SentencePiece-style ones a leading `▁` is a space even where `decode` would strip it: that of [`Self::encode`]'s first token is
+    /// the mark before the text, not part of it.
     ///
     /// # Errors
     /// Never for now; the signature leaves room for tokenizers whose tokens have no bytes of their own.
     pub fn token_bytes(&self, id: u32) -> Result<Vec<u8>> {
+        if let Some(added) = self.inner.get_added_vocabulary().simple_id_to_token(id) {
+            return Ok(added.into_bytes());
+        }
         Ok(self
             .inner
             .id_to_token(id)

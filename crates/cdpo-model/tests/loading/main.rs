@@ -4,6 +4,7 @@
 //! `CDPO_TEST_DATA` (a folder of question files) point, and say that they skip elsewhere.
 
 mod bad_gguf;
+mod borders;
 mod config;
 mod gguf;
 mod hub;
