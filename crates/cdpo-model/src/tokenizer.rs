@@ -233,6 +233,12 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// Whether `id` is a special token: one that text spells out but that says nothing itself.
+    pub fn is_special(&self, id: u32) -> bool {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        added.get(&id).is_some_and(|token| token.special)
+    }
+
     /// The beginning-of-sequence id the files name.
     pub fn bos(&self) -> Option<u32> {
         self.bos

@@ -196,7 +196,9 @@ fn questions_and_solutions_have_the_joint_texts_ids() {
                 &format!("Question: {question}\nAnswer:"),
                 &format!(" {solution}"),
             ));
-            let half = solution.floor_char_boundary(solution.len() / 2 + 1);
+            let half = (solution.len() / 2..=solution.len())
+                .find(|&at| solution.is_char_boundary(at))
+                .expect("its end");
             let (head, tail) = solution.split_at(half);
             if !head.is_empty() {
                 cut += usize::from(merged(&tokenizer, head, tail));

@@ -43,7 +43,7 @@ pub(super) fn settings(run: &Run) -> Value {
 
 /// A pick as the engine takes it.
 pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<Wrong>> {
-    picks
+    let wrongs = picks
         .iter()
         .map(|(problem, trajectory)| {
             Ok(Wrong {
@@ -55,7 +55,9 @@ pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<Wrong>> {
                 finish: trajectory.finish,
             })
         })
-        .collect()
+        .collect();
+    run.vocabulary.report("rollouts");
+    wrongs
 }
 
 /// What rollouts branch on: the model, and the grader where it settles them.
