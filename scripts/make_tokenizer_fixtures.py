@@ -12,10 +12,14 @@ NAME/tokenizer.json, NAME/tokenizer_config.json: small tokenizers that mark a te
     prefix       byte-level BPE with add_prefix_space.
 NAME/cases.json  [{prompt, response, prompt_ids, joint_ids}]: transformers' ids of the prompt and of both as one text, no special token
                  added.
+declared.json    [{name, tokenizer, files, ..}]: what files say of special tokens. `tokenizer` replaces keys of prefix/tokenizer.json,
+                 `files` lie beside it; transformers' values are `bos`, `eos` (ids of bos_token and eos_token), `ids` of TEXT as it is
+                 and `with_special` with what the post-processor adds.
 """
 
 import argparse
 import io
+import json
 import random
 import tempfile
 from pathlib import Path
@@ -116,8 +120,8 @@ def first(pieces):
 
 
 def always(pieces):
-    # Scores of a Unigram model: longer pieces that were merged early are likelier.
-    vocabulary = [(piece, 0.0 if i < 3 else -20.0 if piece.startswith("<0x") else -4.0 - i / 100)
+    # Scores of a Unigram model: pieces that were merged early are likelier; no two sums are equal.
+    vocabulary = [(piece, 0.0 if i < 3 else -20.0 if piece.startswith("<0x") else -4.0 - i**0.5 / 5)
                   for i, (piece, _) in enumerate(pieces)]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=0, byte_fallback=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme="always", split=True)
@@ -133,6 +137,66 @@ def prefix(_):
                                   show_progress=False, special_tokens=SPECIAL)
     tokenizer.train_from_iterator(corpus(), trainer)
     return add_special(tokenizer)
+
+
+TEXT = "How<s>many<|im_end|> <x>3</s>"
+
+
+def token(text, special=True):
+    return {"content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": special}
+
+
+def template(begin, end=None):
+    piece = lambda name: {"SpecialToken": {"id": name, "type_id": 0}}
+    single = [piece(name) for name in begin] + [{"Sequence": {"id": "A", "type_id": 0}}] + ([piece(end)] if end else [])
+    ids = {"<s>": 1, "</s>": 2}
+    special = {name: {"id": name, "ids": [ids[name]], "tokens": [name]} for name in [*begin, *([end] if end else [])]}
+    return {"type": "TemplateProcessing", "single": single, "pair": single + [{"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": special}
+
+
+def declared(size):
+    """Combinations of files; `size` is the vocabulary's, and so the next token's id."""
+    both = {"bos_token": "<s>", "eos_token": "</s>"}
+    config = lambda **more: {"tokenizer_config.json": {**both, **more}}
+    im_end = {str(size): token("<|im_end|>"), str(size + 1): token("<x>", False)}
+    return [
+        ("plain", {}, config()),
+        ("add_bos_token says no, the post-processor yes", {}, config(add_bos_token=False)),
+        ("add_bos_token says yes, there is no post-processor", {"post_processor": None}, config(add_bos_token=True)),
+        ("the post-processor puts another token than bos_token", {"post_processor": template(["</s>"])}, config()),
+        ("the post-processor ends texts", {"post_processor": template(["<s>"], "</s>")}, config()),
+        ("the map names what the configuration does not", {}, {"tokenizer_config.json": {}, "special_tokens_map.json": both}),
+        ("the map alone", {}, {"special_tokens_map.json": {"bos_token": token("<s>"), "eos_token": token("<|im_end|>")}}),
+        ("the map against the configuration", {}, {**config(), "special_tokens_map.json": {"eos_token": "<|im_end|>"}}),
+        ("the map against a configuration with its own added tokens", {},
+         {**config(added_tokens_decoder=im_end), "special_tokens_map.json": {"eos_token": "<unk>"}}),
+        ("added_tokens_decoder alone has the end token", {}, config(eos_token="<|im_end|>", added_tokens_decoder=im_end)),
+        ("added_tokens.json alone has the end token", {},
+         {**config(eos_token="<|im_end|>"), "added_tokens.json": {"<|im_end|>": size, "<x>": size + 1}}),
+        ("only eos_token names the end token", {}, config(eos_token="<|im_end|>")),
+        ("extra special tokens", {}, config(additional_special_tokens=["<|im_end|>", "<x>"])),
+        ("another flag", {}, config(added_tokens_decoder={"2": {**token("</s>"), "lstrip": True, "rstrip": True},
+                                                          str(size): {**token("<|im_end|>"), "rstrip": True}})),
+    ]
+
+
+def write_declared(out):
+    base = json.loads((out / "prefix/tokenizer.json").read_text())
+    size = len(base["model"]["vocab"])
+    cases = []
+    for name, changes, files in declared(size):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            (folder / "tokenizer.json").write_text(json.dumps({**base, **changes}))
+            for file, content in files.items():
+                (folder / file).write_text(json.dumps(content))
+            tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+            cases.append({"name": name, "tokenizer": changes, "files": files, "bos": tokenizer.bos_token_id,
+                          "eos": tokenizer.eos_token_id, "text": TEXT,
+                          "ids": tokenizer(TEXT, add_special_tokens=False)["input_ids"],
+                          "with_special": tokenizer(TEXT)["input_ids"]})
+    write_json(out / "declared.json", cases)
 
 
 def main():
@@ -157,6 +221,7 @@ def main():
                 text = case["prompt"] + case["response"]
                 if "<" not in text and not text.startswith(" "):
                     assert processor.encode(text) == case["joint_ids"], text
+    write_declared(out)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::DType;
+
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::inventory;
@@ -37,6 +39,11 @@ pub trait TensorSource: Sync {
     /// [`Error::Tensor`] for a missing tensor, a shape other than `shape`, an encoding that is not known, and a value
     /// that is not finite.
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
+
+    /// How most of the values are stored, where that is one of f32, f16 and bf16.
+    fn stored_dtype(&self) -> Option<DType> {
+        None
+    }
 
     /// Gives back memory that reading took, such as the pages of a mapped file; tensors can be read again.
     fn release(&self) {}

@@ -13,12 +13,14 @@ use crate::error::{Error, Result};
 
 mod bytes;
 mod continuation;
+mod declared;
 mod gguf;
 mod pre;
 mod steps;
 
 use bytes::Spelling;
 use continuation::Continuation;
+pub(crate) use declared::Beside;
 
 /// A tokenizer with the facts about its special tokens. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub struct Tokenizer {
     adds_bos: Option<bool>,
     bos_note: String,
     eos: Vec<u32>,
+    notes: Vec<String>,
     content_id: String,
     /// What to write as `tokenizer_config.json`.
     settings: Value,
@@ -43,10 +46,10 @@ fn failed(what: &str, error: &tokenizers::Error) -> Error {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`, and a `tokenizer_config.json` beside it if there is one.
+    /// Reads a `tokenizer.json`, and what is beside it of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
     ///
     /// # Errors
-    /// A missing or malformed file.
+    /// A missing or malformed file; a tokenizer whose ids would not be the text; files that do not belong together.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -58,25 +61,33 @@ impl Tokenizer {
             }
             Err(e) => return Err(Error::io(path, e)),
         };
-        let beside = path.with_file_name("tokenizer_config.json");
-        let settings_text = match std::fs::read_to_string(&beside) {
-            Ok(text) => Some(text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::io(&beside, e)),
+        let beside = |name: &str| {
+            let beside = path.with_file_name(name);
+            match std::fs::read_to_string(&beside) {
+                Ok(text) => Ok(Some(text)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(Error::io(&beside, e)),
+            }
         };
-        Self::from_texts(&text, settings_text.as_deref(), path)
+        let [config, special_map, added] = [
+            beside(declared::CONFIG)?,
+            beside(declared::SPECIAL_MAP)?,
+            beside(declared::ADDED)?,
+        ];
+        let files = Beside {
+            config: config.as_deref(),
+            special_map: special_map.as_deref(),
+            added: added.as_deref(),
+        };
+        Self::from_texts(&text, files, path)
     }
 
-    /// As [`Tokenizer::from_file`], from the content of `tokenizer.json` and of `tokenizer_config.json`; `path` is the former's name for
+    /// As [`Tokenizer::from_file`], from the content of `tokenizer.json` and of the files beside it; `path` is the former's name for
     /// messages.
     ///
     /// # Errors
-    /// Malformed content.
-    pub(crate) fn from_texts(
-        text: &[u8],
-        settings_text: Option<&str>,
-        path: &Path,
-    ) -> Result<Self> {
+    /// As [`Tokenizer::from_file`], but for a missing file.
+    pub(crate) fn from_texts(text: &[u8], beside: Beside<'_>, path: &Path) -> Result<Self> {
         let mut inner = tokenizers::Tokenizer::from_bytes(text)
             .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
         // Ids must be the whole text's, whatever the file was used for before.
@@ -84,59 +95,38 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|e| failed("cannot switch truncation off", &e))?;
-
         let refused = |reason: String| {
             Error::file(path, format!("{reason}; such a tokenizer is not supported"))
         };
         if let Some(reason) = steps::fault(&inner) {
             return Err(refused(reason));
         }
+        let added = |inner: &tokenizers::Tokenizer| serde_json::json!(inner.get_added_vocabulary());
+        let own = added(&inner);
+        let found = declared::read(&mut inner, beside, &|name| path.with_file_name(name))?;
         let continuation = Continuation::of(&inner).map_err(refused)?.map(Arc::new);
-
-        let beside = path.with_file_name("tokenizer_config.json");
-        let settings: Value = match settings_text {
-            Some(text) => serde_json::from_str(text).map_err(|e| {
-                Error::file(&beside, format!("not valid JSON: {e}; get the file again"))
-            })?,
-            None => Value::Null,
-        };
-        let id_of =
-            |name: &str| special_text(&settings, name).and_then(|text| inner.token_to_id(text));
-        let bos = id_of("bos_token");
-        let eos: Vec<u32> = id_of("eos_token").into_iter().collect();
-        let declared = settings.get("add_bos_token").and_then(Value::as_bool);
-        let (adds_bos, bos_note) = match (declared, bos) {
-            (Some(adds), _) => (
-                Some(adds),
-                "add_bos_token in tokenizer_config.json".to_string(),
-            ),
-            (None, Some(bos)) => {
-                let encoding = inner
-                    .encode_fast("a", true)
-                    .map_err(|e| failed("cannot encode", &e))?;
-                (
-                    Some(encoding.get_ids().first() == Some(&bos)),
-                    "the post-processor of tokenizer.json".to_string(),
-                )
-            }
-            (None, None) => (None, "the files name no BOS token".to_string()),
-        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(text);
+        let all = added(&inner);
+        if all != own {
+            hasher.update(all.to_string().as_bytes());
+        }
         let highest_added = inner
+            .get_added_vocabulary()
             .get_added_tokens_decoder()
             .keys()
             .max()
             .map_or(0, |&id| id as usize + 1);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(text);
         Ok(Self {
             spelling: Spelling::of(&inner),
             vocab_size: inner.get_vocab_size(false).max(highest_added),
-            bos,
-            adds_bos,
-            bos_note,
-            eos,
+            bos: found.bos,
+            adds_bos: Some(found.adds_bos),
+            bos_note: found.bos_note,
+            eos: found.eos.into_iter().collect(),
+            notes: found.notes,
             content_id: hasher.finalize().to_hex()[..32].to_string(),
-            settings,
+            settings: found.settings,
             continuation,
             inner: Arc::new(inner),
         })
@@ -162,6 +152,43 @@ impl Tokenizer {
         self.bos = self.bos.or(config.bos);
         config.eos.clone_from(&self.eos);
         config.bos = self.bos;
+    }
+
+    /// Notes where `file` (config.json, generation_config.json) names other special ids than the tokenizer's files; to be called before
+    /// [`Self::complete`].
+    pub(crate) fn compare(&mut self, file: &str, bos: Option<u32>, eos: &[u32]) {
+        let written = |id: u32| {
+            let text = self.inner.id_to_token(id).unwrap_or_default();
+            format!("{text:?} ({id})")
+        };
+        let mut notes = Vec::new();
+        if let (Some(own), Some(other)) = (self.bos, bos)
+            && own != other
+        {
+            notes.push(format!(
+                "bos_token_id is {} in {file}, but BOS is {} by the tokenizer's files: the latter is taken, as transformers' tokenizers do",
+                written(other),
+                written(own)
+            ));
+        }
+        if let Some(&own) = self.eos.first()
+            && !eos.is_empty()
+            && !eos.contains(&own)
+        {
+            let others: Vec<String> = eos.iter().map(|&id| written(id)).collect();
+            notes.push(format!(
+                "eos_token_id is {} in {file}, but eos_token is {} by the tokenizer's files: the latter is trained, and sampling ends at \
+                 each",
+                others.join(", "),
+                written(own)
+            ));
+        }
+        self.notes.extend(notes);
+    }
+
+    /// Where the model's files disagree on special tokens, with files and values, and what is done: for the user to see.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The ids of `text` where nothing stands before it (but, perhaps, BOS). Special tokens written out in the text become their ids;
@@ -296,10 +323,4 @@ impl Tokenizer {
             "clean_up_tokenization_spaces": false,
         })
     }
-}
-
-/// A special token of a `tokenizer_config.json`: a string, or an object with its `content`.
-fn special_text<'a>(settings: &'a Value, name: &str) -> Option<&'a str> {
-    let value = settings.get(name)?;
-    value.as_str().or_else(|| value.get("content")?.as_str())
 }

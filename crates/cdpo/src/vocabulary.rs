@@ -82,6 +82,9 @@ impl Vocabulary {
             let text = tokenizer.decode(&[id]).unwrap_or_default();
             format!("{id} {text:?}")
         };
+        for note in tokenizer.notes() {
+            messages::warn(format_args!("{origin}: {note}"));
+        }
         messages::say(format_args!(
             "model   {} ({} layers, hidden {}, vocabulary {}, context {})",
             origin, config.layers, config.hidden_size, config.vocab_size, config.max_positions

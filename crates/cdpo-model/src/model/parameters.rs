@@ -143,7 +143,7 @@ impl Model {
     /// As [`Model::save`], with every value rounded to `dtype` (bf16, f16 or f32).
     ///
     /// # Errors
-    /// As [`Model::save`].
+    /// As [`Model::save`]; a value that f16 cannot hold.
     pub fn save_as(&self, dir: &Path, dtype: DType) -> Result<()> {
         let mut config = self.config.to_hf_json()?;
         config["torch_dtype"] = match dtype {
@@ -163,12 +163,30 @@ impl Model {
         let named = self.named()?;
         let tensors: HashMap<&str, Tensor> = named
             .iter()
-            .map(|(name, values)| Ok((name.as_str(), values.to_dtype(dtype)?)))
+            .map(|(name, values)| {
+                if dtype == DType::F16 {
+                    check_range(name, values)?;
+                }
+                Ok((name.as_str(), values.to_dtype(dtype)?))
+            })
             .collect::<Result<_>>()?;
         tensor_file::write(&tensors, &dir.join("model.safetensors"))?;
         let path = dir.join("config.json");
         std::fs::write(&path, config + "\n").map_err(|e| Error::io(&path, e))
     }
+}
+
+/// Refuses values that f16 would make infinite.
+fn check_range(name: &str, values: &Tensor) -> Result<()> {
+    let largest = values.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+    // Halfway between the largest f16 and what would come next.
+    if largest < 65520.0 {
+        return Ok(());
+    }
+    Err(Error::tensor(
+        name,
+        format!("has the value {largest}, which f16 cannot hold; save in bf16 or f32"),
+    ))
 }
 
 fn absent(place: Place) -> Error {

@@ -108,6 +108,7 @@ pub(super) fn build(meta: &Metadata) -> Result<Tokenizer> {
         content_id: content_id(pre_name, &tokens, &kinds, &merges),
         settings: Value::Null,
         continuation: None,
+        notes: Vec::new(),
         inner: Arc::new(inner),
     };
     let mut settings = tokenizer.plain_settings();

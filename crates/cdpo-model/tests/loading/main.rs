@@ -6,6 +6,7 @@
 mod bad_gguf;
 mod borders;
 mod config;
+mod declared;
 mod gguf;
 mod hub;
 mod real;
