@@ -151,13 +151,15 @@ impl Vocabulary {
         text: &str,
     ) -> anyhow::Result<Response> {
         let (content, own_end) = self.without_end(text)?;
-        let ids = self.continuing(prompt, prompt_ids, content)?;
-        if let Some(bos) = self.bos.filter(|bos| ids.first() == Some(bos)) {
+        if let Some(bos) = self.bos
+            && self.brings_bos(content.trim_start())?
+        {
             bail!(
                 "it begins with {:?}, which stands once, before the prompt: take it out of the response",
                 self.tokenizer.decode(&[bos])?
             );
         }
+        let ids = self.continuing(prompt, prompt_ids, content)?;
         let mut account = self.account.borrow_mut();
         account.end(&self.tokenizer, &ids, own_end);
         Ok(Response {

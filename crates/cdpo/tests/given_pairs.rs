@@ -98,3 +98,32 @@ fn an_end_that_the_text_brings_is_the_only_one_and_is_reported() {
     let bytes = |place: &Place| std::fs::read(place.run_dir().join(adapter)).unwrap();
     assert_eq!(bytes(&plain), bytes(&brought));
 }
+
+#[test]
+fn encoded_pairs_that_do_not_begin_with_bos_once_are_warned_of() {
+    let (place, outcome) = with_pairs(&rows(""), "[\"dpo\"]");
+    outcome.succeeded();
+    let own = place.read("selected/pairs.jsonl");
+    std::fs::write(place.dir.join("pairs.jsonl"), &own).unwrap();
+    // The demonstration has no BOS of its own; its end token stands in.
+    let settings = place.dir.join("demo/model/tokenizer_config.json");
+    std::fs::write(
+        settings,
+        r#"{"bos_token": "<|end|>", "eos_token": "<|end|>"}"#,
+    )
+    .unwrap();
+    let told = place.cdpo(&[
+        "run",
+        "tiny.toml",
+        "--set",
+        "methods=[\"dpo\"]",
+        "--set",
+        "model.bos=true",
+    ]);
+    let told = told.succeeded();
+    assert!(
+        told.stderr
+            .contains("4 of 4 pairs come with prompt_ids that do not begin with BOS"),
+        "{told:?}"
+    );
+}

@@ -171,3 +171,32 @@ fn a_response_that_brings_its_end_gets_no_second_one() {
     let base = chat(2, &[2]).response("How", &[1, 296], "It<s>\n").unwrap();
     assert_eq!((base.ids.contains(&1), base.end), (true, 2));
 }
+
+#[test]
+fn given_solutions_are_encoded_behind_their_prompts_without_their_ends() {
+    let file = exemplars();
+    for name in MARKING {
+        let vocabulary = vocabulary(name, true);
+        let prompt = Prompt::new(&section("Question: ", Some(file.path())), &vocabulary).unwrap();
+        let read = |response: &str| {
+            let rows = tempfile::NamedTempFile::with_suffix(".jsonl").unwrap();
+            let row = json!({"question": "How many?", "gold": "3", "response": response});
+            std::fs::write(rows.path(), row.to_string()).unwrap();
+            let mut read = crate::given::read(rows.path(), &vocabulary, &prompt)?;
+            let (problem, trajectory) = read.remove(0);
+            let question = prompt.question_ids(&vocabulary, &problem)?;
+            let ids = [&prompt.prefix_ids[..], &question, &trajectory.ids].concat();
+            let whole = format!("{}{}", prompt.prefix, prompt.framing.prompt("How many?"));
+            let joint = vocabulary.opening(&(whole + &trajectory.text))?;
+            assert_eq!(ids, joint, "{name}");
+            anyhow::Ok(trajectory.text)
+        };
+        assert_eq!(read(" It is 4.").unwrap(), " It is 4.");
+        assert_eq!(read(" It is 4.</s>\n").unwrap(), " It is 4.");
+        let refused = crate::outcome::line(&read("<s>It").unwrap_err());
+        assert!(
+            refused.contains("cannot be encoded: it begins with"),
+            "{refused}"
+        );
+    }
+}

@@ -48,7 +48,10 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
         ));
     }
     let mut pairs: Vec<Pair> = match given {
-        GivenPairs::Encoded(pairs) => pairs,
+        GivenPairs::Encoded(pairs) => {
+            compare_bos(run, &pairs);
+            pairs
+        }
         GivenPairs::Text(rows) => rows
             .into_iter()
             .map(|row| encoded(run, row))
@@ -116,6 +119,24 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
         "pairs": pairs.len(),
         "skipped_rows": skipped.count(),
     }))
+}
+
+/// Pairs that come as ids keep them; one that begins otherwise than this model's sequences do is warned of.
+fn compare_bos(run: &Run, pairs: &[Pair]) {
+    let Some(bos) = run.vocabulary.bos else {
+        return;
+    };
+    let once = |pair: &&Pair| match pair.prompt_ids.as_slice() {
+        [first, second, ..] => *first == bos && *second != bos,
+        ids => ids == [bos],
+    };
+    let others = pairs.len() - pairs.iter().filter(once).count();
+    if others > 0 {
+        messages::warn(format_args!(
+            "{others} of {} pairs come with prompt_ids that do not begin with BOS ({bos}) once; they are taken as they are",
+            pairs.len()
+        ));
+    }
 }
 
 /// A pair of texts as ids; both responses count as ended by themselves.
