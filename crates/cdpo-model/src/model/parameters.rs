@@ -192,3 +192,33 @@ fn check_range(name: &str, values: &Tensor) -> Result<()> {
 fn absent(place: Place) -> Error {
     Error::tensor(place.hf_name(), "is no part of this model")
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device, Result, Tensor};
+
+    use super::check_range;
+
+    #[test]
+    fn what_f16_would_make_infinite_is_refused_by_name() -> Result<()> {
+        let of = |value: f32| Tensor::new(&[[0.5, value]], &Device::Cpu);
+        for value in [65519.0, -65519.0] {
+            let values = of(value)?;
+            assert!(check_range("w", &values).is_ok());
+            let rounded = values.to_dtype(DType::F16)?.to_dtype(DType::F32)?;
+            assert!(
+                rounded
+                    .to_vec2::<f32>()?
+                    .concat()
+                    .iter()
+                    .all(|x| x.is_finite())
+            );
+        }
+        for value in [65520.0, -65520.0] {
+            let told =
+                check_range("w", &of(value)?).map_or_else(|e| e.to_string(), |()| String::new());
+            assert!(told.contains("`w`") && told.contains("bf16"), "{told}");
+        }
+        Ok(())
+    }
+}
