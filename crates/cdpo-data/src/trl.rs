@@ -27,21 +27,19 @@ pub struct TextPair {
 }
 
 impl TextPair {
-    /// Encodes prompt and responses apart, so that the boundary lies on token ids, and appends `eos` to both responses, as TRL
-    /// does. Samples are numbered 0 (chosen) and 1 (rejected).
+    /// Encodes prompt and responses apart, so that the boundary lies on token ids: `prompt` gives the ids of the prompt; `response` gives
+    /// those of a response behind the prompt's ids, with its end-of-sequence token. Samples are numbered 0 (chosen) and 1 (rejected).
     ///
     /// # Errors
-    /// Whatever `encode` returns.
+    /// Whatever `prompt` or `response` returns.
     pub fn encode<E>(
         self,
-        mut encode: impl FnMut(&str) -> std::result::Result<Vec<u32>, E>,
-        eos: u32,
+        prompt: impl FnOnce(&str) -> std::result::Result<Vec<u32>, E>,
+        mut response: impl FnMut(&[u32], &str) -> std::result::Result<Vec<u32>, E>,
     ) -> std::result::Result<Pair, E> {
-        let prompt_ids = encode(&self.prompt)?;
-        let mut chosen_ids = encode(&self.chosen)?;
-        let mut rejected_ids = encode(&self.rejected)?;
-        chosen_ids.push(eos);
-        rejected_ids.push(eos);
+        let prompt_ids = prompt(&self.prompt)?;
+        let chosen_ids = response(&prompt_ids, &self.chosen)?;
+        let rejected_ids = response(&prompt_ids, &self.rejected)?;
         Ok(Pair {
             prompt: self.prompt,
             chosen: self.chosen,

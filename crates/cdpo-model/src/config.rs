@@ -122,12 +122,17 @@ impl ModelConfig {
     /// # Errors
     /// Text that is not JSON, or an `eos_token_id` that is neither an id nor a list of ids.
     pub fn add_generation_config(&mut self, text: &str, origin: &str) -> Result<()> {
-        for id in hf::generation_eos(text, origin)? {
+        for id in hf::generation_ids(text, origin)?.1 {
             if !self.eos.contains(&id) {
                 self.eos.push(id);
             }
         }
         Ok(())
+    }
+
+    /// BOS and the end-of-sequence ids that a `generation_config.json` names.
+    pub(crate) fn generation_ids(text: &str, origin: &str) -> Result<(Option<u32>, Vec<u32>)> {
+        hf::generation_ids(text, origin)
     }
 
     /// The configuration as a Hugging Face `config.json` that `transformers` and [`Self::from_hf_json`] both read.

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::DType;
+
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::inventory;
@@ -47,6 +49,11 @@ pub trait TensorSource: Sync {
     fn encoded(&self, name: &str, shape: &[usize]) -> Result<Option<EncodedMatrix>> {
         let _ = (name, shape);
         Ok(None)
+    }
+
+    /// How most of the values are stored, where that is one of f32, f16 and bf16.
+    fn stored_dtype(&self) -> Option<DType> {
+        None
     }
 
     /// Gives back memory that reading took, such as the pages of a mapped file; tensors can be read again.

@@ -12,21 +12,29 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 mod bytes;
+mod continuation;
+mod declared;
 mod gguf;
 mod pre;
+mod steps;
 
 use bytes::Spelling;
+use continuation::Continuation;
+pub(crate) use declared::Beside;
 
 /// A tokenizer with the facts about its special tokens. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
+    /// How text is encoded that continues other text, if not as any text is.
+    continuation: Option<Arc<Continuation>>,
     spelling: Spelling,
     vocab_size: usize,
     bos: Option<u32>,
     adds_bos: Option<bool>,
     bos_note: String,
     eos: Vec<u32>,
+    notes: Vec<String>,
     content_id: String,
     /// What to write as `tokenizer_config.json`.
     settings: Value,
@@ -38,10 +46,10 @@ fn failed(what: &str, error: &tokenizers::Error) -> Error {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`, and a `tokenizer_config.json` beside it if there is one.
+    /// Reads a `tokenizer.json`, and what is beside it of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
     ///
     /// # Errors
-    /// A missing or malformed file.
+    /// A missing or malformed file; a tokenizer whose ids would not be the text; files that do not belong together.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -53,25 +61,33 @@ impl Tokenizer {
             }
             Err(e) => return Err(Error::io(path, e)),
         };
-        let beside = path.with_file_name("tokenizer_config.json");
-        let settings_text = match std::fs::read_to_string(&beside) {
-            Ok(text) => Some(text),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::io(&beside, e)),
+        let beside = |name: &str| {
+            let beside = path.with_file_name(name);
+            match std::fs::read_to_string(&beside) {
+                Ok(text) => Ok(Some(text)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(Error::io(&beside, e)),
+            }
         };
-        Self::from_texts(&text, settings_text.as_deref(), path)
+        let [config, special_map, added] = [
+            beside(declared::CONFIG)?,
+            beside(declared::SPECIAL_MAP)?,
+            beside(declared::ADDED)?,
+        ];
+        let files = Beside {
+            config: config.as_deref(),
+            special_map: special_map.as_deref(),
+            added: added.as_deref(),
+        };
+        Self::from_texts(&text, files, path)
     }
 
-    /// As [`Tokenizer::from_file`], from the content of `tokenizer.json` and of `tokenizer_config.json`; `path` is the former's name for
+    /// As [`Tokenizer::from_file`], from the content of `tokenizer.json` and of the files beside it; `path` is the former's name for
     /// messages.
     ///
     /// # Errors
-    /// Malformed content.
-    pub(crate) fn from_texts(
-        text: &[u8],
-        settings_text: Option<&str>,
-        path: &Path,
-    ) -> Result<Self> {
+    /// As [`Tokenizer::from_file`], but for a missing file.
+    pub(crate) fn from_texts(text: &[u8], beside: Beside<'_>, path: &Path) -> Result<Self> {
         let mut inner = tokenizers::Tokenizer::from_bytes(text)
             .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
         // Ids must be the whole text's, whatever the file was used for before.
@@ -79,51 +95,39 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|e| failed("cannot switch truncation off", &e))?;
-
-        let beside = path.with_file_name("tokenizer_config.json");
-        let settings: Value = match settings_text {
-            Some(text) => serde_json::from_str(text).map_err(|e| {
-                Error::file(&beside, format!("not valid JSON: {e}; get the file again"))
-            })?,
-            None => Value::Null,
+        let refused = |reason: String| {
+            Error::file(path, format!("{reason}; such a tokenizer is not supported"))
         };
-        let id_of =
-            |name: &str| special_text(&settings, name).and_then(|text| inner.token_to_id(text));
-        let bos = id_of("bos_token");
-        let eos: Vec<u32> = id_of("eos_token").into_iter().collect();
-        let declared = settings.get("add_bos_token").and_then(Value::as_bool);
-        let (adds_bos, bos_note) = match (declared, bos) {
-            (Some(adds), _) => (
-                Some(adds),
-                "add_bos_token in tokenizer_config.json".to_string(),
-            ),
-            (None, Some(bos)) => {
-                let encoding = inner
-                    .encode_fast("a", true)
-                    .map_err(|e| failed("cannot encode", &e))?;
-                (
-                    Some(encoding.get_ids().first() == Some(&bos)),
-                    "the post-processor of tokenizer.json".to_string(),
-                )
-            }
-            (None, None) => (None, "the files name no BOS token".to_string()),
-        };
+        if let Some(reason) = steps::fault(&inner) {
+            return Err(refused(reason));
+        }
+        let added = |inner: &tokenizers::Tokenizer| serde_json::json!(inner.get_added_vocabulary());
+        let own = added(&inner);
+        let found = declared::read(&mut inner, beside, &|name| path.with_file_name(name))?;
+        let continuation = Continuation::of(&inner).map_err(refused)?.map(Arc::new);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(text);
+        let all = added(&inner);
+        if all != own {
+            hasher.update(all.to_string().as_bytes());
+        }
         let highest_added = inner
+            .get_added_vocabulary()
             .get_added_tokens_decoder()
             .keys()
             .max()
             .map_or(0, |&id| id as usize + 1);
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(text);
         Ok(Self {
             spelling: Spelling::of(&inner),
             vocab_size: inner.get_vocab_size(false).max(highest_added),
-            bos,
-            adds_bos,
-            bos_note,
-            eos,
+            bos: found.bos,
+            adds_bos: Some(found.adds_bos),
+            bos_note: found.bos_note,
+            eos: found.eos.into_iter().collect(),
+            notes: found.notes,
             content_id: hasher.finalize().to_hex()[..32].to_string(),
-            settings,
+            settings: found.settings,
+            continuation,
             inner: Arc::new(inner),
         })
     }
@@ -150,7 +154,45 @@ impl Tokenizer {
         config.bos = self.bos;
     }
 
-    /// The ids of `text`. Special tokens written out in the text become their ids; none is added.
+    /// Notes where `file` (config.json, generation_config.json) names other special ids than the tokenizer's files; to be called before
+    /// [`Self::complete`].
+    pub(crate) fn compare(&mut self, file: &str, bos: Option<u32>, eos: &[u32]) {
+        let written = |id: u32| {
+            let text = self.inner.id_to_token(id).unwrap_or_default();
+            format!("{text:?} ({id})")
+        };
+        let mut notes = Vec::new();
+        if let (Some(own), Some(other)) = (self.bos, bos)
+            && own != other
+        {
+            notes.push(format!(
+                "bos_token_id is {} in {file}, but BOS is {} by the tokenizer's files: the latter is taken, as transformers' tokenizers do",
+                written(other),
+                written(own)
+            ));
+        }
+        if let Some(&own) = self.eos.first()
+            && !eos.is_empty()
+            && !eos.contains(&own)
+        {
+            let others: Vec<String> = eos.iter().map(|&id| written(id)).collect();
+            notes.push(format!(
+                "eos_token_id is {} in {file}, but eos_token is {} by the tokenizer's files: the latter is trained, and sampling ends at \
+                 each",
+                others.join(", "),
+                written(own)
+            ));
+        }
+        self.notes.extend(notes);
+    }
+
+    /// Where the model's files disagree on special tokens, with files and values, and what is done: for the user to see.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The ids of `text` where nothing stands before it (but, perhaps, BOS). Special tokens written out in the text become their ids;
+    /// none is added. For text that continues other text see [`Self::encode_after`].
     ///
     /// # Errors
     /// Text the tokenizer cannot represent (not with byte-level vocabularies).
@@ -160,6 +202,24 @@ impl Tokenizer {
             .encode_fast(text, false)
             .map_err(|e| failed("cannot encode", &e))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of `text` where other text stands before it, whose last id is `before`: those that the joint text has there, but for a
+    /// token that would reach over the border. They differ from [`Self::encode`]'s where the tokenizer marks a text's first word, as
+    /// SentencePiece-style ones do with `▁`.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_after(&self, before: u32, text: &str) -> Result<Vec<u32>> {
+        match &self.continuation {
+            Some(continuation) => continuation.encode(&self.inner, before, text),
+            None => self.encode(text),
+        }
+    }
+
+    /// Whether the tokenizer marks a text's first word, so that text has other ids where it continues other text.
+    pub fn marks_first_word(&self) -> bool {
+        self.continuation.is_some()
     }
 
     /// The text of `ids`, special tokens included; ids without a token (a model's padding rows) give nothing. Bytes
@@ -175,11 +235,15 @@ impl Tokenizer {
 
     /// The raw bytes that token `id` stands for, which may be part of a UTF-8 character; empty for an id without a
     /// token. For byte-level vocabularies the bytes of a sequence, joined, are the bytes that [`Self::decode`] shows.
-    /// In SentencePiece-style ones a leading `▁` is a space even where `decode` would strip it.
+    /// In SentencePiece-style ones a leading `▁` is a space even where `decode` would strip it: that of [`Self::encode`]'s first token is
+    /// the mark before the text, not part of it.
     ///
     /// # Errors
     /// Never for now; the signature leaves room for tokenizers whose tokens have no bytes of their own.
     pub fn token_bytes(&self, id: u32) -> Result<Vec<u8>> {
+        if let Some(added) = self.inner.get_added_vocabulary().simple_id_to_token(id) {
+            return Ok(added.into_bytes());
+        }
         Ok(self
             .inner
             .id_to_token(id)
@@ -194,6 +258,12 @@ impl Tokenizer {
     /// The id of the token written `token` (in the vocabulary's spelling), if there is one.
     pub fn id_of(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// Whether `id` is a special token: one that text spells out but that says nothing itself.
+    pub fn is_special(&self, id: u32) -> bool {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        added.get(&id).is_some_and(|token| token.special)
     }
 
     /// The beginning-of-sequence id the files name.
@@ -253,10 +323,4 @@ impl Tokenizer {
             "clean_up_tokenization_spaces": false,
         })
     }
-}
-
-/// A special token of a `tokenizer_config.json`: a string, or an object with its `content`.
-fn special_text<'a>(settings: &'a Value, name: &str) -> Option<&'a str> {
-    let value = settings.get(name)?;
-    value.as_str().or_else(|| value.get("content")?.as_str())
 }

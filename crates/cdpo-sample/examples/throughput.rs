@@ -59,10 +59,15 @@ fn main() -> Outcome<()> {
             framing.prompt(QUESTION),
         ),
     };
+    let prefix_ids = tokenizer.encode(&prefix)?;
+    let prompt_ids = match prefix_ids.last() {
+        Some(&last) => tokenizer.encode_after(last, &prompt)?,
+        None => tokenizer.encode(&prompt)?,
+    };
     let request = Request {
         problem_id: "throughput".into(),
-        prefix_ids: tokenizer.encode(&prefix)?,
-        prompt_ids: tokenizer.encode(&prompt)?,
+        prefix_ids,
+        prompt_ids,
         samples: (0..samples as u32).collect(),
     };
     let length = request.prefix_ids.len() + request.prompt_ids.len();

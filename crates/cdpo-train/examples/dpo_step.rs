@@ -41,10 +41,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .first()
         .ok_or("the model names no end token")?;
     let (texts, _) = trl::read(pairs, OnBadRow::Fail)?;
+    let tokenizer = &checkpoint.tokenizer;
+    let response = |before: &[u32], text: &str| -> cdpo_model::Result<Vec<u32>> {
+        let mut ids = match before.last() {
+            Some(&last) => tokenizer.encode_after(last, text)?,
+            None => tokenizer.encode(text)?,
+        };
+        ids.push(eos);
+        Ok(ids)
+    };
     let pairs = texts
         .into_iter()
         .take(batch * steps)
-        .map(|pair| pair.encode(|text| checkpoint.tokenizer.encode(text), eos))
+        .map(|pair| pair.encode(|text| tokenizer.encode(text), response))
         .collect::<Result<Vec<_>, _>>()?;
     let model = Model::load(
         &checkpoint.config,

@@ -7,6 +7,7 @@ use cdpo_train::Method;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::grade_options::GradeOptionArgs;
+use crate::paths;
 
 mod rollout;
 
@@ -157,6 +158,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The recipe, a TOML file; `recipes/` has some, with every key explained.
+    #[arg(value_parser = paths::parser())]
     pub(crate) recipe: PathBuf,
     /// Change a key of the recipe (the value is TOML, or bare text); may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -197,6 +199,7 @@ pub(crate) struct QuickstartArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ExperimentArgs {
     /// The experiment, a TOML file that names recipes, methods and seeds.
+    #[arg(value_parser = paths::parser())]
     pub(crate) experiment: PathBuf,
     /// Change a key of all its recipes; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -210,7 +213,7 @@ pub(crate) struct ExperimentArgs {
 #[derive(Debug, Args)]
 pub(crate) struct GradeArgs {
     /// A recipe (.toml), or a JSONL file of responses.
-    #[arg(required_unless_present = "explain")]
+    #[arg(required_unless_present = "explain", value_parser = paths::parser())]
     pub(crate) file: Option<PathBuf>,
     /// Show how two answers are read and how they compare.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "file")]
@@ -241,7 +244,7 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// A PEFT adapter folder; the base model if left out.
-    #[arg(long)]
+    #[arg(long, value_parser = paths::parser())]
     pub(crate) adapter: Option<PathBuf>,
 }
 
@@ -249,6 +252,7 @@ pub(crate) struct EvalArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The run's folder.
+    #[arg(value_parser = paths::parser())]
     pub(crate) run: PathBuf,
     /// The wrong solution to show, as `--list` names it; a question's id will do where it has only one.
     #[arg(long, value_name = "ID", conflicts_with = "list")]
@@ -273,6 +277,7 @@ pub(crate) enum ColourChoice {
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
     /// The run's folder.
+    #[arg(value_parser = paths::parser())]
     pub(crate) run: PathBuf,
     /// Change a key of the run's recipe, such as model.path where the model was moved; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -283,22 +288,23 @@ pub(crate) struct ReportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AnalyzeArgs {
     /// The run's folder.
+    #[arg(value_parser = paths::parser())]
     pub(crate) run: PathBuf,
     /// Records of rollouts [RUN/rollouts/rollouts.jsonl].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::parser())]
     pub(crate) rollouts: Option<PathBuf>,
     /// Records of replacements [RUN/replacements/replacements.jsonl, if the rollouts are the run's own].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::parser())]
     pub(crate) replacements: Option<PathBuf>,
     /// The labelled solutions that were rolled out (rows with `steps` and `first_error_step`), for Tables 1 and 2.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::parser())]
     pub(crate) labels: Option<PathBuf>,
     /// Take the first sentence that departs from the question's own solution for the first wrong step: where solutions have one
     /// order of steps, as the built-in word problems' have.
     #[arg(long, conflicts_with = "labels")]
     pub(crate) by_solutions: bool,
     /// Where to write [RUN/analysis].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::parser())]
     pub(crate) out: Option<PathBuf>,
     /// Change a key of the run's recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -309,19 +315,20 @@ pub(crate) struct AnalyzeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct JudgeArgs {
     /// The run's folder.
+    #[arg(value_parser = paths::parser())]
     pub(crate) run: PathBuf,
     /// Records of rollouts [RUN/rollouts/rollouts.jsonl].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::parser())]
     pub(crate) rollouts: Option<PathBuf>,
     /// Weights of the negative model, a row each [the recipe's].
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub(crate) ce_beta: Vec<f64>,
     /// The folder of another run on the same base model, to judge its contrastive models beside this run's, or instead of them
     /// where it has none; may be given often.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = paths::parser())]
     pub(crate) models: Vec<PathBuf>,
     /// Where to write [RUN/judge].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::parser())]
     pub(crate) out: Option<PathBuf>,
     /// Change a key of the run's recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -332,17 +339,35 @@ pub(crate) struct JudgeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct MergeArgs {
     /// The base: a Hugging Face folder or a GGUF file.
+    #[arg(value_parser = paths::parser())]
     pub(crate) model: PathBuf,
     /// The PEFT adapter folder.
+    #[arg(value_parser = paths::parser())]
     pub(crate) adapter: PathBuf,
-    /// The folder to write.
+    /// The folder to write: weights, and every small file of the base (tokenizer, chat template, generation settings).
+    #[arg(value_parser = paths::parser())]
     pub(crate) out: PathBuf,
+    /// How values are stored; as most of the base's are if left out (f32 where those are quantised).
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub(crate) dtype: Option<DtypeChoice>,
+}
+
+/// How a model's values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DtypeChoice {
+    /// 8 bits of exponent, 7 of fraction.
+    Bf16,
+    /// 5 bits of exponent, 10 of fraction.
+    F16,
+    /// 8 bits of exponent, 23 of fraction.
+    F32,
 }
 
 /// What to pre-train.
 #[derive(Debug, Args)]
 pub(crate) struct PretrainArgs {
     /// The recipe, a TOML file such as `recipes/wordmath-base.toml`.
+    #[arg(value_parser = paths::parser())]
     pub(crate) recipe: PathBuf,
     /// Change a key of the recipe; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -363,7 +388,7 @@ pub(crate) struct FetchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Folder for model, questions and run.
-    #[arg(default_value = "demo")]
+    #[arg(default_value = "demo", value_parser = paths::parser())]
     pub(crate) dir: PathBuf,
     /// Change a key of `recipes/tiny.toml`; may be given often.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -9,7 +9,7 @@ use cdpo_model::source::{
     ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, expected_tensors,
     open_observed,
 };
-use cdpo_model::{Adapter, Device, Model, ModelConfig, Tokenizer, WeightForm};
+use cdpo_model::{Adapter, DType, Device, Model, ModelConfig, Tokenizer, WeightForm};
 
 use crate::device::device;
 use crate::messages;
@@ -148,6 +148,21 @@ impl BaseModel {
             trained.weights.as_ref(),
             self.device()?,
         )?)
+    }
+
+    /// The Hugging Face folder that it lies in, if it lies in one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.files.folder()
+    }
+
+    /// How most of its values are stored; f32 where they are quantised.
+    pub(crate) fn stored_dtype(&self) -> anyhow::Result<DType> {
+        Ok(self
+            .opened()?
+            .stored
+            .tensors
+            .stored_dtype()
+            .unwrap_or(DType::F32))
     }
 
     /// An adapter that fits the model.

@@ -7,6 +7,7 @@ use cdpo_model::source::{Download, ModelSource};
 
 use crate::builtin;
 use crate::messages;
+use crate::paths;
 use crate::progress::ProgressLine;
 use crate::recipe::ModelSection;
 
@@ -19,20 +20,10 @@ pub(crate) fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
         return Ok(ModelSource::Path(path.clone()));
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let home = variable("HF_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache/huggingface")));
-    let below_home = |name: &str| home.as_ref().map(|home| home.join(name));
-    let cache = variable("HF_HUB_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| below_home("hub"))
-        .context("there is no place for downloads: set HF_HOME")?;
-    let token_file = variable("HF_TOKEN_PATH")
-        .map(PathBuf::from)
-        .or_else(|| below_home("token"));
-    let token = match (variable("HF_TOKEN"), token_file) {
-        (None, Some(file)) => token_in(&file)?,
-        (token, _) => token,
+    let Places { cache, token_file } = places(&variable)?;
+    let token = match variable("HF_TOKEN").or_else(|| variable("HUGGING_FACE_HUB_TOKEN")) {
+        None => token_in(&token_file)?,
+        token => token,
     };
     Ok(ModelSource::Hub {
         repo: section.hub.clone().unwrap_or_default(),
@@ -41,6 +32,38 @@ pub(crate) fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
         token,
         cache,
         offline: variable("HF_HUB_OFFLINE").is_some_and(|value| is_true(&value)),
+    })
+}
+
+/// Where the hub's files lie.
+#[derive(Debug, PartialEq, Eq)]
+struct Places {
+    cache: PathBuf,
+    token_file: PathBuf,
+}
+
+/// The folders that Python's `huggingface_hub` takes, from the same variables: `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `hub`
+/// in `HF_HOME`, which is `huggingface` in `XDG_CACHE_HOME` unless it is set, and that `~/.cache`.
+fn places(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Places> {
+    let path = |name: &str| variable(name).map(|text| paths::given(&text)).transpose();
+    let of = || -> Result<Places, String> {
+        let home = || match (path("HF_HOME")?, path("XDG_CACHE_HOME")?) {
+            (Some(home), _) => Ok(home),
+            (None, Some(caches)) => Ok(caches.join("huggingface")),
+            (None, None) => paths::given("~/.cache/huggingface"),
+        };
+        let cache = match (path("HF_HUB_CACHE")?, path("HUGGINGFACE_HUB_CACHE")?) {
+            (Some(cache), _) | (None, Some(cache)) => cache,
+            (None, None) => home()?.join("hub"),
+        };
+        let token_file = match path("HF_TOKEN_PATH")? {
+            Some(file) => file,
+            None => home()?.join("token"),
+        };
+        Ok(Places { cache, token_file })
+    };
+    of().map_err(|fault| {
+        anyhow::anyhow!("there is no place for downloads: {fault}, or set HF_HOME")
     })
 }
 
@@ -88,6 +111,41 @@ mod tests {
     fn a_variable_is_true_by_the_hubs_rule() {
         assert!(["1", "on", "Yes", "TRUE"].into_iter().all(is_true));
         assert!(!["0", "false", "no", "off", "2"].into_iter().any(is_true));
+    }
+
+    #[test]
+    fn the_cache_is_where_huggingface_hub_has_it() {
+        let all = [
+            ("HF_HUB_CACHE", "/a", "/a"),
+            ("HUGGINGFACE_HUB_CACHE", "/b", "/b"),
+            ("HF_HOME", "/c", "/c/hub"),
+            ("XDG_CACHE_HOME", "/d", "/d/huggingface/hub"),
+        ];
+        let home = paths::home().unwrap();
+        for first in 0..=all.len() {
+            let set = &all[first..];
+            let variable = |name: &str| {
+                let found = set.iter().find(|(known, ..)| *known == name);
+                found.map(|(_, value, _)| (*value).to_owned())
+            };
+            let found = places(&variable).unwrap();
+            let cache = set
+                .first()
+                .map_or(home.join(".cache/huggingface/hub"), |(.., cache)| {
+                    cache.into()
+                });
+            assert_eq!(found.cache, cache);
+            let token = match first {
+                0..=2 => "/c/token".into(),
+                3 => "/d/huggingface/token".into(),
+                _ => home.join(".cache/huggingface/token"),
+            };
+            assert_eq!(found.token_file, token);
+        }
+        let tilde = |name: &str| (name == "HF_HOME").then(|| "~/hf".to_owned());
+        assert_eq!(places(&tilde).unwrap().cache, home.join("hf/hub"));
+        let file = |name: &str| (name == "HF_TOKEN_PATH").then(|| "/t".to_owned());
+        assert_eq!(places(&file).unwrap().token_file, PathBuf::from("/t"));
     }
 
     #[test]

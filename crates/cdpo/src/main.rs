@@ -17,6 +17,7 @@ mod interrupt;
 mod lock;
 mod messages;
 mod outcome;
+mod paths;
 mod pipeline;
 mod pretrain;
 mod progress;
@@ -31,6 +32,7 @@ mod stage;
 mod stages;
 mod vocabulary;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -42,12 +44,22 @@ use outcome::{Interrupted, Usage};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are results; the rest is a fault in the command.
+        Err(told) if !told.use_stderr() => {
+            if let Err(e) = told.print().and_then(|()| std::io::stdout().flush()) {
+                messages::unwritten(&e);
+            }
+            return ExitCode::SUCCESS;
+        }
+        Err(fault) => fault.exit(),
+    };
     let result = interrupt::install().and_then(|()| command::carry_out(&cli.command));
     let Err(error) = result else {
         return ExitCode::SUCCESS;
     };
-    messages::say(format_args!("error: {error:#}"));
+    messages::say(format_args!("error: {}", outcome::line(&error)));
     if error.is::<Interrupted>() {
         ExitCode::from(130)
     } else if error.is::<Usage>() {

@@ -1,5 +1,4 @@
 //! What the program says: results to stdout, messages to stderr.
-#![allow(clippy::print_stderr)]
 
 use std::io::Write as _;
 
@@ -9,25 +8,33 @@ macro_rules! out {
 }
 pub(crate) use out;
 
-/// What [`out!`] calls.
+/// What [`out!`] calls. Results that cannot be written, to a full disk say, end the program as failed: nothing reads them later.
 pub(crate) fn print(line: std::fmt::Arguments<'_>) {
     let mut stdout = std::io::stdout().lock();
     if let Err(e) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        warn(format_args!("the results cannot be printed: {e}"));
+        unwritten(&e);
     }
 }
 
-/// Says one line.
+/// Ends the program since stdout takes no more.
+pub(crate) fn unwritten(e: &std::io::Error) -> ! {
+    if e.kind() == std::io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    say(format_args!(
+        "error: the results cannot be written to stdout: {e}"
+    ));
+    std::process::exit(1);
+}
+
+/// Says one line. Where stderr takes none, nobody can be told.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Says a warning.
 pub(crate) fn warn(text: impl std::fmt::Display) {
-    eprintln!("warning: {text}");
+    say(format_args!("warning: {text}"));
 }
 
 /// Seconds as `1 h 02 min`, `3 min 05 s` or `7.2 s`.

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use crate::outcome::Usage;
 use crate::recipe::{FramingName, PromptSection};
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Response, Vocabulary};
 
 /// The recipe's framing, with its few-shot prefix as ids.
 pub(crate) struct Prompt {
     pub(crate) framing: Framing,
     /// BOS where it is resolved so, and the exemplars.
     pub(crate) prefix_ids: Vec<u32>,
+    /// The text of the exemplars.
+    prefix: String,
     shots: usize,
 }
 
@@ -48,8 +50,18 @@ impl Prompt {
             ))
             .into());
         };
+        if !exemplars.is_empty() && vocabulary.brings_bos(&framing.question_prefix)? {
+            return Err(Usage(format!(
+                "prompt.question_prefix {:?} begins with the beginning-of-sequence token, which would stand before every exemplar again; \
+                 take it out: it is put once before the exemplars",
+                framing.question_prefix
+            ))
+            .into());
+        }
+        let prefix = framing.few_shot(exemplars);
         Ok(Self {
-            prefix_ids: vocabulary.encode(&framing.few_shot(exemplars))?,
+            prefix_ids: vocabulary.opening(&prefix)?,
+            prefix,
             framing,
             shots,
         })
@@ -62,7 +74,52 @@ impl Prompt {
         problem: &Problem,
     ) -> anyhow::Result<Vec<u32>> {
         let text = self.framing.prompt(&problem.question);
-        Ok(vocabulary.tokenizer.encode(&text)?)
+        self.behind_prefix(vocabulary, &text)
+    }
+
+    /// A response to the question that came to its own end.
+    pub(crate) fn response(
+        &self,
+        vocabulary: &Vocabulary,
+        problem: &Problem,
+        text: &str,
+    ) -> anyhow::Result<Response> {
+        let prompt = self.framing.prompt(&problem.question);
+        let prompt_ids = self.behind_prefix(vocabulary, &prompt)?;
+        vocabulary.response(&prompt, &prompt_ids, text)
+    }
+
+    /// The ids of a prompt as it stands after the prefix.
+    fn behind_prefix(&self, vocabulary: &Vocabulary, prompt: &str) -> anyhow::Result<Vec<u32>> {
+        if self.prefix.is_empty() {
+            // The prefix is BOS or nothing, and so begins what the prompt alone would be.
+            return Ok(vocabulary.opening(prompt)?.split_off(self.prefix_ids.len()));
+        }
+        Ok(vocabulary.continuing(&self.prefix, &self.prefix_ids, prompt)?)
+    }
+
+    /// A training prompt with the ids it has alone, as it stands after [`Self::training_prefix`]: without its BOS, which is the
+    /// exemplars', and without the mark that the tokenizer may put before a text's first word.
+    pub(crate) fn training_ids(
+        &self,
+        vocabulary: &Vocabulary,
+        prompt: &str,
+        alone: &[u32],
+        few_shot: bool,
+    ) -> anyhow::Result<Vec<u32>> {
+        if !few_shot {
+            return Ok(alone.to_vec());
+        }
+        if vocabulary.tokenizer.marks_first_word() && !self.prefix.is_empty() {
+            anyhow::ensure!(
+                alone == vocabulary.opening(prompt)?,
+                "the prompt {prompt:?} has other ids than this model's tokenizer gives it, so that it cannot be put after the exemplars \
+                 (train.few_shot)"
+            );
+            return self.behind_prefix(vocabulary, prompt);
+        }
+        let bos = vocabulary.bos.filter(|bos| alone.first() == Some(bos));
+        Ok(alone[usize::from(bos.is_some())..].to_vec())
     }
 
     /// What stands before the prompts of training and scoring: nothing, unless the recipe wants the exemplars there.
@@ -72,13 +129,21 @@ impl Prompt {
 
     /// What a stage that prompts depends on.
     pub(crate) fn settings(&self, vocabulary: &Vocabulary) -> Value {
-        json!({
+        let mut settings = json!({
             "framing": self.framing,
             "shots": self.shots,
             "prefix_ids": cdpo_data::artifact::hash_json(&json!(self.prefix_ids)),
             "bos": vocabulary.bos,
             "eos": vocabulary.eos,
             "stops": vocabulary.stops,
-        })
+        });
+        if vocabulary.tokenizer.marks_first_word() {
+            // Such a prompt once had the ids of a text of its own, whatever stood before it.
+            settings["continued"] = true.into();
+        }
+        settings
     }
 }
+
+#[cfg(test)]
+mod tests;

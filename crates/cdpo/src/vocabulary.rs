@@ -1,10 +1,21 @@
 //! How text becomes ids: the model's tokenizer, with what was resolved about its special tokens. Needs no weights.
+//!
+//! A sequence is made of texts that are encoded apart: exemplars, prompt, response. The one rule for what stands around them: BOS once, at
+//! the very beginning; one end token, at the end of a response that came to its own end. A text that brings either itself gets no
+//! second one.
 
+use std::cell::RefCell;
+
+use anyhow::bail;
 use cdpo_model::{ModelConfig, Tokenizer};
 
 use crate::messages;
 use crate::outcome::Usage;
 use crate::recipe::Bos;
+
+mod account;
+
+use account::Account;
 
 /// The tokenizer and the special tokens that stand around texts.
 pub(crate) struct Vocabulary {
@@ -15,6 +26,18 @@ pub(crate) struct Vocabulary {
     pub(crate) eos: u32,
     /// Ends a response when sampled.
     pub(crate) stops: Vec<u32>,
+    account: RefCell<Account>,
+}
+
+/// A response as ids.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    /// What it says: without an end token, and what blanks may stand behind that.
+    pub(crate) text: String,
+    /// The ids of that.
+    pub(crate) ids: Vec<u32>,
+    /// The token that ends it: its own if its text brought one, else the trained one.
+    pub(crate) end: u32,
 }
 
 impl Vocabulary {
@@ -59,6 +82,9 @@ impl Vocabulary {
             let text = tokenizer.decode(&[id]).unwrap_or_default();
             format!("{id} {text:?}")
         };
+        for note in tokenizer.notes() {
+            messages::warn(format_args!("{origin}: {note}"));
+        }
         messages::say(format_args!(
             "model   {} ({} layers, hidden {}, vocabulary {}, context {})",
             origin, config.layers, config.hidden_size, config.vocab_size, config.max_positions
@@ -76,24 +102,102 @@ impl Vocabulary {
                 .join(", "),
             text(eos)
         ));
-        Ok(Self {
+        Ok(Self::of(tokenizer, bos, eos, stops))
+    }
+
+    /// A vocabulary whose special tokens are known.
+    pub(crate) fn of(tokenizer: Tokenizer, bos: Option<u32>, eos: u32, stops: Vec<u32>) -> Self {
+        Self {
             tokenizer,
             bos,
             eos,
             stops,
-        })
+            account: RefCell::default(),
+        }
     }
 
-    /// The prompt's ids, with BOS where it is resolved so.
-    pub(crate) fn encode(&self, text: &str) -> cdpo_model::Result<Vec<u32>> {
-        let mut ids: Vec<u32> = self.bos.into_iter().collect();
-        ids.extend(self.tokenizer.encode(text)?);
+    /// The ids of a text that a sequence begins with: BOS where it is resolved so, unless the text begins with it itself.
+    pub(crate) fn opening(&self, text: &str) -> cdpo_model::Result<Vec<u32>> {
+        let ids = self.tokenizer.encode(text)?;
+        self.account
+            .borrow_mut()
+            .text(&self.tokenizer, &ids, text)?;
+        let bos = self.bos.filter(|bos| ids.first() != Some(bos));
+        Ok(bos.into_iter().chain(ids).collect())
+    }
+
+    /// The ids of a text behind the text `before`, whose ids are `before_ids`.
+    pub(crate) fn continuing(
+        &self,
+        before: &str,
+        before_ids: &[u32],
+        text: &str,
+    ) -> cdpo_model::Result<Vec<u32>> {
+        let ids = match before_ids.last() {
+            Some(&last) if !before.is_empty() => self.tokenizer.encode_after(last, text)?,
+            _ => self.tokenizer.encode(text)?,
+        };
+        let mut account = self.account.borrow_mut();
+        account.text(&self.tokenizer, &ids, text)?;
+        account.border(&self.tokenizer, before, text, &ids)?;
         Ok(ids)
     }
 
-    /// A training prompt as it stands after the exemplars: without its BOS, which is theirs. Without exemplars, as it is.
-    pub(crate) fn after_exemplars(&self, prompt_ids: &[u32], few_shot: bool) -> Vec<u32> {
-        let bos = usize::from(few_shot && self.bos.is_some());
-        prompt_ids.get(bos..).unwrap_or_default().to_vec()
+    /// A response that came to its own end, behind its prompt.
+    pub(crate) fn response(
+        &self,
+        prompt: &str,
+        prompt_ids: &[u32],
+        text: &str,
+    ) -> anyhow::Result<Response> {
+        let (content, own_end) = self.without_end(text)?;
+        if let Some(bos) = self.bos
+            && self.brings_bos(content.trim_start())?
+        {
+            bail!(
+                "it begins with {:?}, which stands once, before the prompt: take it out of the response",
+                self.tokenizer.decode(&[bos])?
+            );
+        }
+        let ids = self.continuing(prompt, prompt_ids, content)?;
+        let mut account = self.account.borrow_mut();
+        account.end(&self.tokenizer, &ids, own_end);
+        Ok(Response {
+            text: content.to_owned(),
+            ids,
+            end: own_end.unwrap_or(self.eos),
+        })
+    }
+
+    /// A response's text before its own end tokens and the blanks around them, and the first of them.
+    fn without_end<'t>(&self, text: &'t str) -> cdpo_model::Result<(&'t str, Option<u32>)> {
+        let (mut content, mut end) = (text, None);
+        'ends: loop {
+            for &stop in &self.stops {
+                let written = String::from_utf8(self.tokenizer.token_bytes(stop)?);
+                let written = written.unwrap_or_default();
+                let before = content.trim_end().strip_suffix(written.as_str());
+                // A token that no text spells (a plain piece of the vocabulary) ends none.
+                if let Some(before) = before
+                    && !written.is_empty()
+                    && self.tokenizer.encode(&written)? == [stop]
+                {
+                    (content, end) = (before, Some(stop));
+                    continue 'ends;
+                }
+            }
+            return Ok((content, end));
+        }
+    }
+
+    /// Reports what encoding has led to since the last report, and begins anew; `what` was encoded.
+    pub(crate) fn report(&self, what: &str) {
+        self.account.take().report(what, &self.tokenizer, self.eos);
+    }
+
+    /// Whether a text's first token is the BOS that stands before every sequence.
+    pub(crate) fn brings_bos(&self, text: &str) -> cdpo_model::Result<bool> {
+        let first = self.tokenizer.encode(text)?.first().copied();
+        Ok(self.bos.is_some() && first == self.bos)
     }
 }

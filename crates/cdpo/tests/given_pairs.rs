@@ -73,3 +73,57 @@ fn given_weights_are_trained_with_and_counted() {
     let (_, outcome) = with_pairs(&rows(""), "[\"weighted-dpo\"]");
     outcome.failed(1, &["neither rejected_weights nor chosen_weights"]);
 }
+
+#[test]
+fn an_end_that_the_text_brings_is_the_only_one_and_is_reported() {
+    let ended = rows("").replace(".\",\"rejected", ".<|end|>\\n\",\"rejected");
+    assert_ne!(ended, rows(""));
+    let (plain, outcome) = with_pairs(&rows(""), "[\"dpo\"]");
+    let told = outcome.succeeded();
+    assert!(!told.stderr.contains("their own end"), "{told:?}");
+    let (brought, outcome) = with_pairs(&ended, "[\"dpo\"]");
+    let told = outcome.succeeded();
+    let report = "selected: 4 of 8 responses bring their own end (\"<|end|>\"); none is added";
+    assert!(told.stderr.contains(report), "{told:?}");
+    let ids = |place: &Place, key: &str| -> Vec<serde_json::Value> {
+        let pairs = place.read("selected/pairs.jsonl");
+        let row =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()[key].clone();
+        pairs.lines().map(row).collect()
+    };
+    for key in ["prompt_ids", "chosen_ids", "rejected_ids"] {
+        assert_eq!(ids(&plain, key), ids(&brought, key), "{key}");
+    }
+    let adapter = "dpo/adapter/adapter_model.safetensors";
+    let bytes = |place: &Place| std::fs::read(place.run_dir().join(adapter)).unwrap();
+    assert_eq!(bytes(&plain), bytes(&brought));
+}
+
+#[test]
+fn encoded_pairs_that_do_not_begin_with_bos_once_are_warned_of() {
+    let (place, outcome) = with_pairs(&rows(""), "[\"dpo\"]");
+    outcome.succeeded();
+    let own = place.read("selected/pairs.jsonl");
+    std::fs::write(place.dir.join("pairs.jsonl"), &own).unwrap();
+    // The demonstration has no BOS of its own; its end token stands in.
+    let settings = place.dir.join("demo/model/tokenizer_config.json");
+    std::fs::write(
+        settings,
+        r#"{"bos_token": "<|end|>", "eos_token": "<|end|>"}"#,
+    )
+    .unwrap();
+    let told = place.cdpo(&[
+        "run",
+        "tiny.toml",
+        "--set",
+        "methods=[\"dpo\"]",
+        "--set",
+        "model.bos=true",
+    ]);
+    let told = told.succeeded();
+    assert!(
+        told.stderr
+            .contains("4 of 4 pairs come with prompt_ids that do not begin with BOS"),
+        "{told:?}"
+    );
+}

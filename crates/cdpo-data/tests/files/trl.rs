@@ -108,17 +108,21 @@ fn a_repeated_id_is_an_error() {
 }
 
 #[test]
-fn prompt_and_responses_are_encoded_apart_and_both_responses_end_with_end_of_sequence() {
-    let bytes =
-        |text: &str| Ok::<_, std::convert::Infallible>(text.bytes().map(u32::from).collect());
-    let pair = blue("q").encode(bytes, 0).unwrap();
+fn prompt_and_responses_are_encoded_apart_each_response_behind_the_prompts_ids() {
+    let bytes = |text: &str| -> Vec<u32> { text.bytes().map(u32::from).collect() };
+    let prompt = |text: &str| Ok::<_, &str>(bytes(text));
+    let response = |before: &[u32], text: &str| {
+        assert_eq!(before, [83, 107, 121, 63]);
+        Ok([bytes(text), vec![0]].concat())
+    };
+    let pair = blue("q").encode(prompt, response).unwrap();
     assert_eq!(pair.prompt_ids, [83, 107, 121, 63]);
     assert_eq!(pair.chosen_ids, [32, 66, 108, 117, 101, 46, 0]);
     assert_eq!(pair.rejected_ids.last(), Some(&0));
     assert!(pair.chosen_terminated && pair.rejected_terminated);
     pair.check().unwrap();
-    let broken = |_: &str| Err::<Vec<u32>, _>("no");
-    assert_eq!(blue("q").encode(broken, 0).unwrap_err(), "no");
+    let broken = |_: &[u32], _: &str| Err("no");
+    assert_eq!(blue("q").encode(prompt, broken).unwrap_err(), "no");
 }
 
 #[test]

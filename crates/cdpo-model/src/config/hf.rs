@@ -269,15 +269,17 @@ fn required(fields: &mut Fields<'_>, name: &str) -> f64 {
     fields.number(name, 1.0)
 }
 
-pub(super) fn generation_eos(text: &str, origin: &str) -> Result<Vec<u32>> {
+/// BOS and the end-of-sequence ids of a `generation_config.json`.
+pub(super) fn generation_ids(text: &str, origin: &str) -> Result<(Option<u32>, Vec<u32>)> {
     let map = object(text, origin)?;
     let mut fields = Fields {
         map: &map,
         faults: Vec::new(),
     };
-    let ids = fields.ids("eos_token_id");
+    let bos = fields.ids("bos_token_id").first().copied();
+    let eos = fields.ids("eos_token_id");
     if fields.faults.is_empty() {
-        Ok(ids)
+        Ok((bos, eos))
     } else {
         Err(Error::Config(format!(
             "{origin}: {}",

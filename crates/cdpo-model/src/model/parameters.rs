@@ -143,7 +143,7 @@ impl Model {
     /// As [`Model::save`], with every value rounded to `dtype` (bf16, f16 or f32).
     ///
     /// # Errors
-    /// As [`Model::save`].
+    /// As [`Model::save`]; a value that f16 cannot hold.
     pub fn save_as(&self, dir: &Path, dtype: DType) -> Result<()> {
         let mut config = self.config.to_hf_json()?;
         config["torch_dtype"] = match dtype {
@@ -163,7 +163,12 @@ impl Model {
         let named = self.named()?;
         let tensors: HashMap<&str, Tensor> = named
             .iter()
-            .map(|(name, values)| Ok((name.as_str(), values.to_dtype(dtype)?)))
+            .map(|(name, values)| {
+                if dtype == DType::F16 {
+                    check_range(name, values)?;
+                }
+                Ok((name.as_str(), values.to_dtype(dtype)?))
+            })
             .collect::<Result<_>>()?;
         tensor_file::write(&tensors, &dir.join("model.safetensors"))?;
         let path = dir.join("config.json");
@@ -171,6 +176,49 @@ impl Model {
     }
 }
 
+/// Refuses values that f16 would make infinite.
+fn check_range(name: &str, values: &Tensor) -> Result<()> {
+    let largest = values.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+    // Halfway between the largest f16 and what would come next.
+    if largest < 65520.0 {
+        return Ok(());
+    }
+    Err(Error::tensor(
+        name,
+        format!("has the value {largest}, which f16 cannot hold; save in bf16 or f32"),
+    ))
+}
+
 fn absent(place: Place) -> Error {
     Error::tensor(place.hf_name(), "is no part of this model")
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device, Result, Tensor};
+
+    use super::check_range;
+
+    #[test]
+    fn what_f16_would_make_infinite_is_refused_by_name() -> Result<()> {
+        let of = |value: f32| Tensor::new(&[[0.5, value]], &Device::Cpu);
+        for value in [65519.0, -65519.0] {
+            let values = of(value)?;
+            assert!(check_range("w", &values).is_ok());
+            let rounded = values.to_dtype(DType::F16)?.to_dtype(DType::F32)?;
+            assert!(
+                rounded
+                    .to_vec2::<f32>()?
+                    .concat()
+                    .iter()
+                    .all(|x| x.is_finite())
+            );
+        }
+        for value in [65520.0, -65520.0] {
+            let told =
+                check_range("w", &of(value)?).map_or_else(|e| e.to_string(), |()| String::new());
+            assert!(told.contains("`w`") && told.contains("bf16"), "{told}");
+        }
+        Ok(())
+    }
 }

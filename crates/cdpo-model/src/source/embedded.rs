@@ -4,7 +4,7 @@ use super::files::{Location, ModelFiles, StoredWeights, WeightFiles};
 use super::{SafetensorsFolder, content};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Beside, Tokenizer};
 
 /// The files' content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,10 @@ pub(super) fn open(files: &Embedded) -> Result<ModelFiles> {
     let mut config = ModelConfig::from_hf_json(files.config, &files.file("config.json"))?;
     let mut tokenizer = Tokenizer::from_texts(
         files.tokenizer.as_bytes(),
-        Some(files.tokenizer_config),
+        Beside {
+            config: Some(files.tokenizer_config),
+            ..Beside::default()
+        },
         files.file("tokenizer.json").as_ref(),
     )?;
     tokenizer.complete(&mut config);

@@ -3,7 +3,7 @@
 //! Goes in: a place that configuration and tokenizer were read from. Comes out: its weights, checked against the configuration, with
 //! the hash of their content.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Embedded, TensorSource, embedded, folder, gguf, require_tensors};
 use crate::config::ModelConfig;
@@ -51,6 +51,14 @@ pub struct StoredWeights {
 }
 
 impl WeightFiles {
+    /// The Hugging Face folder that they lie in, if they lie in one.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.0 {
+            Location::Folder(path, _) => Some(path),
+            Location::Gguf(_) | Location::Embedded(_) => None,
+        }
+    }
+
     /// Opens the files, hashes every byte of them, and checks that every tensor that `config` asks for is there; `origin` is for
     /// messages.
     ///

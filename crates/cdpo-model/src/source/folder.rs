@@ -30,14 +30,15 @@ pub(super) fn open(folder: &Path, origin: String) -> Result<ModelFiles> {
         &folder.join("config.json").display().to_string(),
     )?;
     let generation = optional_text(folder, "generation_config.json")?;
-    if let Some(text) = &generation {
-        config.add_generation_config(
-            text,
-            &folder.join("generation_config.json").display().to_string(),
-        )?;
-    }
     SafetensorsFolder::expect(folder)?;
     let mut tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
+    tokenizer.compare("config.json", config.bos, &config.eos);
+    if let Some(text) = &generation {
+        let origin = folder.join("generation_config.json").display().to_string();
+        let (bos, eos) = ModelConfig::generation_ids(text, &origin)?;
+        tokenizer.compare("generation_config.json", bos, &eos);
+        config.add_generation_config(text, &origin)?;
+    }
     tokenizer.complete(&mut config);
     config.validate(&origin)?;
     let mut texts = vec![("config.json", config_text)];

@@ -34,7 +34,13 @@ pub struct Download<'a> {
 }
 
 const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
-const OPTIONAL: [&str; 2] = ["generation_config.json", "tokenizer_config.json"];
+const OPTIONAL: [&str; 5] = [
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+];
 
 /// The folder with the model's files, or the GGUF file that `repo` names after a colon.
 ///

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use candle_core::DType;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 
 use super::encoded::{EncodedMatrix, RowOrder};
@@ -263,6 +264,25 @@ fn no_weights(folder: &Path) -> String {
 }
 
 impl TensorSource for SafetensorsFolder {
+    fn stored_dtype(&self) -> Option<DType> {
+        let known = [
+            (Dtype::F32, DType::F32),
+            (Dtype::F16, DType::F16),
+            (Dtype::BF16, DType::BF16),
+        ];
+        let count = |dtype: Dtype| -> usize {
+            let headers = self.shards.iter().map(|shard| shard.header.tensors());
+            let infos = headers.flat_map(std::collections::HashMap::into_values);
+            infos
+                .filter(|info| info.dtype == dtype)
+                .map(|info| info.shape.iter().product::<usize>())
+                .sum()
+        };
+        let counts = known.map(|(stored, dtype)| (count(stored), dtype));
+        let most = counts.into_iter().max_by_key(|(count, _)| *count)?;
+        (most.0 > 0).then_some(most.1)
+    }
+
     fn contains(&self, name: &str) -> bool {
         self.place.contains_key(name)
     }

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::steps::{kind, steps};
+
 /// How a vocabulary spells bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
@@ -16,18 +18,14 @@ pub(super) enum Spelling {
 impl Spelling {
     /// Reads it off the tokenizer's decoder.
     pub(super) fn of(tokenizer: &tokenizers::Tokenizer) -> Self {
-        let decoder = tokenizer
-            .get_decoder()
-            .and_then(|d| serde_json::to_value(d).ok())
-            .unwrap_or(Value::Null);
-        let mut kinds = Vec::new();
-        kinds_of(&decoder, &mut kinds);
-        if kinds.iter().any(|k| k == "ByteLevel") {
+        let decoder = steps(tokenizer.get_decoder());
+        let has = |name: &str| decoder.iter().any(|step| kind(step) == name);
+        let spaces = |step: &Value| {
+            kind(step) == "Replace" && step["pattern"]["String"] == "▁" && step["content"] == " "
+        };
+        if has("ByteLevel") {
             Self::ByteLevel
-        } else if kinds
-            .iter()
-            .any(|k| k == "ByteFallback" || k == "Metaspace")
-        {
+        } else if has("ByteFallback") || has("Metaspace") || decoder.iter().any(spaces) {
             Self::ByteFallback
         } else {
             Self::Plain
@@ -49,20 +47,6 @@ impl Spelling {
             },
             Self::Plain => token.as_bytes().to_vec(),
         }
-    }
-}
-
-fn kinds_of(decoder: &Value, kinds: &mut Vec<String>) {
-    if let Some(kind) = decoder.get("type").and_then(Value::as_str) {
-        kinds.push(kind.to_string());
-    }
-    for inner in decoder
-        .get("decoders")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        kinds_of(inner, kinds);
     }
 }
 

@@ -107,6 +107,8 @@ pub(super) fn build(meta: &Metadata) -> Result<Tokenizer> {
         eos,
         content_id: content_id(pre_name, &tokens, &kinds, &merges),
         settings: Value::Null,
+        continuation: None,
+        notes: Vec::new(),
         inner: Arc::new(inner),
     };
     let mut settings = tokenizer.plain_settings();

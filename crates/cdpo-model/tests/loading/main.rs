@@ -4,7 +4,9 @@
 //! `CDPO_TEST_DATA` (a folder of question files) point, and say that they skip elsewhere.
 
 mod bad_gguf;
+mod borders;
 mod config;
+mod declared;
 mod gguf;
 mod hub;
 mod real;

@@ -10,7 +10,7 @@ use cdpo_model::source::{Checkpoint, ModelSource, SafetensorsFolder, TensorSourc
 use rayon::prelude::*;
 
 /// The path under an environment variable, or nothing and a word about it.
-fn real(variable: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn real(variable: &str, name: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).map(|folder| PathBuf::from(folder).join(name));
     match path {
         Some(path) if path.exists() => Some(path),
@@ -26,7 +26,7 @@ fn real(variable: &str, name: &str) -> Option<PathBuf> {
 }
 
 /// Every text of the data files, in the order of the dumped hashes: question, then answer or solution, of each row.
-fn texts() -> Option<Vec<(String, String)>> {
+pub(crate) fn texts() -> Option<Vec<(String, String)>> {
     let mut all = Vec::new();
     for (stem, second) in [
         ("gsm8k_train", "answer"),
@@ -56,7 +56,7 @@ fn texts() -> Option<Vec<(String, String)>> {
     Some(all)
 }
 
-fn gguf(name: &str) -> Option<Checkpoint> {
+pub(crate) fn gguf(name: &str) -> Option<Checkpoint> {
     Some(open(&ModelSource::Path(real("CDPO_TEST_MODELS", name)?)).expect("opens"))
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::RunArgs;
+use crate::paths;
 
 /// Which responses to roll out, and how; every value can also be set in the recipe's section [rollout].
 #[derive(Debug, Args)]
@@ -14,7 +15,7 @@ pub(crate) struct RolloutArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
     /// Roll out the responses of this JSONL file (rows with `question`, `response`, `gold`) instead of the run's.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::parser())]
     pub(crate) trajectories: Option<PathBuf>,
     /// Which of the run's responses to roll out [samples].
     #[arg(long, value_enum, conflicts_with = "trajectories")]

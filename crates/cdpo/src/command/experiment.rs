@@ -12,7 +12,7 @@ use crate::messages::out;
 use crate::outcome::Usage;
 use crate::recipe::{self, Recipe};
 use crate::stages::table;
-use crate::{execute, files, messages, report, seeds};
+use crate::{execute, files, messages, paths, report, seeds};
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -64,8 +64,14 @@ pub(crate) fn run(args: &ExperimentArgs) -> anyhow::Result<()> {
             path.display()
         ))
     })?;
-    let experiment: Experiment = toml::from_str(&text)
-        .map_err(|e| Usage(format!("the experiment {}: {e}", path.display())))?;
+    let fault = |text: String| Usage(format!("the experiment {}: {text}", path.display()));
+    let mut experiment: Experiment = toml::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    let recipes_of = experiment.run.iter_mut().map(|column| &mut column.recipe);
+    for named in recipes_of.chain([&mut experiment.dir]) {
+        if let Some(text) = named.to_str() {
+            *named = paths::given(text).map_err(&fault)?;
+        }
+    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let dir = experiment
         .dir

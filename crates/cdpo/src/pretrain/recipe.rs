@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::outcome::Usage;
+use crate::paths;
 use crate::recipe::{RunSection, apply};
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +88,11 @@ pub(super) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
         .map_err(|e: toml::de::Error| fault(e.to_string()))?;
     for set in sets {
         apply(&mut table, set).map_err(&fault)?;
+    }
+    let mut faults = Vec::new();
+    paths::expand(&mut table, &["run.dir"], &mut faults);
+    if let Some(first) = faults.pop() {
+        return Err(fault(first).into());
     }
     let mut recipe: Recipe = table
         .try_into()

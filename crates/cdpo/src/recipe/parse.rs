@@ -11,6 +11,17 @@ use toml::{Table, Value};
 
 use super::{CeSection, Recipe, TrainSection, check, keys};
 use crate::outcome::Usage;
+use crate::paths;
+
+/// The keys whose values are paths.
+const PATHS: [&str; 6] = [
+    "run.dir",
+    "model.path",
+    "data.train",
+    "data.test",
+    "data.pairs",
+    "prompt.exemplars",
+];
 
 /// Reads the recipe at `path` and changes it by `sets` (`a.b=value`).
 pub(crate) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
@@ -46,6 +57,7 @@ pub(super) fn parse(text: &str, name: &str, sets: &[String]) -> Result<Recipe, V
             faults.push(fault);
         }
     }
+    paths::expand(&mut table, &PATHS, &mut faults);
     keys::take_unknown(&mut table, &mut faults);
     without_effect(&table, sets, &mut faults);
     let mut recipe = sections(table, &mut faults);

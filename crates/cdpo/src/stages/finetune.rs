@@ -67,12 +67,16 @@ fn numeric(train: &TrainSettings) -> Value {
 pub(super) fn fine_tuning_examples(run: &Run, path: &Path) -> anyhow::Result<Vec<SftExample>> {
     let (mut examples, _): (Vec<SftExample>, _) = jsonl::read(path, OnBadRow::Fail)?;
     for example in &mut examples {
-        let few_shot = run.recipe.train.few_shot;
-        example.prompt_ids = run
-            .vocabulary
-            .after_exemplars(&example.prompt_ids, few_shot);
+        example.prompt_ids = training_ids(run, &example.prompt, &example.prompt_ids)?;
     }
     Ok(examples)
+}
+
+/// A prompt's ids as they stand after what stands before every prompt of a training.
+pub(super) fn training_ids(run: &Run, prompt: &str, alone: &[u32]) -> anyhow::Result<Vec<u32>> {
+    let few_shot = run.recipe.train.few_shot;
+    run.prompt
+        .training_ids(&run.vocabulary, prompt, alone, few_shot)
 }
 
 /// A training to be done.

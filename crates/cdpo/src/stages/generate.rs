@@ -120,6 +120,7 @@ fn missing(
             });
         }
     }
+    run.vocabulary.report("questions");
     Ok((requests, tokens_read))
 }
 

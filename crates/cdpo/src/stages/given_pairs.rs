@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use anyhow::Context as _;
 use cdpo_data::artifact::{StageDir, hash_file};
 use cdpo_data::given_pairs::{self, GivenPairs};
+use cdpo_data::trl::TextPair;
 use cdpo_data::{Pair, SftExample, jsonl};
 use serde_json::{Value, json};
 
@@ -46,17 +48,17 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
         ));
     }
     let mut pairs: Vec<Pair> = match given {
-        GivenPairs::Encoded(pairs) => pairs,
+        GivenPairs::Encoded(pairs) => {
+            compare_bos(run, &pairs);
+            pairs
+        }
         GivenPairs::Text(rows) => rows
             .into_iter()
-            .map(|row| {
-                let tokenizer = &run.vocabulary.tokenizer;
-                let mut pair = row.encode(|text| tokenizer.encode(text), run.vocabulary.eos)?;
-                pair.prompt_ids.splice(0..0, run.vocabulary.bos);
-                Ok(pair)
-            })
-            .collect::<cdpo_model::Result<_>>()?,
+            .map(|row| encoded(run, row))
+            .collect::<anyhow::Result<_>>()
+            .with_context(|| path.display().to_string())?,
     };
+    run.vocabulary.report("selected");
     pairs.truncate(run.recipe.data.train_limit.unwrap_or(usize::MAX));
     let vocabulary = run.base.config.vocab_size;
     for pair in &pairs {
@@ -117,6 +119,40 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
         "pairs": pairs.len(),
         "skipped_rows": skipped.count(),
     }))
+}
+
+/// Pairs that come as ids keep them; one that begins otherwise than this model's sequences do is warned of.
+fn compare_bos(run: &Run, pairs: &[Pair]) {
+    let Some(bos) = run.vocabulary.bos else {
+        return;
+    };
+    let once = |pair: &&Pair| match pair.prompt_ids.as_slice() {
+        [first, second, ..] => *first == bos && *second != bos,
+        ids => ids == [bos],
+    };
+    let others = pairs.len() - pairs.iter().filter(once).count();
+    if others > 0 {
+        messages::warn(format_args!(
+            "{others} of {} pairs come with prompt_ids that do not begin with BOS ({bos}) once; they are taken as they are",
+            pairs.len()
+        ));
+    }
+}
+
+/// A pair of texts as ids; both responses count as ended by themselves.
+fn encoded(run: &Run, row: TextPair) -> anyhow::Result<Pair> {
+    let vocabulary = &run.vocabulary;
+    let (id, prompt) = (row.id.clone(), row.prompt.clone());
+    row.encode(
+        |text| vocabulary.opening(text).map_err(anyhow::Error::from),
+        |prompt_ids, text| {
+            let response = vocabulary.response(&prompt, prompt_ids, text)?;
+            let mut ids = response.ids;
+            ids.push(response.end);
+            Ok(ids)
+        },
+    )
+    .with_context(|| format!("pair {id}: a text cannot be encoded"))
 }
 
 /// One side of the pairs, each response once.

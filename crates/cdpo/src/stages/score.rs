@@ -55,15 +55,15 @@ fn work(run: &mut Run, dir: &mut StageDir) -> anyhow::Result<Value> {
     let (pairs, _): (Vec<Pair>, _) = jsonl::read(run.path(&select::id(), PAIRS), OnBadRow::Fail)?;
     let (mut out, done) = Appender::resume::<Pair>(dir.path(PAIRS))?;
     // The scores are of the prompt as the models read it; the file keeps the pair as it was selected.
-    let read = |pair: &Pair| {
-        let few_shot = run.recipe.train.few_shot;
+    let read = |pair: &Pair| -> anyhow::Result<Pair> {
+        let prefix = run.prompt.training_prefix(run.recipe.train.few_shot);
         let mut pair = pair.clone();
-        let own = run.vocabulary.after_exemplars(&pair.prompt_ids, few_shot);
-        pair.prompt_ids = [run.prompt.training_prefix(few_shot), &own].concat();
-        pair
+        let own = finetune::training_ids(run, &pair.prompt, &pair.prompt_ids)?;
+        pair.prompt_ids = [prefix, &own].concat();
+        Ok(pair)
     };
-    let as_read: Vec<Pair> = pairs.iter().map(read).collect();
-    let done: Vec<Pair> = done.iter().map(read).collect();
+    let as_read: Vec<Pair> = pairs.iter().map(read).collect::<anyhow::Result<_>>()?;
+    let done: Vec<Pair> = done.iter().map(read).collect::<anyhow::Result<_>>()?;
     let settings = ContrastSettings {
         ce_beta: run.recipe.ce.ce_beta,
         max_tokens: run.recipe.ce.max_tokens,

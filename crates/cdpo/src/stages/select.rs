@@ -58,7 +58,7 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
     let (problems, _) = jsonl::read(run.path(&problems::id(), problems::TRAIN), OnBadRow::Fail)?;
     let (trajectories, _) = jsonl::read(run.path(&sample::id(), TRAJECTORIES), OnBadRow::Fail)?;
     let (graded, _) = jsonl::read(run.path(&grade::id(), GRADED), OnBadRow::Fail)?;
-    let mut encode = |text: &str| run.vocabulary.encode(text);
+    let mut encode = |text: &str| run.vocabulary.opening(text);
     let mut prompts = Prompts {
         framing: &run.prompt.framing,
         encode: &mut encode,
@@ -75,6 +75,7 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
         &run.recipe.select,
         Key::new(run.recipe.run.seed),
     )?;
+    run.vocabulary.report("selected");
     jsonl::write_atomic(dir.path(POSITIVES), &selection.positives)?;
     jsonl::write_atomic(dir.path(NEGATIVES), &selection.negatives)?;
     jsonl::write_atomic(dir.path(PAIRS), &selection.pairs)?;

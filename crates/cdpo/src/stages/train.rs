@@ -75,8 +75,7 @@ fn work(run: &mut Run, method: Method, dir: &mut StageDir) -> anyhow::Result<Val
     let examples = if method.takes_pairs() {
         let (mut pairs, _): (Vec<Pair>, _) = jsonl::read(path, OnBadRow::Fail)?;
         for pair in &mut pairs {
-            let few_shot = run.recipe.train.few_shot;
-            pair.prompt_ids = run.vocabulary.after_exemplars(&pair.prompt_ids, few_shot);
+            pair.prompt_ids = finetune::training_ids(run, &pair.prompt, &pair.prompt_ids)?;
         }
         TrainSet::Pairs(pairs)
     } else {

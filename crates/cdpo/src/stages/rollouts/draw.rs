@@ -45,7 +45,7 @@ pub(super) fn settings(run: &Run) -> Value {
 
 /// A pick as the engine takes it.
 pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<WrongResponse>> {
-    picks
+    let wrongs = picks
         .iter()
         .map(|(problem, trajectory)| {
             Ok(WrongResponse {
@@ -57,7 +57,9 @@ pub(super) fn wrongs(run: &Run, picks: &Picks) -> anyhow::Result<Vec<WrongRespon
                 finish: trajectory.finish,
             })
         })
-        .collect()
+        .collect();
+    run.vocabulary.report("rollouts");
+    wrongs
 }
 
 /// What rollouts branch on: the model, and the grader where it settles them.

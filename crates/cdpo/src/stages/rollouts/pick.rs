@@ -126,7 +126,7 @@ fn fits(trajectory: &Trajectory, longest: Option<usize>) -> bool {
 
 /// The responses of a file that are not right.
 pub(crate) fn given(run: &Run, path: &Path) -> anyhow::Result<(Picks, Vec<(String, String)>)> {
-    let all = crate::given::read(path, &run.vocabulary)?;
+    let all = crate::given::read(path, &run.vocabulary, &run.prompt)?;
     let grader = Grader::new(run.recipe.grade.clone());
     let count = all.len();
     let mut picks: Picks = all
