@@ -17,7 +17,7 @@ use candle_core::Tensor;
 use cdpo_data::{Framing, exemplars};
 use cdpo_model::ops::gemm::{PackedB, matmul_packed};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Device, Model, ModelConfig};
+use cdpo_model::{Device, Model, ModelConfig, WeightForm};
 use cdpo_sample::{LocalSampler, Request, SampleParams, SampleProgress, Sampler};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -31,16 +31,17 @@ fn main() -> Outcome<()> {
         |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |text| text.parse());
     let path = arguments
         .first()
-        .ok_or("usage: throughput MODEL [SAMPLES] [NEW_TOKENS] [PROMPT_FILE|-] [BATCH]")?;
+        .ok_or("usage: throughput MODEL [SAMPLES] [NEW_TOKENS] [PROMPT_FILE|-] [BATCH] [stored]")?;
     let (samples, new_tokens, batch) = (number(1, 64)?, number(2, 64)?, number(4, 64)?);
 
     let clock = Instant::now();
     let checkpoint = open(&ModelSource::Path(PathBuf::from(path)))?;
-    let mut model = Model::load(
-        &checkpoint.config,
-        checkpoint.weights.as_ref(),
-        &Device::Cpu,
-    )?;
+    let form = match arguments.get(5).map(String::as_str) {
+        Some("stored") => WeightForm::Stored,
+        _ => WeightForm::F32,
+    };
+    let weights = checkpoint.weights.as_ref();
+    let mut model = Model::load_as(&checkpoint.config, weights, &Device::Cpu, form)?;
     println!("loaded in {:.1} s", clock.elapsed().as_secs_f64());
     let clock = Instant::now();
     model.pack(false)?;
@@ -127,7 +128,18 @@ fn main() -> Outcome<()> {
         100.0 * prefill / sustained,
         100.0 * decode / sustained
     );
+    memory();
     Ok(())
+}
+
+/// The peak of resident memory, pages of mapped files included, and what of today's is the process's own.
+fn memory() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines() {
+        if line.starts_with("VmHWM") || line.starts_with("RssAnon") {
+            println!("{line}");
+        }
+    }
 }
 
 /// Multiplications and additions of one token's forward pass that sees `context` tokens.

@@ -1,12 +1,12 @@
 //! Pairs per second and peak memory of DPO steps on a real model: what `scripts/peer_trl_dpo.py` measures for TRL.
 //!
 //! ```text
-//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6] [nothing|feed_forward|blocks]
+//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6] [nothing|feed_forward|blocks] [stored]
 //! ```
 //!
 //! MODEL is a GGUF file or a Hugging Face folder; PAIRS.jsonl has TRL's columns prompt, chosen and rejected. LoRA of rank 16 on all
 //! seven projections. The reference is the base; its log-probabilities are computed once, before the steps, and their time is
-//! given apart. The last word says what the backward pass computes again. Threads: RAYON_NUM_THREADS.
+//! given apart. The word after the steps says what the backward pass computes again; `stored` leaves the weights as the file has them. Threads: RAYON_NUM_THREADS.
 
 #![allow(clippy::print_stdout)]
 
@@ -17,7 +17,7 @@ use std::time::Instant;
 use cdpo_data::{OnBadRow, trl};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, ModelConfig, Recompute};
+use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, ModelConfig, Recompute, WeightForm};
 use cdpo_train::{Job, Method, Policy, TrainEvent, TrainSet, TrainSettings, run};
 
 #[global_allocator]
@@ -26,7 +26,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, pairs, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: dpo_step MODEL PAIRS.jsonl [BATCH] [STEPS]".into());
+        return Err(
+            "usage: dpo_step MODEL PAIRS.jsonl [BATCH] [STEPS] [RECOMPUTE] [stored]".into(),
+        );
     };
     let number = |at: usize, default: usize| rest.get(at).map_or(Ok(default), |text| text.parse());
     let (batch, steps) = (number(0, 2)?, number(1, 6)?);
@@ -55,11 +57,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .take(batch * steps)
         .map(|pair| pair.encode(|text| tokenizer.encode(text), response))
         .collect::<Result<Vec<_>, _>>()?;
-    let model = Model::load(
-        &checkpoint.config,
-        checkpoint.weights.as_ref(),
-        &Device::Cpu,
-    )?;
+    let form = match rest.get(3).map(String::as_str) {
+        Some("stored") => WeightForm::Stored,
+        _ => WeightForm::F32,
+    };
+    let weights = checkpoint.weights.as_ref();
+    let model = Model::load_as(&checkpoint.config, weights, &Device::Cpu, form)?;
     let tokens: usize = pairs
         .iter()
         .map(|p| p.prompt_ids.len() + p.chosen_ids.len() + p.rejected_ids.len())
@@ -167,12 +170,18 @@ fn report(
         flops / 1e9 / median,
         flops / 1e7 / median / peak
     );
-    if let Ok(status) = std::fs::read_to_string("/proc/self/status")
-        && let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM"))
-    {
-        println!("{peak}");
-    }
+    memory();
     Ok(())
+}
+
+/// The peak of resident memory, pages of mapped files included, and what of today's is the process's own.
+fn memory() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines() {
+        if line.starts_with("VmHWM") || line.starts_with("RssAnon") {
+            println!("{line}");
+        }
+    }
 }
 
 /// What a pair's step must multiply and add, without what it computes again: the blocks' weights forward and backward for every
