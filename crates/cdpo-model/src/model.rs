@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use crate::adapter::AdapterStack;
 use crate::block::description::BlockDescription;
 use crate::block::{Block, Call};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RopeScaling};
 use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
 use crate::inventory::{Loader, Place};
@@ -124,11 +124,7 @@ impl Model {
         if let Some(&p) = forest.positions().iter().max()
             && p as usize >= self.config.max_positions
         {
-            return Err(Error::Context(format!(
-                "a sequence of {} tokens is longer than the model's context of {}",
-                p + 1,
-                self.config.max_positions
-            )));
+            return Err(self.too_long(p as usize + 1));
         }
         match targets.iter().find(|t| t.row as usize >= forest.rows()) {
             Some(t) => Err(Error::Invalid(format!(
@@ -140,8 +136,29 @@ impl Model {
         }
     }
 
-    fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        self.embedding.rows(ids)
+    /// The error for a sequence of so many tokens.
+    fn too_long(&self, tokens: usize) -> Error {
+        let note = match self.config.rope_scaling {
+            RopeScaling::Dynamic { .. } => {
+                "; beyond it, rope scaling of type dynamic changes every token's frequencies with the length, which is not supported"
+            }
+            _ => "",
+        };
+        Error::Context(format!(
+            "a sequence of {tokens} tokens is longer than the model's context of {}{note}",
+            self.config.max_positions
+        ))
+    }
+
+    /// Rows of the embedding, which may be an adapter's.
+    fn embed(&self, stack: &AdapterStack<'_>, ids: &[u32]) -> Result<Tensor> {
+        match stack.embedding() {
+            Some(embedding) => {
+                let ids = Tensor::from_slice(ids, ids.len(), &self.device)?;
+                Ok(embedding.index_select(&ids, 0)?)
+            }
+            None => self.embedding.rows(ids),
+        }
     }
 
     /// Rows of `x`, in the targets' order.
@@ -159,7 +176,7 @@ impl Model {
         targets: &[Target],
     ) -> Result<Tensor> {
         let call = self.call(forest.positions(), *stack, None);
-        let mut x = self.embed(forest.ids())?;
+        let mut x = self.embed(stack, forest.ids())?;
         for block in &self.blocks {
             x = block.forward(&call, pattern, &x)?.0;
         }
@@ -185,7 +202,8 @@ impl Model {
             return Ok(Vec::new());
         }
         let hidden = self.hidden(forest, &Pattern::new(forest), stack, targets)?;
-        head::token_logps(&hidden, &self.head, &ids(targets))
+        let own = stack.head(&self.head)?;
+        head::token_logps(&hidden, own.as_ref().unwrap_or(&self.head), &ids(targets))
     }
 
     /// Eq. 1 of Lin et al. 2025 for each target: `log s_t`, the log-softmax of `(1 + beta) z_p - beta z_n` at the token,
@@ -206,6 +224,11 @@ impl Model {
     ) -> Result<Contrast> {
         self.check(forest, positive, targets)?;
         self.check(forest, negative, targets)?;
+        if positive.changes_ends() || negative.changes_ends() {
+            return Err(Error::Adapter(
+                "contrast scores are of adapters on one head; one that changes lm_head or embed_tokens cannot be compared".into(),
+            ));
+        }
         if judged > targets.len() {
             return Err(Error::Invalid(format!(
                 "{judged} of {} targets are to be judged",
@@ -255,7 +278,9 @@ impl Model {
             .map(|row| Target { row, id: 0 })
             .collect();
         self.check(forest, stack, &every)?;
-        self.logits(&self.hidden(forest, &Pattern::new(forest), stack, &every)?)
+        let hidden = self.hidden(forest, &Pattern::new(forest), stack, &every)?;
+        let own = stack.head(&self.head)?;
+        crate::ops::linear::forward(&hidden, own.as_ref().unwrap_or(&self.head), None, &[])
     }
 }
 

@@ -98,7 +98,7 @@ impl Model {
             positions: &positions,
             pages: &pages,
         };
-        let mut x = self.embed(&ids)?;
+        let mut x = self.embed(&call.stack, &ids)?;
         for block in &self.blocks {
             let (q, k, v) = block.qkv(&call, &x)?;
             let attended = cache.attend(block.layer, &rows, &q, &k, &v, call.heads)?;
@@ -117,10 +117,7 @@ impl Model {
             check_ids(step.ids, self.config.vocab_size)?;
             let len = step.path.len() + step.ids.len();
             if len > self.config.max_positions {
-                return Err(Error::Context(format!(
-                    "a sequence of {len} tokens is longer than the model's context of {}",
-                    self.config.max_positions
-                )));
+                return Err(self.too_long(len));
             }
             pages += KvCache::pages_needed(step.path, step.ids.len());
         }

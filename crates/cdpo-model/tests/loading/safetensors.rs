@@ -229,6 +229,7 @@ fn a_folder_that_is_no_model_says_what_is_missing() {
         &message(open_folder(dir.path())),
         &["tokenizer.json", "missing"],
     );
+    let dir = folder("llama");
     std::fs::remove_file(dir.path().join("model.safetensors")).expect("removed");
     std::fs::write(dir.path().join("pytorch_model.bin"), "x").expect("written");
     assert_says(
