@@ -5,6 +5,7 @@
     python scripts/make_adapter_fixtures.py [--out DIR]
 
 base/, tied/         one tiny random Llama each, with a head of its own and with a tied one
+tied-with-head/      the tied one with another `lm_head.weight` in its file: transformers 5 then ties nothing
 NAME/                an adapter, written by peft; the ones of `REFUSED` have their configuration alone
 reference.json       ids of one sequence; for each base, and for each adapter on its base: log-probabilities of the
                      sequence's tokens from the second on, by the adapter as it is (`unmerged`) and, after
@@ -22,6 +23,7 @@ import peft
 import torch
 import transformers
 from make_fixtures import BOS, EOS, random_weights, write_json
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 SHAPE = dict(vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=2,
@@ -108,6 +110,13 @@ def main():
         random_weights(model, torch.Generator().manual_seed(seed)).save_pretrained(out / name)
         (out / name / "generation_config.json").unlink(missing_ok=True)
         values["bases"][name] = logps(AutoModelForCausalLM.from_pretrained(out / name), ids)
+    own = {name: tensor.clone() for name, tensor in load_file(out / "tied/model.safetensors").items()}
+    noise = torch.randn(own["model.embed_tokens.weight"].shape, generator=torch.Generator().manual_seed(7))
+    own["lm_head.weight"] = noise / SHAPE["hidden_size"] ** 0.5
+    (out / "tied-with-head").mkdir()
+    shutil.copy(out / "tied/config.json", out / "tied-with-head/config.json")
+    save_file(own, out / "tied-with-head/model.safetensors", {"format": "pt"})
+    values["bases"]["tied-with-head"] = logps(AutoModelForCausalLM.from_pretrained(out / "tied-with-head"), ids)
     for seed, (name, (base, settings)) in enumerate(ADAPTERS.items()):
         write_adapter(out / base, out / name, settings, seed)
         load = lambda: peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(out / base), out / name)

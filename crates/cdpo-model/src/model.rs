@@ -51,7 +51,8 @@ pub struct Contrast {
 pub(crate) const ALTERNATIVES: usize = 3;
 
 impl Model {
-    /// Reads all weights.
+    /// Reads all weights. Where the configuration ties the head to the embedding and the files hold another head, the head is the
+    /// files', as in `transformers` 5, and [`Model::config`] says that they are not tied.
     ///
     /// # Errors
     /// If a tensor is missing, has the wrong shape or holds values that are not finite.
@@ -59,18 +60,22 @@ impl Model {
         let loader = Loader::new(config, source, device);
         let activation = BlockDescription::of(config).activation;
         let embedding = loader.weight(Place::Embedding)?;
-        let head = if config.tie_embeddings {
-            embedding.tied()?
-        } else {
-            loader.weight(Place::Head)?
+        let mut config = config.clone();
+        let head = match own_head(&config, source, device, &embedding)? {
+            Some(own) => {
+                config.tie_embeddings = false;
+                own
+            }
+            None if config.tie_embeddings => embedding.tied()?,
+            None => loader.weight(Place::Head)?,
         };
         let model = Self {
             blocks: (0..config.layers)
                 .map(|layer| Block::load(&loader, activation, layer))
                 .collect::<Result<_>>()?,
             norm: loader.vector(Place::FinalNorm)?,
-            rotary: Rotary::new(config, config.max_positions),
-            config: config.clone(),
+            rotary: Rotary::new(&config, config.max_positions),
+            config,
             device: device.clone(),
             embedding,
             head,
@@ -282,6 +287,26 @@ impl Model {
         let own = stack.head(&self.head)?;
         crate::ops::linear::forward(&hidden, own.as_ref().unwrap_or(&self.head), None, &[])
     }
+}
+
+/// The files' own head where the configuration has none and theirs is not the embedding.
+fn own_head(
+    config: &ModelConfig,
+    source: &dyn TensorSource,
+    device: &Device,
+    embedding: &Weight,
+) -> Result<Option<Weight>> {
+    let name = Place::Head.hf_name();
+    if !config.tie_embeddings || !source.contains(&name) {
+        return Ok(None);
+    }
+    let shape = [config.vocab_size, config.hidden_size];
+    let head = source.read(&name, &shape)?;
+    let tied = embedding.values()?.flatten_all()?.to_vec1::<f32>()?;
+    if head == tied {
+        return Ok(None);
+    }
+    Weight::named(name, Tensor::from_vec(head, &shape, device)?).map(Some)
 }
 
 fn ids(targets: &[Target]) -> Vec<u32> {

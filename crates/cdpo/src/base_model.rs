@@ -1,7 +1,7 @@
 //! What gives log-probabilities: the base model's weights on a device, opened when the first stage needs them and loaded as each one
 //! does.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -30,6 +30,8 @@ pub(crate) struct BaseModel {
     files: WeightFiles,
     weights: OnceCell<Opened>,
     loaded: Option<Model>,
+    /// Whether it was said that the weights have a head of their own against the configuration.
+    told: Cell<bool>,
 }
 
 /// Weights that are open, and where they are computed with.
@@ -47,6 +49,7 @@ impl BaseModel {
             files: files.weights,
             weights: OnceCell::new(),
             loaded: None,
+            told: Cell::new(false),
         };
         (files.tokenizer, base)
     }
@@ -116,7 +119,14 @@ impl BaseModel {
     pub(crate) fn load(&self) -> anyhow::Result<Model> {
         let Opened { stored, device } = self.opened()?;
         let weights: &dyn TensorSource = stored.tensors.as_ref();
-        Ok(Model::load(&self.config, weights, device)?)
+        let model = Model::load(&self.config, weights, device)?;
+        if model.config().tie_embeddings != self.config.tie_embeddings && !self.told.replace(true) {
+            messages::say(format_args!(
+                "note    {}: tie_word_embeddings is true, but lm_head.weight is not the embedding; it is used, and nothing is tied",
+                self.origin
+            ));
+        }
+        Ok(model)
     }
 
     /// The weights of a folder that a training of all parameters left.

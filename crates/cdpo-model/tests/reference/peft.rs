@@ -81,6 +81,16 @@ fn every_kind_of_adapter_merges_to_what_peft_merges_it_to() {
 
 #[test]
 fn a_merged_model_is_saved_with_its_head_and_embedding_apart() {
+    // Nothing merged: the head that the configuration does not speak of is saved, and so is that it is not tied.
+    let own = model("tied-with-head");
+    let dir = tempfile::tempdir().unwrap();
+    own.save(dir.path()).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("config.json")).unwrap();
+    let config = ModelConfig::from_hf_json(&text, "saved").unwrap();
+    assert!(!config.tie_embeddings);
+    let weights = SafetensorsFolder::open(dir.path()).unwrap();
+    let back = Model::load(&config, &weights, &Device::Cpu).unwrap();
+    assert_eq!(logps(&back, &[], &[1, 9, 8]), logps(&own, &[], &[1, 9, 8]));
     each(|name, values, _, adapter, sequence| {
         let mut merged = model(values["base"].as_str().unwrap());
         merged.merge(adapter).unwrap();
@@ -162,6 +172,33 @@ fn a_plain_adapter_is_trained_on_top_of_a_frozen_head() {
         &floats(&reference["adapters"]["head"]["unmerged"]),
         NEAR,
     );
+}
+
+/// transformers 5 ties nothing where both tensors are there and differ, and ties where they are equal.
+#[test]
+fn a_head_beside_a_tied_embedding_is_used_if_it_is_another() {
+    let reference = reference();
+    let sequence = ids(&reference["ids"]);
+    for (base, tied) in [("base", false), ("tied", true), ("tied-with-head", false)] {
+        let model = model(base);
+        assert_eq!(model.config().tie_embeddings, tied, "{base}");
+        let expected = floats(&reference["bases"][base]);
+        near(base, &logps(&model, &[], &sequence), &expected, NEAR);
+    }
+    // The same file with the embedding's own values as its head is the tied model, and is saved as one.
+    let dir = tempfile::tempdir().unwrap();
+    let file = folder().join("tied/model.safetensors");
+    let mut tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    tensors.insert(
+        "lm_head.weight".into(),
+        tensors["model.embed_tokens.weight"].clone(),
+    );
+    candle_core::safetensors::save(&tensors, dir.path().join("model.safetensors")).unwrap();
+    let tied = model("tied");
+    let weights = SafetensorsFolder::open(dir.path()).unwrap();
+    let equal = Model::load(tied.config(), &weights, &Device::Cpu).unwrap();
+    assert!(equal.config().tie_embeddings);
+    assert_eq!(logps(&equal, &[], &sequence), logps(&tied, &[], &sequence));
 }
 
 /// A folder of an adapter with one key of its configuration changed.
