@@ -1,8 +1,10 @@
 //! LoRA adapters (Hu et al. 2021, arXiv 2106.09685): low-rank additions `scale * B A` to a frozen model's linear layers.
 //!
 //! Goes in: a model's shapes and [`LoraConfig`], or a PEFT folder. Comes out: for each projection of each block the pair
-//! `A` `[r, in]`, `B` `[out, r]`, whose values live in one flat [`Arena`] under PEFT's names.
+//! `A` `[r, in]`, `B` `[out, r]`, whose values live in one flat [`Arena`] under PEFT's names. An adapter that was read from files may
+//! also change the head, and bring an embedding or a head of its own.
 
+pub(crate) mod sites;
 mod stack;
 mod sum;
 
@@ -12,11 +14,12 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::arena::{Arena, Layout};
-use crate::block::description::BlockDescription;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory::Place;
 use crate::keyed::Key;
 use crate::projection::Projection;
+use sites::{Site, peft_name};
 
 pub use stack::AdapterStack;
 
@@ -96,13 +99,41 @@ impl LoraConfig {
     }
 }
 
-/// One adapted projection.
+/// One adapted linear layer.
 #[derive(Debug, Clone)]
 pub(crate) struct LoraModule {
     pub(crate) a: Tensor,
     pub(crate) b: Tensor,
     pub(crate) a_name: String,
     pub(crate) b_name: String,
+    /// The factor of its update.
+    pub(crate) scale: f64,
+}
+
+impl LoraModule {
+    /// `scale * B A`, `[out, in]`.
+    pub(crate) fn addition(&self) -> Result<Tensor> {
+        Ok((self.b.matmul(&self.a)? * self.scale)?)
+    }
+}
+
+/// Matrices `[V, H]` that an adapter brings in place of the base's (PEFT's `modules_to_save`).
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Replaced {
+    pub(crate) embedding: Option<Tensor>,
+    pub(crate) head: Option<Tensor>,
+}
+
+impl Replaced {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.embedding.is_none() && self.head.is_none()
+    }
+
+    /// Names and values, for files and hashes.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (Place, &Tensor)> {
+        let embedding = self.embedding.iter().map(|t| (Place::Embedding, t));
+        embedding.chain(self.head.iter().map(|t| (Place::Head, t)))
+    }
 }
 
 /// A LoRA adapter.
@@ -111,16 +142,13 @@ pub struct Adapter {
     config: LoraConfig,
     device: Device,
     params: Arena,
-    /// By layer and projection.
+    /// What is adapted, in the arena's order.
+    sites: Vec<Site>,
+    /// Blocks of the model.
+    layers: usize,
+    /// By layer and projection, then the head's.
     modules: Vec<Option<LoraModule>>,
-}
-
-/// The name under which PEFT stores a projection's `A` or `B`.
-pub(crate) fn peft_name(layer: usize, projection: Projection, matrix: char) -> String {
-    format!(
-        "base_model.model.{}.lora_{matrix}.weight",
-        projection.module(layer)
-    )
+    replaced: Replaced,
 }
 
 impl Adapter {
@@ -163,38 +191,49 @@ impl Adapter {
         params: &Arena,
         device: &Device,
     ) -> Result<Self> {
-        let expected = layout(model, config)?;
-        check_layout(&expected, params.layout())?;
+        let sites = sites::of_config(model, config)?;
+        Self::placed(model, config, sites, params, Replaced::default(), device)
+    }
+
+    /// An adapter at `sites`, whose ranks and scales need not be those of `config`.
+    ///
+    /// # Errors
+    /// As [`Adapter::from_params`].
+    pub(crate) fn placed(
+        model: &ModelConfig,
+        config: &LoraConfig,
+        sites: Vec<Site>,
+        params: &Arena,
+        replaced: Replaced,
+        device: &Device,
+    ) -> Result<Self> {
+        check_layout(&sites::layout(&sites), params.layout())?;
+        let mut modules: Vec<Option<LoraModule>> = Vec::new();
+        modules.resize_with(model.layers * Projection::ALL.len() + 1, || None);
+        for site in &sites {
+            let blank = Tensor::zeros((1, 1), candle_core::DType::F32, device)?;
+            modules[index(model.layers, site.place)] = Some(LoraModule {
+                a: blank.clone(),
+                b: blank,
+                a_name: peft_name(site.place, 'A'),
+                b_name: peft_name(site.place, 'B'),
+                scale: site.scale(config.rslora),
+            });
+        }
         let mut adapter = Self {
             config: config.clone(),
             device: device.clone(),
-            modules: Vec::new(),
             params: Arena::zeros(params.layout().clone()),
+            sites,
+            layers: model.layers,
+            modules,
+            replaced,
         };
-        for layer in 0..model.layers {
-            for projection in Projection::ALL {
-                let (a_name, b_name) = (
-                    peft_name(layer, projection, 'A'),
-                    peft_name(layer, projection, 'B'),
-                );
-                adapter.modules.push(if expected.entry(&a_name).is_some() {
-                    let blank = Tensor::zeros((1, 1), candle_core::DType::F32, device)?;
-                    Some(LoraModule {
-                        a: blank.clone(),
-                        b: blank,
-                        a_name,
-                        b_name,
-                    })
-                } else {
-                    None
-                });
-            }
-        }
         adapter.set(params)?;
         Ok(adapter)
     }
 
-    /// The settings.
+    /// The settings. Where the adapter was read from files that give single modules another rank or alpha, those of the others.
     pub fn config(&self) -> &LoraConfig {
         &self.config
     }
@@ -230,17 +269,66 @@ impl Adapter {
         for value in &self.params.data {
             hasher.update(&value.to_le_bytes());
         }
+        if !self.is_plain() {
+            hasher.update(format!("{:?}", self.sites).as_bytes());
+            for (place, values) in self.replaced.named() {
+                hasher.update(place.hf_name().as_bytes());
+                let values = values.flatten_all().and_then(|v| v.to_vec1::<f32>());
+                for value in values.unwrap_or_default() {
+                    hasher.update(&value.to_le_bytes());
+                }
+            }
+        }
         hasher.finalize().to_hex().to_string()
     }
 
+    /// Whether settings and parameters say all: one rank and scale, the targets' linear layers in every block, nothing replaced.
+    pub(crate) fn is_plain(&self) -> bool {
+        let config = &self.config;
+        let same = |s: &Site| s.rank == config.rank && s.alpha == config.alpha;
+        let mut layers = 0..self.layers;
+        let whole = |layer: usize| {
+            let mut all = Projection::ALL.into_iter();
+            all.all(|p| config.targets(&p.module(layer)) == self.module(layer, p).is_some())
+        };
+        !self.changes_ends() && self.sites.iter().all(same) && layers.all(whole)
+    }
+
+    /// Whether the head or the embedding are others under this adapter.
+    pub(crate) fn changes_ends(&self) -> bool {
+        self.head().is_some() || !self.replaced.is_empty()
+    }
+
+    /// What is adapted, in the arena's order.
+    pub(crate) fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// Matrices in place of the base's.
+    pub(crate) fn replaced(&self) -> &Replaced {
+        &self.replaced
+    }
+
     pub(crate) fn module(&self, layer: usize, projection: Projection) -> Option<&LoraModule> {
-        self.modules
-            .get(layer * Projection::ALL.len() + projection as usize)?
-            .as_ref()
+        let place = Place::Weight(layer, projection);
+        self.modules[index(self.layers, place)].as_ref()
+    }
+
+    /// What is added to the head.
+    pub(crate) fn head(&self) -> Option<&LoraModule> {
+        self.modules[index(self.layers, Place::Head)].as_ref()
     }
 
     pub(crate) fn layers(&self) -> usize {
-        self.modules.len() / Projection::ALL.len()
+        self.layers
+    }
+}
+
+/// Where the module of a place stands among an adapter's; a place that has none stands with the head.
+fn index(layers: usize, place: Place) -> usize {
+    match place {
+        Place::Weight(layer, projection) => layer * Projection::ALL.len() + projection as usize,
+        _ => layers * Projection::ALL.len(),
     }
 }
 
@@ -257,39 +345,7 @@ fn tensor(params: &Arena, name: &str, device: &Device) -> Result<Tensor> {
 
 /// Names and shapes of the adapter that `config` makes for a model: `A` then `B` of each target, by layer.
 pub(crate) fn layout(model: &ModelConfig, config: &LoraConfig) -> Result<Layout> {
-    config.validate()?;
-    let known = || {
-        Projection::ALL
-            .iter()
-            .map(|p| p.suffix())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    for target in &config.target_modules {
-        let one = LoraConfig {
-            target_modules: vec![target.clone()],
-            ..config.clone()
-        };
-        if !(0..model.layers).any(|l| Projection::ALL.iter().any(|p| one.targets(&p.module(l)))) {
-            return Err(Error::Adapter(format!(
-                "target module `{target}` matches no linear layer of this model; it has {}",
-                known()
-            )));
-        }
-    }
-    let block = BlockDescription::of(model);
-    let mut named = Vec::new();
-    for layer in 0..model.layers {
-        for linear in block.linears() {
-            let projection = linear.projection;
-            if config.targets(&projection.module(layer)) {
-                let (out, inner) = linear.shape;
-                named.push((peft_name(layer, projection, 'A'), vec![config.rank, inner]));
-                named.push((peft_name(layer, projection, 'B'), vec![out, config.rank]));
-            }
-        }
-    }
-    Ok(Layout::new(named))
+    Ok(sites::layout(&sites::of_config(model, config)?))
 }
 
 fn check_layout(expected: &Layout, given: &Layout) -> Result<()> {

@@ -5,8 +5,11 @@
 
 use crate::error::{Error, Result};
 
+mod fields;
 mod hf;
+pub(crate) mod keys;
 mod rope;
+mod rope_keys;
 
 pub use rope::RopeScaling;
 
@@ -105,14 +108,15 @@ const MAX_LAYERS: usize = 1 << 12;
 impl ModelConfig {
     /// Reads the text of a Hugging Face `config.json`; `origin` is the file's name for messages.
     ///
-    /// Both spellings of the rotary settings are read: `rope_theta` + `rope_scaling`, and the newer `rope_parameters`.
-    /// `head_dim` defaults to `hidden_size / heads`, `num_key_value_heads` to `num_attention_heads`.
+    /// Both spellings of the rotary settings are read: `rope_theta` + `rope_scaling`, and the newer `rope_parameters`; `rope_scaling` wins,
+    /// as in `transformers`. `head_dim` defaults to `hidden_size / heads`, `num_key_value_heads` to `num_attention_heads` (32 for qwen2,
+    /// if the key is absent).
     ///
     /// # Errors
     /// Text that is not JSON, a missing or non-positive field (all missing ones are named together), an unknown
     /// architecture (the message lists the known ones), and settings that would change the computation in a way the
     /// engine does not do: other activations, biases outside q/k/v, sliding windows, partial rotary, other rope
-    /// scalings, quantised Hugging Face weights.
+    /// scalings, quantised Hugging Face weights, and any key that is not known to change nothing.
     pub fn from_hf_json(text: &str, origin: &str) -> Result<Self> {
         hf::parse(text, origin)
     }
@@ -146,7 +150,12 @@ impl ModelConfig {
     /// The rotary frequencies in radians per position, `[head_dim / 2]`, with the scaling applied.
     pub fn rope_inv_freq(&self) -> Vec<f64> {
         let plain = rope::plain_inv_freq(self.rope_theta, self.head_dim);
-        self.rope_scaling.apply(&plain)
+        self.rope_scaling.apply(&plain, self.rope_theta)
+    }
+
+    /// What the rotary embedding's cosines and sines are multiplied with: 1, but for [`RopeScaling::Yarn`].
+    pub fn rope_attention_factor(&self) -> f64 {
+        self.rope_scaling.attention_factor()
     }
 
     /// Checks the conditions every forward pass relies on.
@@ -193,6 +202,12 @@ impl ModelConfig {
         if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
             faults.push(format!(
                 "rope_theta {} is not a positive number",
+                self.rope_theta
+            ));
+        }
+        if matches!(self.rope_scaling, RopeScaling::Yarn { .. }) && self.rope_theta <= 1.0 {
+            faults.push(format!(
+                "rope_theta {} is too small for yarn",
                 self.rope_theta
             ));
         }

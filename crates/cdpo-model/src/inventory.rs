@@ -102,6 +102,13 @@ impl Place {
         }
     }
 
+    /// Hugging Face's name of the module that has the tensor.
+    pub(crate) fn module(self) -> String {
+        let name = self.hf_name();
+        name.rsplit_once('.')
+            .map_or_else(|| name.clone(), |(module, _)| module.to_owned())
+    }
+
     /// GGUF's name of the tensor.
     pub(crate) fn gguf_name(self) -> String {
         match self {

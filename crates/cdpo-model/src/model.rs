@@ -6,10 +6,10 @@ mod train;
 
 use candle_core::{Device, Tensor};
 
-use crate::adapter::{Adapter, AdapterStack};
+use crate::adapter::AdapterStack;
 use crate::block::description::BlockDescription;
 use crate::block::{Block, Call};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RopeScaling};
 use crate::error::{Error, Result};
 use crate::forest::{Target, TokenForest};
 use crate::inventory::{Loader, Place};
@@ -19,6 +19,7 @@ use crate::ops::{head, rms_norm};
 use crate::source::TensorSource;
 use crate::weight::{Vector, Weight, WeightForm};
 
+use decode::Attached;
 pub use decode::Extend;
 pub use train::{Pass, Recompute, TrainOptions};
 
@@ -33,7 +34,7 @@ pub struct Model {
     head: Weight,
     rotary: Rotary,
     /// The adapter that decoding adds to the base.
-    attached: Option<Adapter>,
+    attached: Option<Attached>,
 }
 
 /// Eq. 1 per target: contrast scores of a positive against a negative model.
@@ -53,7 +54,8 @@ pub struct Contrast {
 pub(crate) const ALTERNATIVES: usize = 3;
 
 impl Model {
-    /// Reads all weights, as f32.
+    /// Reads all weights, as f32. Where the configuration ties the head to the embedding and the files hold another head, the head is the
+    /// files', as in `transformers` 5, and [`Model::config`] says that they are not tied.
     ///
     /// # Errors
     /// If a tensor is missing, has the wrong shape or holds values that are not finite.
@@ -74,18 +76,22 @@ impl Model {
         let loader = Loader::new(config, source, device, form);
         let activation = BlockDescription::of(config).activation;
         let embedding = loader.weight(Place::Embedding)?;
-        let head = if config.tie_embeddings {
-            embedding.tied()?
-        } else {
-            loader.weight(Place::Head)?
+        let mut config = config.clone();
+        let head = match own_head(&config, source, device, &embedding)? {
+            Some(own) => {
+                config.tie_embeddings = false;
+                own
+            }
+            None if config.tie_embeddings => embedding.tied()?,
+            None => loader.weight(Place::Head)?,
         };
         let model = Self {
             blocks: (0..config.layers)
                 .map(|layer| Block::load(&loader, activation, layer))
                 .collect::<Result<_>>()?,
             norm: loader.vector(Place::FinalNorm)?,
-            rotary: Rotary::new(config, config.max_positions),
-            config: config.clone(),
+            rotary: Rotary::new(&config, config.max_positions),
+            config,
             device: device.clone(),
             embedding,
             head,
@@ -140,11 +146,7 @@ impl Model {
         if let Some(&p) = forest.positions().iter().max()
             && p as usize >= self.config.max_positions
         {
-            return Err(Error::Context(format!(
-                "a sequence of {} tokens is longer than the model's context of {}",
-                p + 1,
-                self.config.max_positions
-            )));
+            return Err(self.too_long(p as usize + 1));
         }
         match targets.iter().find(|t| t.row as usize >= forest.rows()) {
             Some(t) => Err(Error::Invalid(format!(
@@ -156,8 +158,29 @@ impl Model {
         }
     }
 
-    fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        self.embedding.rows(ids)
+    /// The error for a sequence of so many tokens.
+    fn too_long(&self, tokens: usize) -> Error {
+        let note = match self.config.rope_scaling {
+            RopeScaling::Dynamic { .. } => {
+                "; beyond it, rope scaling of type dynamic changes every token's frequencies with the length, which is not supported"
+            }
+            _ => "",
+        };
+        Error::Context(format!(
+            "a sequence of {tokens} tokens is longer than the model's context of {}{note}",
+            self.config.max_positions
+        ))
+    }
+
+    /// Rows of the embedding, which may be an adapter's.
+    fn embed(&self, stack: &AdapterStack<'_>, ids: &[u32]) -> Result<Tensor> {
+        match stack.embedding() {
+            Some(embedding) => {
+                let ids = Tensor::from_slice(ids, ids.len(), &self.device)?;
+                Ok(embedding.index_select(&ids, 0)?)
+            }
+            None => self.embedding.rows(ids),
+        }
     }
 
     /// Rows of `x`, in the targets' order.
@@ -175,7 +198,7 @@ impl Model {
         targets: &[Target],
     ) -> Result<Tensor> {
         let call = self.call(forest.positions(), *stack, None);
-        let mut x = self.embed(forest.ids())?;
+        let mut x = self.embed(stack, forest.ids())?;
         for block in &self.blocks {
             x = block.forward(&call, pattern, &x)?.0;
         }
@@ -201,7 +224,8 @@ impl Model {
             return Ok(Vec::new());
         }
         let hidden = self.hidden(forest, &Pattern::new(forest), stack, targets)?;
-        head::token_logps(&hidden, &self.head, &ids(targets))
+        let own = stack.head(&self.head)?;
+        head::token_logps(&hidden, own.as_ref().unwrap_or(&self.head), &ids(targets))
     }
 
     /// Eq. 1 of Lin et al. 2025 for each target: `log s_t`, the log-softmax of `(1 + beta) z_p - beta z_n` at the token,
@@ -222,6 +246,11 @@ impl Model {
     ) -> Result<Contrast> {
         self.check(forest, positive, targets)?;
         self.check(forest, negative, targets)?;
+        if positive.changes_ends() || negative.changes_ends() {
+            return Err(Error::Adapter(
+                "contrast scores are of adapters on one head; one that changes lm_head or embed_tokens cannot be compared".into(),
+            ));
+        }
         if judged > targets.len() {
             return Err(Error::Invalid(format!(
                 "{judged} of {} targets are to be judged",
@@ -254,12 +283,13 @@ impl Model {
         })
     }
 
-    /// Logits `[rows, vocab]` of normed final hidden states; a row's bits do not depend on the other rows.
+    /// Logits `[rows, vocab]` of normed final hidden states of decoding steps; a row's bits do not depend on the other rows.
     ///
     /// # Errors
     /// If the shapes do not match.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        crate::ops::linear::forward(hidden, &self.head, None, &[])
+        let own = self.attached.as_ref().and_then(|a| a.head.as_ref());
+        crate::ops::linear::forward(hidden, own.unwrap_or(&self.head), None, &[])
     }
 
     /// Logits `[N, vocab]` of every row of a forest: for tests and small inputs.
@@ -271,8 +301,34 @@ impl Model {
             .map(|row| Target { row, id: 0 })
             .collect();
         self.check(forest, stack, &every)?;
-        self.logits(&self.hidden(forest, &Pattern::new(forest), stack, &every)?)
+        let hidden = self.hidden(forest, &Pattern::new(forest), stack, &every)?;
+        let own = stack.head(&self.head)?;
+        crate::ops::linear::forward(&hidden, own.as_ref().unwrap_or(&self.head), None, &[])
     }
+}
+
+/// The files' own head where the configuration has none and theirs is not the embedding.
+fn own_head(
+    config: &ModelConfig,
+    source: &dyn TensorSource,
+    device: &Device,
+    embedding: &Weight,
+) -> Result<Option<Weight>> {
+    let name = Place::Head.hf_name();
+    if !config.tie_embeddings || !source.contains(&name) {
+        return Ok(None);
+    }
+    let shape = [config.vocab_size, config.hidden_size];
+    let head = source.read(&name, &shape)?;
+    // As values: the files may hold them in two encodings.
+    let tied = embedding.values()?.flatten_all()?.to_vec1::<f32>()?;
+    if head == tied {
+        return Ok(None);
+    }
+    if let (true, Some(matrix)) = (embedding.is_encoded(), source.encoded(&name, &shape)?) {
+        return Weight::encoded(name, matrix).map(Some);
+    }
+    Weight::named(name, Tensor::from_vec(head, &shape, device)?).map(Some)
 }
 
 fn ids(targets: &[Target]) -> Vec<u32> {

@@ -56,6 +56,12 @@ pub trait TensorSource: Sync {
         None
     }
 
+    /// The stored name of a tensor that no model of this configuration has and that would change what it computes, if there is one.
+    fn foreign(&self, config: &ModelConfig) -> Option<String> {
+        let _ = config;
+        None
+    }
+
     /// Gives back memory that reading took, such as the pages of a mapped file; tensors can be read again.
     fn release(&self) {}
 }
@@ -186,7 +192,7 @@ pub fn expected_tensors(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     tensors.map(|tensor| (tensor.name, tensor.shape)).collect()
 }
 
-/// Reports all missing tensors at once, before any is read.
+/// Reports all missing tensors at once, and one that has no place, before any is read.
 fn require_tensors(config: &ModelConfig, weights: &dyn TensorSource, origin: &str) -> Result<()> {
     let missing: Vec<String> = inventory::tensors(config)
         .into_iter()
@@ -194,7 +200,16 @@ fn require_tensors(config: &ModelConfig, weights: &dyn TensorSource, origin: &st
         .filter(|name| !weights.contains(name))
         .collect();
     let Some(first) = missing.first() else {
-        return Ok(());
+        return match weights.foreign(config) {
+            None => Ok(()),
+            Some(name) => Err(Error::tensor(
+                name,
+                format!(
+                    "is in {origin}, but a {} model of this configuration has no such tensor: what it would change is not computed",
+                    config.family.model_type()
+                ),
+            )),
+        };
     };
     let others = match missing.len() - 1 {
         0 => String::new(),

@@ -12,7 +12,10 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(crate) fn write(tensors: &HashMap<&str, Tensor>, path: &Path) -> Result<()> {
+pub(crate) fn write<N>(tensors: &HashMap<N, Tensor>, path: &Path) -> Result<()>
+where
+    N: AsRef<str> + Ord + std::fmt::Display + std::hash::Hash + Eq,
+{
     let partial = path.with_extension("safetensors.partial");
     let fault = |e| Error::io(&partial, e);
     // One that a killed process left may be private and would stay so.

@@ -1,7 +1,7 @@
 //! What gives log-probabilities: the base model's weights on a device, opened when the first stage needs them and loaded as each one
 //! does.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -34,6 +34,8 @@ pub(crate) struct BaseModel {
     files: WeightFiles,
     weights: OnceCell<Opened>,
     loaded: Option<Model>,
+    /// Whether it was said that the weights have a head of their own against the configuration.
+    told: Cell<bool>,
 }
 
 /// Weights that are open, and where they are computed with.
@@ -52,6 +54,7 @@ impl BaseModel {
             files: files.weights,
             weights: OnceCell::new(),
             loaded: None,
+            told: Cell::new(false),
         };
         (files.tokenizer, base)
     }
@@ -135,7 +138,14 @@ impl BaseModel {
     fn load_as(&self, form: WeightForm) -> anyhow::Result<Model> {
         let Opened { stored, device } = self.opened()?;
         let weights: &dyn TensorSource = stored.tensors.as_ref();
-        Ok(Model::load_as(&self.config, weights, device, form)?)
+        let model = Model::load_as(&self.config, weights, device, form)?;
+        if model.config().tie_embeddings != self.config.tie_embeddings && !self.told.replace(true) {
+            messages::say(format_args!(
+                "note    {}: tie_word_embeddings is true, but lm_head.weight is not the embedding; it is used, and nothing is tied",
+                self.origin
+            ));
+        }
+        Ok(model)
     }
 
     /// The weights of a folder that a training of all parameters left, in f32.

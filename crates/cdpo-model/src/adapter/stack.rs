@@ -1,10 +1,14 @@
 //! The adapters of one call: which are added to the base, and which of them is trained.
 
+use candle_core::Tensor;
+
 use super::{Adapter, LoraModule};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory::Place;
 use crate::ops::linear::{Dropout, LoraRef};
 use crate::projection::Projection;
+use crate::weight::Weight;
 
 /// The adapters that are active in a call, at most one of them trainable. The empty stack is the base model.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,13 +50,61 @@ impl<'a> AdapterStack<'a> {
                 model.layers
             )));
         }
+        let embeddings = self
+            .adapters
+            .iter()
+            .filter(|a| a.replaced().embedding.is_some());
+        let heads = self.adapters.iter().filter(|a| a.replaced().head.is_some());
+        if embeddings.count() > 1 || heads.count() > 1 {
+            return Err(Error::Adapter(
+                "two adapters of one call bring an embedding or a head of their own; merge one of them into the model first".into(),
+            ));
+        }
         match self.trainable {
+            Some(i) if self.adapters.get(i).is_some_and(|a| a.changes_ends()) => {
+                Err(Error::Adapter(
+                    "an adapter that changes lm_head or embed_tokens cannot be trained further; merge it into the model first"
+                        .into(),
+                ))
+            }
             Some(i) if i >= self.adapters.len() => Err(Error::Invalid(format!(
                 "adapter {i} is to be trained, but the stack holds {}",
                 self.adapters.len()
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the head or the embedding are others than the base's.
+    pub(crate) fn changes_ends(&self) -> bool {
+        self.adapters.iter().any(|a| a.changes_ends())
+    }
+
+    /// The embedding in place of the base's.
+    pub(crate) fn embedding(&self) -> Option<&'a Tensor> {
+        self.adapters
+            .iter()
+            .find_map(|a| a.replaced().embedding.as_ref())
+    }
+
+    /// The head `[V, H]` under these adapters, if it is another than the base's.
+    ///
+    /// # Errors
+    /// If the base's values are gone or the shapes do not fit.
+    pub(crate) fn head(&self, base: &Weight) -> Result<Option<Weight>> {
+        let changes = |a: &Adapter| a.head().is_some() || a.replaced().head.is_some();
+        if !self.adapters.iter().any(|a| changes(a)) {
+            return Ok(None);
+        }
+        let replaced = self.adapters.iter().find_map(|a| a.replaced().head.clone());
+        let mut values = match replaced {
+            Some(head) => head,
+            None => base.values()?,
+        };
+        for module in self.adapters.iter().filter_map(|a| a.head()) {
+            values = (values + module.addition()?)?;
+        }
+        Weight::named(Place::Head.hf_name(), values).map(Some)
     }
 
     /// The pairs active at a projection, and which of them is trained. `row_keys` switches the trained one's dropout on.
@@ -82,7 +134,7 @@ impl<'a> AdapterStack<'a> {
             refs.push(LoraRef {
                 a: &module.a,
                 b: &module.b,
-                scale: adapter.config.scale() as f32,
+                scale: module.scale as f32,
                 dropout,
             });
         }

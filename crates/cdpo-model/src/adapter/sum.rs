@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Adapter, LoraConfig, check_layout, layout, peft_name};
+use super::sites::peft_name;
+use super::{Adapter, LoraConfig, check_layout, layout};
 use crate::Device;
 use crate::arena::Arena;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory::Place;
 use crate::projection::Projection;
 
 impl Adapter {
@@ -15,11 +17,19 @@ impl Adapter {
     /// one, 1.
     ///
     /// # Errors
-    /// [`Error::Adapter`] without parts, or if one is for another model.
+    /// [`Error::Adapter`] without parts, or if one is for another model, has ranks or scales by module, or changes the head or the
+    /// embedding.
     pub fn sum(model: &ModelConfig, parts: &[&Self], device: &Device) -> Result<Self> {
         let Some(first) = parts.first() else {
             return Err(Error::Adapter("a sum of no adapters".into()));
         };
+        if parts.iter().any(|part| !part.is_plain()) {
+            return Err(Error::Adapter(
+                "a sum of adapters is made where each has one rank and alpha and changes linear layers of blocks alone; merge the \
+                 first into the model instead"
+                    .into(),
+            ));
+        }
         let rank: usize = parts.iter().map(|part| part.config.rank).sum();
         let scale = first.config.scale();
         let same = parts.iter().all(|part| part.config.scale() == scale);
@@ -43,7 +53,7 @@ impl Adapter {
         let mut params = Arena::zeros(Arc::new(layout(model, &config)?));
         for layer in 0..model.layers {
             for projection in Projection::ALL {
-                let [a, b] = ['A', 'B'].map(|matrix| peft_name(layer, projection, matrix));
+                let [a, b] = ['A', 'B'].map(|m| peft_name(Place::Weight(layer, projection), m));
                 let mut above = 0;
                 for part in parts {
                     let own = part.config.rank;
@@ -103,8 +113,12 @@ mod tests {
         let linear = block.linears().find(|l| l.projection == projection);
         let (out, inner) = linear.unwrap().shape;
         let rank = adapter.config.rank;
-        let a = adapter.params.view(&peft_name(layer, projection, 'A'));
-        let b = adapter.params.view(&peft_name(layer, projection, 'B'));
+        let a = adapter
+            .params
+            .view(&peft_name(Place::Weight(layer, projection), 'A'));
+        let b = adapter
+            .params
+            .view(&peft_name(Place::Weight(layer, projection), 'B'));
         let mut sum = vec![0.0; out * inner];
         if let (Some(a), Some(b)) = (a, b) {
             for (i, x) in sum.iter_mut().enumerate() {
@@ -149,7 +163,7 @@ mod tests {
         );
         let sum = Adapter::sum(&model(), &[&first, &second], &Device::Cpu).unwrap();
         let matrix = |adapter: &Adapter, which| {
-            let name = peft_name(1, Projection::O, which);
+            let name = peft_name(Place::Weight(1, Projection::O), which);
             adapter.params.view(&name).unwrap().to_vec()
         };
         let of = |which| [&sum, &first, &second].map(|adapter| matrix(adapter, which));

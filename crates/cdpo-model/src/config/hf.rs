@@ -3,102 +3,18 @@
 //! Goes in: the files' text. Comes out: a checked [`ModelConfig`] and back. Absent fields take the defaults of the
 //! `transformers` configuration class of the family.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Family, ModelConfig, RopeScaling};
-use crate::block::description::{Activation, BlockDescription};
+use super::fields::{Fields, Object};
+use super::{Family, ModelConfig, RopeScaling, keys, rope_keys};
+use crate::block::description::BlockDescription;
 use crate::error::{Error, Result};
-
-type Object = Map<String, Value>;
 
 fn object(text: &str, origin: &str) -> Result<Object> {
     match serde_json::from_str(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Error::Config(format!("{origin}: expected a JSON object"))),
         Err(e) => Err(Error::Config(format!("{origin}: not valid JSON: {e}"))),
-    }
-}
-
-/// Field access that collects what is missing or malformed, so that all faults are reported together.
-struct Fields<'a> {
-    map: &'a Object,
-    faults: Vec<String>,
-}
-
-impl Fields<'_> {
-    /// The value, with an explicit null read as absent.
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.map.get(name).filter(|v| !v.is_null())
-    }
-
-    fn size(&mut self, name: &str, default: Option<usize>) -> usize {
-        match (self.get(name).map(|v| (v.as_u64(), v.to_string())), default) {
-            (Some((Some(n), _)), _) if n > 0 => n as usize,
-            (Some((_, text)), _) => {
-                self.faults
-                    .push(format!("{name} is {text}, expected a positive integer"));
-                0
-            }
-            (None, Some(default)) => default,
-            (None, None) => {
-                self.faults.push(format!("{name} is missing"));
-                0
-            }
-        }
-    }
-
-    fn number(&mut self, name: &str, default: f64) -> f64 {
-        match self.get(name).map(|v| (v.as_f64(), v.to_string())) {
-            None => default,
-            Some((Some(x), _)) => x,
-            Some((None, text)) => {
-                self.faults
-                    .push(format!("{name} is {text}, expected a number"));
-                default
-            }
-        }
-    }
-
-    fn flag(&mut self, name: &str, default: bool) -> bool {
-        match self.get(name).map(|v| (v.as_bool(), v.to_string())) {
-            None => default,
-            Some((Some(b), _)) => b,
-            Some((None, text)) => {
-                self.faults
-                    .push(format!("{name} is {text}, expected true or false"));
-                default
-            }
-        }
-    }
-
-    fn ids(&mut self, name: &str) -> Vec<u32> {
-        match self.get(name).map(ids_of) {
-            None => Vec::new(),
-            Some(Ok(ids)) => ids,
-            Some(Err(reason)) => {
-                self.faults.push(format!("{name} {reason}"));
-                Vec::new()
-            }
-        }
-    }
-
-    /// Records a setting that would change the computation.
-    fn refuse(&mut self, condition: bool, reason: impl FnOnce() -> String) {
-        if condition {
-            self.faults.push(reason());
-        }
-    }
-}
-
-fn ids_of(value: &Value) -> Result<Vec<u32>, String> {
-    let one = |v: &Value| {
-        v.as_u64()
-            .and_then(|n| u32::try_from(n).ok())
-            .ok_or_else(|| format!("is {value}, expected a token id or a list of token ids"))
-    };
-    match value {
-        Value::Array(list) => list.iter().map(one).collect(),
-        other => Ok(vec![one(other)?]),
     }
 }
 
@@ -110,7 +26,15 @@ fn family(map: &Object, origin: &str) -> Result<Family> {
         .and_then(Value::as_str);
     let model_type = map.get("model_type").and_then(Value::as_str);
     match class.or(model_type) {
-        Some(name) => Family::from_name(name, origin),
+        Some(name) => {
+            let family = Family::from_name(name, origin)?;
+            match model_type {
+                Some(other) if other != family.model_type() => Err(Error::Config(format!(
+                    "{origin}: `architectures` says {name} and `model_type` says {other}; they must agree"
+                ))),
+                _ => Ok(family),
+            }
+        }
         None => Err(Error::Config(format!(
             "{origin}: neither `architectures` nor `model_type` is given"
         ))),
@@ -136,7 +60,13 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
         Family::Llama => (2048, false),
         Family::Qwen2 => (32768, true),
     };
-    let (rope_theta, rope_scaling) = rope(&mut fields);
+    let max_positions = fields.size("max_position_embeddings", Some(default_positions));
+    let (rope_theta, rope_scaling) = rope_keys::read(&mut fields, max_positions);
+    // A null and an absent key differ here: transformers' qwen2 has a number for the latter.
+    let default_kv_heads = match family {
+        Family::Qwen2 if !map.contains_key("num_key_value_heads") => 32,
+        _ => heads,
+    };
     let config = ModelConfig {
         family,
         vocab_size: fields.size("vocab_size", None),
@@ -144,7 +74,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
         intermediate_size: fields.size("intermediate_size", None),
         layers: fields.size("num_hidden_layers", None),
         heads,
-        kv_heads: fields.size("num_key_value_heads", Some(heads)),
+        kv_heads: fields.size("num_key_value_heads", Some(default_kv_heads)),
         head_dim: fields.size(
             "head_dim",
             Some(hidden_size.checked_div(heads).unwrap_or(0)),
@@ -154,40 +84,12 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
         rope_scaling,
         tie_embeddings: fields.flag("tie_word_embeddings", false),
         qkv_bias: default_bias,
-        max_positions: fields.size("max_position_embeddings", Some(default_positions)),
+        max_positions,
         bos: fields.ids("bos_token_id").first().copied(),
         eos: fields.ids("eos_token_id"),
     };
 
-    let activation = fields
-        .get("hidden_act")
-        .and_then(Value::as_str)
-        .unwrap_or("silu")
-        .to_string();
-    fields.refuse(Activation::from_hf_name(&activation).is_none(), || {
-        format!("hidden_act `{activation}` is not supported, only silu")
-    });
-    for name in ["attention_bias", "mlp_bias"] {
-        let set = family == Family::Llama && fields.flag(name, false);
-        fields.refuse(set, || {
-            format!("{name} is true: biases outside q, k and v are not supported")
-        });
-    }
-    let sliding = fields.flag("use_sliding_window", false);
-    fields.refuse(sliding, || {
-        "use_sliding_window is true: sliding-window attention is not supported".into()
-    });
-    let rotary = fields.number("partial_rotary_factor", 1.0);
-    fields.refuse(rotary != 1.0, || {
-        format!("partial_rotary_factor is {rotary}: only 1 is supported")
-    });
-    let quantised = fields.get("quantization_config").is_some();
-    fields.refuse(quantised, || {
-        "quantization_config is set: quantised Hugging Face weights are not supported; use the full-precision folder \
-         or a GGUF file"
-            .into()
-    });
-
+    keys::refuse_what_is_not_computed(&mut fields, family, max_positions);
     if !fields.faults.is_empty() {
         return Err(Error::Config(format!(
             "{origin}: {}",
@@ -196,77 +98,6 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<ModelConfig> {
     }
     config.validate(origin)?;
     Ok(config)
-}
-
-/// Theta and scaling from either spelling. `rope_parameters` wins over the older fields, as in `transformers`.
-fn rope(fields: &mut Fields<'_>) -> (f64, RopeScaling) {
-    let theta = fields.number("rope_theta", 10_000.0);
-    let settings = fields
-        .get("rope_parameters")
-        .or_else(|| fields.get("rope_scaling"))
-        .cloned();
-    let Some(settings) = settings else {
-        return (theta, RopeScaling::None);
-    };
-    let Value::Object(map) = settings else {
-        fields.faults.push(format!(
-            "the rope settings are {settings}, expected an object"
-        ));
-        return (theta, RopeScaling::None);
-    };
-    let mut inner = Fields {
-        map: &map,
-        faults: Vec::new(),
-    };
-    let theta = inner.number("rope_theta", theta);
-    let rotary = inner.number("partial_rotary_factor", 1.0);
-    inner.refuse(rotary != 1.0, || {
-        format!("partial_rotary_factor is {rotary}: only 1 is supported")
-    });
-    let kind = inner
-        .get("rope_type")
-        .or_else(|| inner.get("type"))
-        .and_then(Value::as_str)
-        .map(str::to_string);
-    let scaling = match kind.as_deref() {
-        Some("default") => RopeScaling::None,
-        None if map
-            .keys()
-            .all(|k| k == "rope_theta" || k == "partial_rotary_factor") =>
-        {
-            RopeScaling::None
-        }
-        Some("linear") => RopeScaling::Linear {
-            factor: required(&mut inner, "factor"),
-        },
-        Some("llama3") => RopeScaling::Llama3 {
-            factor: required(&mut inner, "factor"),
-            low_freq_factor: required(&mut inner, "low_freq_factor"),
-            high_freq_factor: required(&mut inner, "high_freq_factor"),
-            original_max_position: inner.size("original_max_position_embeddings", None),
-        },
-        other => {
-            let shown = other.unwrap_or("(none given)");
-            inner.faults.push(format!(
-                "type `{shown}` is not supported; known are default, linear, llama3"
-            ));
-            RopeScaling::None
-        }
-    };
-    fields.faults.extend(
-        inner
-            .faults
-            .into_iter()
-            .map(|f| format!("rope scaling: {f}")),
-    );
-    (theta, scaling)
-}
-
-fn required(fields: &mut Fields<'_>, name: &str) -> f64 {
-    if fields.get(name).is_none() {
-        fields.faults.push(format!("{name} is missing"));
-    }
-    fields.number(name, 1.0)
 }
 
 /// BOS and the end-of-sequence ids of a `generation_config.json`.
@@ -292,6 +123,23 @@ pub(super) fn write(config: &ModelConfig) -> Result<Value> {
     let scaling = match &config.rope_scaling {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),
+        RopeScaling::Dynamic { factor } => json!({"rope_type": "dynamic", "factor": factor}),
+        RopeScaling::Yarn {
+            factor,
+            beta_fast,
+            beta_slow,
+            original_max_position,
+            attention_factor,
+            truncate,
+        } => json!({
+            "rope_type": "yarn",
+            "factor": factor,
+            "beta_fast": beta_fast,
+            "beta_slow": beta_slow,
+            "original_max_position_embeddings": original_max_position,
+            "attention_factor": attention_factor,
+            "truncate": truncate,
+        }),
         RopeScaling::Llama3 {
             factor,
             low_freq_factor,

@@ -26,6 +26,28 @@ pub enum RopeScaling {
         /// Context of the first training, in tokens.
         original_max_position: usize,
     },
+    /// YaRN (Peng et al. 2023, arXiv 2309.00071), as `transformers` computes it: long wavelengths divided by `factor`, short ones
+    /// kept, a linear blend between, by the number of turns within the original context; cosines and sines grow by a factor.
+    Yarn {
+        /// Divisor of the longest wavelengths.
+        factor: f64,
+        /// Frequencies that turn more often than this within the original context are kept.
+        beta_fast: f64,
+        /// Frequencies that turn less often than this are divided.
+        beta_slow: f64,
+        /// Context of the first training, in tokens.
+        original_max_position: usize,
+        /// Factor of cosines and sines.
+        attention_factor: f64,
+        /// Whether the ends of the blend are whole indices.
+        truncate: bool,
+    },
+    /// Dynamic NTK: in `transformers` the base grows with the length of a sequence once that passes the model's context, for all of its
+    /// tokens at once. Within the context, which no sequence passes here, nothing changes.
+    Dynamic {
+        /// How fast the base would grow.
+        factor: f64,
+    },
     /// One divisor for each frequency, `[head_dim / 2]`: how a GGUF file stores a scaling it has no name for.
     Divisors(Vec<f32>),
 }
@@ -38,10 +60,36 @@ pub(super) fn plain_inv_freq(theta: f64, head_dim: usize) -> Vec<f64> {
 }
 
 impl RopeScaling {
-    /// The scaled frequencies for the plain ones.
-    pub(super) fn apply(&self, plain: &[f64]) -> Vec<f64> {
+    /// The scaled frequencies for the plain ones, which are those of `theta`.
+    pub(super) fn apply(&self, plain: &[f64], theta: f64) -> Vec<f64> {
         match self {
-            Self::None => plain.to_vec(),
+            Self::None | Self::Dynamic { .. } => plain.to_vec(),
+            Self::Yarn {
+                factor,
+                beta_fast,
+                beta_slow,
+                original_max_position,
+                truncate,
+                ..
+            } => {
+                let dim = 2.0 * plain.len() as f64;
+                let original = *original_max_position as f64;
+                // The index at which a frequency turns so many times within the original context.
+                let index = |turns: f64| dim * (original / (turns * TAU)).ln() / (2.0 * theta.ln());
+                let (mut low, mut high) = (index(*beta_fast), index(*beta_slow));
+                if *truncate {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                (low, high) = (low.max(0.0), high.min(dim - 1.0));
+                if low == high {
+                    high += 0.001;
+                }
+                let blend = |(i, f): (usize, &f64)| {
+                    let divided = ((i as f64 - low) / (high - low)).clamp(0.0, 1.0);
+                    f / factor * divided + f * (1.0 - divided)
+                };
+                plain.iter().enumerate().map(blend).collect()
+            }
             Self::Linear { factor } => plain.iter().map(|f| f / factor).collect(),
             Self::Llama3 {
                 factor,
@@ -72,6 +120,16 @@ impl RopeScaling {
         }
     }
 
+    /// What cosines and sines are multiplied with.
+    pub(super) fn attention_factor(&self) -> f64 {
+        match self {
+            Self::Yarn {
+                attention_factor, ..
+            } => *attention_factor,
+            _ => 1.0,
+        }
+    }
+
     /// What is wrong with the settings for a head of `pairs` rotated pairs.
     pub(super) fn faults(&self, pairs: usize) -> Vec<String> {
         let positive = |name: &str, value: f64| {
@@ -80,7 +138,32 @@ impl RopeScaling {
         };
         match self {
             Self::None => Vec::new(),
-            Self::Linear { factor } => positive("factor", *factor).into_iter().collect(),
+            Self::Linear { factor } | Self::Dynamic { factor } => {
+                positive("factor", *factor).into_iter().collect()
+            }
+            Self::Yarn {
+                factor,
+                beta_fast,
+                beta_slow,
+                original_max_position,
+                attention_factor,
+                ..
+            } => [
+                positive("factor", *factor),
+                positive("beta_fast", *beta_fast),
+                positive("beta_slow", *beta_slow),
+                positive("attention_factor", *attention_factor),
+                positive(
+                    "original_max_position_embeddings",
+                    *original_max_position as f64,
+                ),
+                (beta_fast < beta_slow).then(|| {
+                    format!("rope scaling: beta_fast {beta_fast} must not be below beta_slow {beta_slow}")
+                }),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             Self::Llama3 {
                 factor,
                 low_freq_factor,
@@ -128,7 +211,7 @@ impl RopeScaling {
     pub(crate) fn from_divisors(divisors: Vec<f32>, theta: f64) -> Self {
         let plain = plain_inv_freq(theta, 2 * divisors.len());
         let fits = |candidate: &Self| {
-            let scaled = candidate.apply(&plain);
+            let scaled = candidate.apply(&plain, theta);
             plain
                 .iter()
                 .zip(&scaled)

@@ -22,15 +22,26 @@ pub struct Extend<'a> {
     pub ids: &'a [u32],
 }
 
+/// What decoding adds to the base.
+#[derive(Debug)]
+pub(super) struct Attached {
+    adapter: Adapter,
+    /// The head, if the adapter changes it.
+    pub(super) head: Option<Weight>,
+}
+
 impl Model {
     /// Adds an adapter to every later decoding step, in place of one that was attached before. The weights stay as they are: the
     /// base's product and the low-rank one are summed in f32, so that nothing is rounded to the grid that the weights lie on.
     ///
     /// # Errors
-    /// If the adapter does not fit the model.
+    /// If the adapter does not fit the model, or brings a change of a head that was packed without its dense form.
     pub fn attach(&mut self, adapter: Adapter) -> Result<()> {
-        AdapterStack::frozen(&[&adapter]).check(&self.config)?;
-        self.attached = Some(adapter);
+        let adapters = [&adapter];
+        let stack = AdapterStack::frozen(&adapters);
+        stack.check(&self.config)?;
+        let head = stack.head(&self.head)?;
+        self.attached = Some(Attached { adapter, head });
         Ok(())
     }
 
@@ -41,6 +52,12 @@ impl Model {
     pub fn pack(&mut self, keep_dense: bool) -> Result<()> {
         for weight in self.blocks.iter_mut().flat_map(Block::weights_mut) {
             weight.pack(keep_dense)?;
+        }
+        if let Some(Attached {
+            head: Some(head), ..
+        }) = &mut self.attached
+        {
+            head.pack(keep_dense)?;
         }
         self.head.pack(keep_dense)
     }
@@ -104,13 +121,13 @@ impl Model {
             pages.resize(ids.len(), step.path.pages());
             last[i] = ids.len() as u32 - 1;
         }
-        let adapters: Vec<&Adapter> = self.attached.iter().collect();
+        let adapters: Vec<&Adapter> = self.attached.iter().map(|a| &a.adapter).collect();
         let call = self.call(&positions, AdapterStack::frozen(&adapters), None);
         let rows = Rows {
             positions: &positions,
             pages: &pages,
         };
-        let mut x = self.embed(&ids)?;
+        let mut x = self.embed(&call.stack, &ids)?;
         for block in &self.blocks {
             let (q, k, v) = block.qkv(&call, &x)?;
             let attended = cache.attend(block.layer, &rows, &q, &k, &v, call.heads)?;
@@ -129,10 +146,7 @@ impl Model {
             check_ids(step.ids, self.config.vocab_size)?;
             let len = step.path.len() + step.ids.len();
             if len > self.config.max_positions {
-                return Err(Error::Context(format!(
-                    "a sequence of {len} tokens is longer than the model's context of {}",
-                    self.config.max_positions
-                )));
+                return Err(self.too_long(len));
             }
             pages += KvCache::pages_needed(step.path, step.ids.len());
         }

@@ -14,9 +14,14 @@ use crate::inventory::{self, Place};
 use crate::ops::host::{HostSlice, contiguous};
 use crate::projection::Projection;
 use crate::tensor_file;
+use crate::weight::Weight;
 
 impl Model {
-    /// Adds an adapter into the weights: `W += scale * B A`. Packed forms are dropped.
+    /// Adds an adapter into the weights: `W += scale * B A`, after the matrices that it brings have taken their places. Packed forms
+    /// are dropped. Where the head was the embedding and one of them changes, each goes its own way: [`ModelConfig::tie_embeddings`]
+    /// is false from then on.
+    ///
+    /// [`ModelConfig::tie_embeddings`]: crate::ModelConfig::tie_embeddings
     ///
     /// # Errors
     /// If the adapter does not fit the model, or the weights were packed without their dense form.
@@ -29,10 +34,21 @@ impl Model {
                     continue;
                 };
                 let weight = &mut block.linear_mut(p).weight;
-                let delta = (module.b.matmul(&module.a)? * adapter.config().scale())?;
-                let merged = (weight.values()? + delta)?;
+                let merged = (weight.values()? + module.addition()?)?;
                 weight.set(merged)?;
             }
+        }
+        if !adapter.changes_ends() {
+            return Ok(());
+        }
+        let head = match AdapterStack::frozen(&adapters).head(&self.head)? {
+            Some(head) => head.values()?,
+            None => self.head.values()?,
+        };
+        self.head = Weight::named(Place::Head.hf_name(), head)?;
+        self.config.tie_embeddings = false;
+        if let Some(embedding) = &adapter.replaced().embedding {
+            self.embedding.set(embedding.clone())?;
         }
         Ok(())
     }

@@ -138,13 +138,18 @@ impl Model {
         let reference = match reference {
             Some(reference) => {
                 self.check(forest, reference, targets)?;
+                if stack.changes_ends() || reference.changes_ends() {
+                    return Err(Error::Adapter(
+                        "a divergence is of two adapters on one head; none may change lm_head or embed_tokens".into(),
+                    ));
+                }
                 Some(self.hidden(forest, &pattern, reference, targets)?)
             }
             None => None,
         };
         let row_keys = options.dropout.map(|key| row_keys(key, forest));
         let call = self.call(forest.positions(), *stack, row_keys.as_deref());
-        let mut x = self.embed(forest.ids())?;
+        let mut x = self.embed(stack, forest.ids())?;
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let (y, mut activations) = block.forward(&call, &pattern, &x)?;
@@ -163,7 +168,9 @@ impl Model {
         let target_ids = ids(targets);
         let (logps, dlogps_dh, kls, dkls_dh) = match reference {
             None => {
-                let (logps, dlogps) = head::token_logps_grad(&normed, &self.head, &target_ids)?;
+                let own = stack.head(&self.head)?;
+                let head = own.as_ref().unwrap_or(&self.head);
+                let (logps, dlogps) = head::token_logps_grad(&normed, head, &target_ids)?;
                 (logps, dlogps, Vec::new(), None)
             }
             Some(reference) => {
@@ -216,6 +223,12 @@ impl Model {
         grads: &mut Arena,
     ) -> Result<()> {
         pass.check_derivatives(dlogps, dkls)?;
+        let trains = |name: &str| grads.layout().entry(name).is_some();
+        if stack.changes_ends() && (trains(self.head.name()) || trains(self.embedding.name())) {
+            return Err(Error::Adapter(
+                "an adapter brings its own lm_head or embed_tokens: the model's cannot be trained under it; merge it first".into(),
+            ));
+        }
         let Pass {
             dkls_dh,
             dlogps_dh,

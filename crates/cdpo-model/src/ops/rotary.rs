@@ -24,13 +24,22 @@ pub struct Rotary {
 impl Rotary {
     /// Tables for positions `0..positions` of a model, its frequency scaling applied.
     pub(crate) fn new(config: &ModelConfig, positions: usize) -> Self {
-        Self::from_inv_freq(&config.rope_inv_freq(), positions)
+        let factor = config.rope_attention_factor();
+        Self::scaled(&config.rope_inv_freq(), factor, positions)
     }
 
     /// Tables for the angles `position * inv_freq[i]`, with `d = 2 * inv_freq.len()`.
     pub fn from_inv_freq(inv_freq: &[f64], positions: usize) -> Self {
+        Self::scaled(inv_freq, 1.0, positions)
+    }
+
+    /// As [`Rotary::from_inv_freq`], with cosines and sines times `factor`: the turn is then also a stretch, and the inverse turn with
+    /// the same stretch is still its transpose, hence its backward.
+    fn scaled(inv_freq: &[f64], factor: f64, positions: usize) -> Self {
         let angle = (0..positions).flat_map(|p| inv_freq.iter().map(move |f| p as f64 * f));
-        let (sin, cos) = angle.map(|a| (a.sin() as f32, a.cos() as f32)).unzip();
+        let (sin, cos) = angle
+            .map(|a| ((factor * a.sin()) as f32, (factor * a.cos()) as f32))
+            .unzip();
         Self {
             half: inv_freq.len(),
             positions,

@@ -1,9 +1,9 @@
-//! One GGUF file: metadata, configuration and weights, read through a mapping.
+//! One GGUF file, or the parts of a split one: metadata, configuration and weights, read through mappings.
 //!
-//! Goes in: a path. Comes out: a [`GgufFile`] whose header has been checked against the file's size, and which hands
+//! Goes in: a path, which may be that of any part. Comes out: a [`GgufFile`] whose header has been checked against the file's size, and which hands
 //! out weights under their Hugging Face names, with the q and k rows of llama files back in Hugging Face order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::encoded::{EncodedMatrix, RowOrder};
@@ -14,14 +14,19 @@ use super::{TensorSource, content, shape_error};
 use crate::block::description::BlockDescription;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::inventory::Place;
+use crate::inventory::{self, Place};
 use crate::tokenizer::Tokenizer;
 
 mod config;
 mod metadata;
 mod reader;
+mod split;
 
 pub(crate) use metadata::Metadata;
+use reader::Header;
+
+/// Divisors of the rotary frequencies.
+const ROPE_FREQS: &str = "rope_freqs.weight";
 
 /// What the header says of a tensor.
 #[derive(Debug, Clone)]
@@ -30,28 +35,48 @@ struct TensorInfo {
     shape: Vec<usize>,
     /// GGML's type number; it may be one that is not supported, as long as the tensor is not read.
     kind: u32,
-    /// First byte, from the start of the file.
+    /// First byte, from the start of its file.
     start: usize,
+    /// Which of the files.
+    part: usize,
 }
 
-/// A file's bytes and header, before its configuration is known.
-struct Stored {
+/// One file.
+struct Part {
     path: PathBuf,
     bytes: FileBytes,
+}
+
+/// The bytes and headers of a model's files, before its configuration is known.
+struct Stored {
+    /// What was named.
+    path: PathBuf,
+    /// In order; one, unless the file is split.
+    parts: Vec<Part>,
     metadata: Metadata,
     tensors: HashMap<String, TensorInfo>,
 }
 
+/// Maps a file and reads its header.
+fn open_part(path: &Path) -> Result<(Part, Header)> {
+    let bytes = FileBytes::open(path)?;
+    let header = reader::read_header(&bytes, path)?;
+    for (name, info) in &header.tensors {
+        check_extent(path, name, info, bytes.len())?;
+    }
+    let path = path.to_path_buf();
+    Ok((Part { path, bytes }, header))
+}
+
 impl Stored {
     fn open(path: &Path) -> Result<Self> {
-        let bytes = FileBytes::open(path)?;
-        let header = reader::read_header(&bytes, path)?;
-        for (name, info) in &header.tensors {
-            check_extent(path, name, info, bytes.len())?;
+        let (part, header) = open_part(path)?;
+        if let Some(count) = header.metadata.size("split.count")?.filter(|n| *n > 1) {
+            return split::open(path, count);
         }
         Ok(Self {
             path: path.to_path_buf(),
-            bytes,
+            parts: vec![part],
             metadata: header.metadata,
             tensors: header.tensors,
         })
@@ -75,8 +100,9 @@ impl Stored {
                 format!("missing from {} (as `{gguf_name}`)", self.path.display()),
             ));
         };
+        let Part { path, bytes } = &self.parts[info.part];
         if info.shape != shape {
-            return Err(shape_error(name, &self.path, &info.shape, shape));
+            return Err(shape_error(name, path, &info.shape, shape));
         }
         let Some(encoding) = Encoding::from_ggml(info.kind) else {
             return Err(Error::tensor(
@@ -84,7 +110,7 @@ impl Stored {
                 format!(
                     "has GGML block type {} in {}, which is not supported; known are {}",
                     info.kind,
-                    self.path.display(),
+                    path.display(),
                     Encoding::known()
                 ),
             ));
@@ -117,7 +143,7 @@ impl Stored {
         };
         let row_bytes = encoding.bytes(row_len).ok_or_else(blocks)?;
         let range = info.start..info.start + row_bytes * rows;
-        EncodedMatrix::new(self.bytes.clone(), range, encoding, (rows, row_len), order)
+        EncodedMatrix::new(bytes.clone(), range, encoding, (rows, row_len), order)
             .ok_or_else(blocks)
     }
 }
@@ -141,10 +167,11 @@ pub struct GgufFile {
 }
 
 impl GgufFile {
-    /// Opens the file, checks that it is whole, and reads its header and model configuration.
+    /// Opens the file, checks that it is whole, and reads its header and model configuration. Of a file that `llama-gguf-split` has
+    /// split, any part may be named; the others lie beside it.
     ///
     /// # Errors
-    /// Another magic or version, a truncated file, malformed or missing metadata, an unsupported architecture.
+    /// A missing part; another magic or version, a truncated file, malformed or missing metadata, an unsupported architecture.
     pub fn open(path: &Path) -> Result<Self> {
         let stored = Stored::open(path)?;
         let config = config::read(&stored)?;
@@ -224,8 +251,21 @@ impl TensorSource for GgufFile {
         self.find(name, shape).map(Some)
     }
 
+    fn foreign(&self, config: &ModelConfig) -> Option<String> {
+        let own: HashSet<String> = inventory::tensors(config)
+            .into_iter()
+            .map(|tensor| tensor.place.gguf_name())
+            .chain([ROPE_FREQS.to_owned()])
+            .collect();
+        let all = self.stored.tensors.keys();
+        all.filter(|name| !own.contains(*name)).min().cloned()
+    }
+
     fn release(&self) {
-        self.stored.bytes.release();
+        self.stored
+            .parts
+            .iter()
+            .for_each(|part| part.bytes.release());
     }
 }
 
@@ -243,10 +283,15 @@ pub(super) fn open(path: &Path, origin: String) -> Result<ModelFiles> {
     })
 }
 
-/// Opens the weights, which are the whole file.
+/// Opens the weights, which are the whole file, or all parts.
 pub(super) fn weights(path: &Path) -> Result<StoredWeights> {
     let file = GgufFile::open(path)?;
-    let content_id = content::id(&[("gguf", &file.stored.bytes)]);
+    let parts = file
+        .stored
+        .parts
+        .iter()
+        .map(|part| ("gguf", &part.bytes[..]));
+    let content_id = content::id(&parts.collect::<Vec<_>>());
     Ok(StoredWeights {
         tensors: Box::new(file),
         content_id,

@@ -3,7 +3,7 @@
 //! Goes in: a folder. Comes out: a [`TensorSource`] over all its tensors; each file's header is checked against the
 //! file's size when it is opened, so a truncated download is found before anything is computed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::DType;
@@ -13,7 +13,9 @@ use super::encoded::{EncodedMatrix, RowOrder};
 use super::encoding::Encoding;
 use super::mapping::FileBytes;
 use super::{TensorSource, shape_error};
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::inventory::{self, Place};
 
 /// One mapped file and its header.
 struct Shard {
@@ -293,6 +295,22 @@ impl TensorSource for SafetensorsFolder {
 
     fn encoded(&self, name: &str, shape: &[usize]) -> Result<Option<EncodedMatrix>> {
         self.find(name, shape).map(Some)
+    }
+
+    /// Stored frequencies, which are computed anew, are no reason to refuse; a head beside a tied embedding is compared when the model
+    /// is built.
+    fn foreign(&self, config: &ModelConfig) -> Option<String> {
+        let own: HashSet<String> = inventory::tensors(config)
+            .into_iter()
+            .map(|tensor| tensor.name)
+            .chain([Place::Head.hf_name()])
+            .collect();
+        let harmless = |name: &str| own.contains(name) || name.ends_with(".rotary_emb.inv_freq");
+        self.place
+            .keys()
+            .filter(|name| !harmless(name))
+            .min()
+            .cloned()
     }
 
     fn release(&self) {

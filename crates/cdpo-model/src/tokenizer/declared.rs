@@ -63,20 +63,7 @@ pub(super) fn read(
     beside: Beside<'_>,
     file: &dyn Fn(&str) -> std::path::PathBuf,
 ) -> Result<Declared> {
-    let parsed = |name: &str, text: Option<&str>| -> Result<Option<Map<String, Value>>> {
-        let Some(text) = text else { return Ok(None) };
-        match serde_json::from_str(text) {
-            Ok(Value::Object(map)) => Ok(Some(map)),
-            Ok(_) => Err(Error::file(
-                file(name),
-                "expected a JSON object; get the file again",
-            )),
-            Err(e) => Err(Error::file(
-                file(name),
-                format!("not valid JSON: {e}; get the file again"),
-            )),
-        }
-    };
+    let parsed = |name: &str, text: Option<&str>| object(text, || file(name));
     let config = parsed(CONFIG, beside.config)?;
     let special_map = parsed(SPECIAL_MAP, beside.special_map)?;
     let added = parsed(ADDED, beside.added)?;
@@ -84,23 +71,7 @@ pub(super) fn read(
     let mut settings = config.unwrap_or_default();
     let mut notes = Vec::new();
 
-    let own_list = settings.contains_key("added_tokens_decoder");
-    for (key, value) in special_map.unwrap_or_default() {
-        let before = settings.get(&key);
-        let named = NAMED.contains(&key.as_str());
-        if let (true, Some(old), new) = (named, before.and_then(text_of), text_of(&value))
-            && new != Some(old)
-        {
-            let used = if own_list { CONFIG } else { SPECIAL_MAP };
-            notes.push(format!(
-                "{key} is {old:?} in {CONFIG} but {:?} in {SPECIAL_MAP}: {used}'s is taken, as transformers does",
-                new.unwrap_or_default()
-            ));
-        }
-        if !own_list {
-            settings.insert(key, value);
-        }
-    }
+    overlay(&mut settings, special_map.unwrap_or_default(), &mut notes);
     add_tokens(tokenizer, &settings, added.as_ref(), &mut notes).map_err(
         |reason| match reason {
             Fault::Library(e) => failed("cannot add the tokens that the files beside it list", &e),
@@ -114,46 +85,9 @@ pub(super) fn read(
     };
     let (named_bos, eos) = (id_of("bos_token"), id_of("eos_token"));
     let (begins, ends) = post_processed(tokenizer)?;
-    let written = |id: u32| tokenizer.id_to_token(id).unwrap_or_default();
-    let list = |ids: &[u32]| {
-        let each = ids.iter().map(|&id| format!("{:?} ({id})", written(id)));
-        each.collect::<Vec<_>>().join(", ")
-    };
-    if let (Some(named), [put]) = (named_bos, begins.as_slice())
-        && named != *put
-    {
-        notes.push(format!(
-            "bos_token is {} but the post-processor of tokenizer.json puts {} before a text: the latter is put, as transformers does",
-            list(&[named]),
-            list(&[*put])
-        ));
-    }
-    if begins.len() > 1 {
-        notes.push(format!(
-            "the post-processor of tokenizer.json puts {} before a text: only the first is put",
-            list(&begins)
-        ));
-    }
-    if !ends.is_empty() {
-        notes.push(format!(
-            "the post-processor of tokenizer.json puts {} after a text: here nothing stands after a prompt, and the end token after a \
-             response that came to its end",
-            list(&ends)
-        ));
-    }
     let adds_bos = !begins.is_empty();
     let flag = settings.get("add_bos_token").and_then(Value::as_bool);
-    if let Some(flag) = flag.filter(|&flag| flag != adds_bos) {
-        let (puts, other) = if adds_bos {
-            ("puts", "no")
-        } else {
-            ("puts no", "one")
-        };
-        notes.push(format!(
-            "add_bos_token is {flag} in {CONFIG}, but tokenizer.json {puts} BOS before a text, and transformers goes by that; for {other}, \
-             set model.bos"
-        ));
-    }
+    notes.extend(framing_notes(tokenizer, named_bos, &begins, &ends, flag));
     Ok(Declared {
         bos: begins.first().copied().or(named_bos),
         adds_bos,
@@ -170,6 +104,101 @@ pub(super) fn read(
         },
         notes,
     })
+}
+
+/// The object that a file holds, if it is there.
+fn object(
+    text: Option<&str>,
+    file: impl Fn() -> std::path::PathBuf,
+) -> Result<Option<Map<String, Value>>> {
+    let Some(text) = text else { return Ok(None) };
+    match serde_json::from_str(text) {
+        Ok(Value::Object(map)) => Ok(Some(map)),
+        Ok(_) => Err(Error::file(
+            file(),
+            "expected a JSON object; get the file again",
+        )),
+        Err(e) => Err(Error::file(
+            file(),
+            format!("not valid JSON: {e}; get the file again"),
+        )),
+    }
+}
+
+/// Lays the special tokens of `special_tokens_map.json` over the settings, unless these have a list of added tokens of their own.
+fn overlay(
+    settings: &mut Map<String, Value>,
+    special: Map<String, Value>,
+    notes: &mut Vec<String>,
+) {
+    let own_list = settings.contains_key("added_tokens_decoder");
+    for (key, value) in special {
+        let before = settings.get(&key);
+        let named = NAMED.contains(&key.as_str());
+        if let (true, Some(old), new) = (named, before.and_then(text_of), text_of(&value))
+            && new != Some(old)
+        {
+            let used = if own_list { CONFIG } else { SPECIAL_MAP };
+            notes.push(format!(
+                "{key} is {old:?} in {CONFIG} but {:?} in {SPECIAL_MAP}: {used}'s is taken, as transformers does",
+                new.unwrap_or_default()
+            ));
+        }
+        if !own_list {
+            settings.insert(key, value);
+        }
+    }
+}
+
+/// What is said of the tokens that the post-processor puts around a text: `flag` is `add_bos_token`.
+fn framing_notes(
+    tokenizer: &tokenizers::Tokenizer,
+    named_bos: Option<u32>,
+    begins: &[u32],
+    ends: &[u32],
+    flag: Option<bool>,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let written = |id: u32| tokenizer.id_to_token(id).unwrap_or_default();
+    let list = |ids: &[u32]| {
+        let each = ids.iter().map(|&id| format!("{:?} ({id})", written(id)));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    if let (Some(named), [put]) = (named_bos, begins)
+        && named != *put
+    {
+        notes.push(format!(
+            "bos_token is {} but the post-processor of tokenizer.json puts {} before a text: the latter is put, as transformers does",
+            list(&[named]),
+            list(&[*put])
+        ));
+    }
+    if begins.len() > 1 {
+        notes.push(format!(
+            "the post-processor of tokenizer.json puts {} before a text: only the first is put",
+            list(begins)
+        ));
+    }
+    if !ends.is_empty() {
+        notes.push(format!(
+            "the post-processor of tokenizer.json puts {} after a text: here nothing stands after a prompt, and the end token after a \
+             response that came to its end",
+            list(ends)
+        ));
+    }
+    let adds_bos = !begins.is_empty();
+    if let Some(flag) = flag.filter(|&flag| flag != adds_bos) {
+        let (puts, other) = if adds_bos {
+            ("puts", "no")
+        } else {
+            ("puts no", "one")
+        };
+        notes.push(format!(
+            "add_bos_token is {flag} in {CONFIG}, but tokenizer.json {puts} BOS before a text, and transformers goes by that; for {other}, \
+             set model.bos"
+        ));
+    }
+    notes
 }
 
 /// A special token of a file: a string, or an object with its `content`.

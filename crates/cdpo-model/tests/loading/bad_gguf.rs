@@ -69,7 +69,10 @@ fn another_format_or_version_is_recognised() {
         ))
     };
     assert_says(&message_of(1), &["version 1", "2 and 3"]);
-    assert_says(&message_of(3u32.swap_bytes()), &["big-endian"]);
+    assert_says(
+        &message_of(3u32.swap_bytes()),
+        &["big-endian", "gguf-convert-endian"],
+    );
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn unsupported_models_say_what_is_not_supported() {
     );
     assert_says(
         &said(|f| f.set("split.count", Value::U32(3))),
-        &["llama-gguf-split --merge"],
+        &["one of 3 parts", "llama-gguf-split --merge"],
     );
     assert_says(
         &said(|f| f.set("llama.rope.scaling.type", text("yarn"))),
@@ -98,6 +101,14 @@ fn unsupported_models_say_what_is_not_supported() {
     assert_says(
         &said(|f| f.tensor_f32("blk.0.ffn_down.bias", &[1], &[0.0])),
         &["blk.0.ffn_down.bias"],
+    );
+    assert_says(
+        &said(|f| f.tensor_f32("blk.0.attn_q_norm.weight", &[1], &[0.0])),
+        &["blk.0.attn_q_norm.weight", "no such tensor"],
+    );
+    assert_says(
+        &said(|f| f.set("llama.rope.scaling.attn_factor", Value::F32(1.5))),
+        &["attn_factor is 1.5"],
     );
     assert_says(
         &said(|f| f.set("tokenizer.ggml.model", text("llama"))),

@@ -93,7 +93,7 @@ fn absent_fields_take_the_familys_defaults() {
         (config.bos, config.eos.len(), config.tie_embeddings),
         (None, 0, false)
     );
-    let config = with(&json!({"architectures": null, "model_type": "qwen2", "head_dim": 16}))
+    let config = with(&json!({"architectures": null, "model_type": "qwen2", "head_dim": 16, "num_key_value_heads": 4}))
         .expect("parses");
     assert_eq!(
         (config.family, config.head_dim, config.qkv_bias),
@@ -184,9 +184,62 @@ fn settings_the_engine_does_not_compute_are_refused() {
             "quantised",
         ),
         (
-            json!({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}),
-            "`yarn` is not supported",
+            json!({"rope_scaling": {"rope_type": "longrope", "factor": 4.0}}),
+            "`longrope` is not supported",
         ),
+        (
+            json!({"rope_parameters": {}, "rope_scaling": {"type": "mrope", "mrope_section": [1]}}),
+            "`mrope` is not supported",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "yarn"}}),
+            "factor is missing",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "yarn", "factor": 2, "beta_fast": 1, "beta_slow": 3}}),
+            "beta_fast 1",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "yarn", "factor": 2, "long_factor": [1]}}),
+            "long_factor is [1], which type `yarn` does not have",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "yarn", "factor": 2, "truncate": null}}),
+            "truncate is null",
+        ),
+        (
+            json!({"rope_scaling": {"rope_type": "default", "factor": 2}}),
+            "factor is 2, which type `default` does not have",
+        ),
+        (
+            json!({"rope_scaling": {"type": "dynamic", "factor": 2, "original_max_position_embeddings": 64}}),
+            "original context 64",
+        ),
+        (
+            json!({"rope_scaling": {"type": "linear", "factor": 2}, "rope_parameters": {"rope_theta": 5e5}}),
+            "rope_scaling hides rope_parameters",
+        ),
+        (json!({"rope_scaling": {"type": 3}}), "type `3`"),
+        (json!({"rope_scaling": "linear"}), "expected an object"),
+        (json!({"sliding_window": 64}), "sliding_window is 64"),
+        (
+            json!({"layer_types": ["full_attention", "sliding_attention"]}),
+            "layer_types",
+        ),
+        (json!({"hidden_act": 3}), "hidden_act `3`"),
+        (json!({"model_type": "qwen2"}), "must agree"),
+        (json!({"model_type": "mistral"}), "must agree"),
+        (
+            json!({"architectures": ["Qwen2ForCausalLM"], "mlp_bias": true}),
+            "mlp_bias",
+        ),
+        (
+            json!({"residual_multiplier": 0.22}),
+            "residual_multiplier is 0.22",
+        ),
+        (json!({"logit_scale": 0.5}), "logit_scale is 0.5"),
+        (json!({"auto_map": {"AutoModel": "modeling.X"}}), "auto_map"),
+        (json!({"qk_layernorm": true}), "qk_layernorm is true"),
         (
             json!({"rope_scaling": {"rope_type": "linear"}}),
             "factor is missing",
@@ -210,6 +263,36 @@ fn settings_the_engine_does_not_compute_are_refused() {
     ] {
         assert_says(&message(with(&change)), &["config.json", part]);
     }
+}
+
+/// Keys of published configurations of both families.
+#[test]
+fn keys_that_change_nothing_are_passed_over() {
+    with(&json!({
+        "_name_or_path": "x", "attention_dropout": 0.0, "initializer_range": 0.02, "pad_token_id": 3, "pretraining_tp": 1,
+        "torch_dtype": "bfloat16", "dtype": "float32", "transformers_version": "4.42.3", "use_cache": true, "rope_interleaved": false,
+        "is_llama_config": true, "transformers.js_config": {"kv_cache_dtype": {}}, "sliding_window": 128, "id2label": {"0": "A"},
+        "unsloth_fixed": true, "temperature": 0.6, "top_p": 0.9, "max_length": 4096, "do_sample": true, "some_new_key": null,
+        "another": false, "a_third": {}, "a_fourth": 0, "layer_types": ["full_attention", "full_attention"],
+        "attention_bias": false, "mlp_bias": false, "partial_rotary_factor": 1.0,
+    }))
+    .expect("parses");
+    with(&json!({
+        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "num_key_value_heads": 2, "max_window_layers": 21,
+        "sliding_window": 64, "use_sliding_window": false, "use_mrope": false, "attention_bias": true,
+    }))
+    .expect("parses");
+}
+
+/// transformers' Qwen2Config has a number of its own for an absent key, and takes a null as all heads.
+#[test]
+fn qwen2_without_a_number_of_key_heads_has_32() {
+    let qwen = json!({"architectures": ["Qwen2ForCausalLM"], "num_attention_heads": 32, "hidden_size": 64, "head_dim": 2});
+    assert_eq!(with(&qwen).expect("parses").kv_heads, 32);
+    assert_says(
+        &message(with(&json!({"architectures": ["Qwen2ForCausalLM"]}))),
+        &["num_key_value_heads 32"],
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 use cdpo_model::config::{Family, RopeScaling};
 use cdpo_model::source::{Checkpoint, ModelSource, expected_tensors, open};
 
-use crate::fixture;
 use crate::writer::{File, Value, tiny};
+use crate::{assert_says, fixture, message};
 
 fn open_file(path: &Path) -> Checkpoint {
     open(&ModelSource::Path(path.to_path_buf())).expect("opens")
@@ -258,4 +258,76 @@ fn the_content_identifier_sees_every_byte_of_the_file() {
     bytes[last] ^= 1;
     std::fs::write(file.path(), bytes).expect("written");
     assert_ne!(id, open_file(file.path()).content_id);
+}
+
+/// The tiny llama in three parts: metadata alone in the first, as `llama-gguf-split --no-tensor-first-split` writes it.
+fn split(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let whole = tiny("llama");
+    let count = whole.tensors.len();
+    let half = count / 2;
+    let ranges = [0..0, 0..half, half..count];
+    let mut paths = Vec::new();
+    for (no, range) in ranges.into_iter().enumerate() {
+        let mut part = File {
+            version: 3,
+            metadata: if no == 0 {
+                whole.metadata.clone()
+            } else {
+                Vec::new()
+            },
+            tensors: whole.tensors[range].to_vec(),
+        };
+        part.set("split.no", Value::U32(no as u32));
+        part.set("split.count", Value::U32(3));
+        part.set("split.tensors.count", Value::U32(count as u32));
+        let path = dir.join(format!("tiny-{:05}-of-00003.gguf", no + 1));
+        std::fs::write(&path, part.bytes()).expect("written");
+        paths.push(path);
+    }
+    paths
+}
+
+#[test]
+fn a_split_file_is_read_from_any_of_its_parts() {
+    let whole = tiny("llama").save();
+    let whole = open(&ModelSource::Path(whole.path().to_path_buf())).expect("opens");
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut ids = Vec::new();
+    for path in split(dir.path()) {
+        let split = open(&ModelSource::Path(path)).expect("opens");
+        assert_eq!(split.config, whole.config);
+        for (name, shape) in expected_tensors(&whole.config) {
+            let (one, other) = (
+                split.weights.read(&name, &shape),
+                whole.weights.read(&name, &shape),
+            );
+            assert_eq!(one.expect("reads"), other.expect("reads"), "{name}");
+        }
+        ids.push(split.content_id);
+    }
+    assert!(ids.iter().all(|id| *id == ids[0]));
+}
+
+#[test]
+fn parts_that_are_missing_or_do_not_belong_together_are_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let paths = split(dir.path());
+    let said = || message(open(&ModelSource::Path(paths[2].clone())));
+    let second = std::fs::read(&paths[1]).expect("there");
+    std::fs::remove_file(&paths[1]).expect("removed");
+    assert_says(
+        &said(),
+        &["tiny-00002-of-00003.gguf", "part 2 of 3", "one folder"],
+    );
+    std::fs::copy(&paths[2], &paths[1]).expect("copied");
+    assert_says(&said(), &["tiny-00002-of-00003.gguf", "split.no Some(2)"]);
+    std::fs::write(&paths[1], &second[..second.len() - 40]).expect("written");
+    assert_says(&said(), &["tiny-00002-of-00003.gguf", "truncated"]);
+    std::fs::write(&paths[1], &second).expect("written");
+    let renamed = dir.path().join("renamed.gguf");
+    std::fs::copy(&paths[0], &renamed).expect("copied");
+    assert_says(
+        &message(open(&ModelSource::Path(renamed))),
+        &["renamed.gguf", "one of 3 parts", "NAME-00001-of-00003.gguf"],
+    );
 }

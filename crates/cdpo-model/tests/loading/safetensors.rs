@@ -48,6 +48,30 @@ fn every_tensor_of_single_and_sharded_folders_is_read_in_its_shape() {
     }
 }
 
+/// A bias that the configuration does not speak of would be left out of every sum. Stored frequencies are computed anew.
+#[test]
+fn tensors_without_a_place_are_refused_by_name() {
+    let dir = folder("llama");
+    let path = dir.path().join("model.safetensors");
+    let with = |name: &str| {
+        let bytes = std::fs::read(fixture("llama").join("model.safetensors")).expect("there");
+        let whole = safetensors::SafeTensors::deserialize(&bytes).expect("whole");
+        let zeros = vec![0u8; 16];
+        let extra = TensorView::new(Dtype::F32, vec![4], &zeros).expect("fits");
+        let all = whole
+            .tensors()
+            .into_iter()
+            .chain([(name.to_owned(), extra)]);
+        safetensors::serialize_to_file(all, None, &path).expect("written");
+        open_folder(dir.path())
+    };
+    assert!(with("model.layers.0.self_attn.rotary_emb.inv_freq").is_ok());
+    assert_says(
+        &message(with("model.layers.0.self_attn.o_proj.bias")),
+        &["model.layers.0.self_attn.o_proj.bias", "no such tensor"],
+    );
+}
+
 #[test]
 fn values_are_the_files_bytes() {
     let path = fixture("llama");
@@ -229,6 +253,7 @@ fn a_folder_that_is_no_model_says_what_is_missing() {
         &message(open_folder(dir.path())),
         &["tokenizer.json", "missing"],
     );
+    let dir = folder("llama");
     std::fs::remove_file(dir.path().join("model.safetensors")).expect("removed");
     std::fs::write(dir.path().join("pytorch_model.bin"), "x").expect("written");
     assert_says(

@@ -3,6 +3,8 @@
 mod adapters;
 mod gradients;
 mod outputs;
+mod peft;
+mod rope;
 mod stored;
 
 use candle_core::Device;
@@ -107,5 +109,16 @@ fn close(got: &[f32], expected: &[f64], tolerance: f64) {
     assert!(
         worst <= tolerance * scale,
         "largest difference {worst:e} at scale {scale:e}"
+    );
+}
+
+/// As [`close`], for one case of many.
+fn near(name: &str, got: &[f32], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len(), "{name}");
+    let scale = largest(expected.iter().copied());
+    let worst = largest(got.iter().zip(expected).map(|(g, e)| f64::from(*g) - e));
+    assert!(
+        worst <= tolerance * scale,
+        "{name}: largest difference {worst:e} at scale {scale:e}"
     );
 }

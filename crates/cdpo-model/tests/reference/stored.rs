@@ -17,7 +17,7 @@ fn stored(dir: &Path) -> Model {
     .unwrap()
 }
 
-fn bits(values: &[f32]) -> Vec<u32> {
+pub(super) fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }
 
@@ -41,7 +41,7 @@ fn losses_and_gradients_have_the_bits_of_f32_weights() {
 }
 
 /// Logits of every token of a sequence, decoded by the model.
-fn decoded(model: &Model, ids: &[u32]) -> Vec<f32> {
+pub(super) fn decoded(model: &Model, ids: &[u32]) -> Vec<f32> {
     let mut cache = KvCache::new(model.config(), 64, model.device());
     let mut path = cache.root();
     let hidden = model.extend_each(&mut cache, &mut path, ids).unwrap();
@@ -50,7 +50,7 @@ fn decoded(model: &Model, ids: &[u32]) -> Vec<f32> {
 }
 
 /// Logits of every token of a sequence, as a forest under the adapters.
-fn whole(model: &Model, ids: &[u32], stack: &AdapterStack<'_>) -> Vec<f32> {
+pub(super) fn whole(model: &Model, ids: &[u32], stack: &AdapterStack<'_>) -> Vec<f32> {
     let mut forest = TokenForest::new();
     forest.push(ids, None, 1);
     let logits = model.forest_logits(&forest, stack).unwrap();

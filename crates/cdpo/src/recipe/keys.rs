@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 const SECTIONS: &[(&str, &[&str])] = &[
     ("run", &["name", "dir", "seed", "seeds", "threads"]),
-    ("model", &["path", "hub", "revision", "bos"]),
+    ("model", &["path", "hub", "revision", "bos", "weights"]),
     (
         "data",
         &[

@@ -1,6 +1,6 @@
 //! The model configuration from a GGUF file's metadata and the shapes of its tensors.
 
-use super::Stored;
+use super::{ROPE_FREQS, Stored};
 use crate::config::{Family, ModelConfig, RopeScaling};
 use crate::error::{Error, Result};
 use crate::inventory::Place;
@@ -16,11 +16,6 @@ pub(super) fn read(file: &Stored) -> Result<ModelConfig> {
     let key = |suffix: &str| format!("{}.{suffix}", family.model_type());
     let unsupported = |reason: String| Error::file(&file.path, reason);
 
-    if meta.size("split.count")?.is_some_and(|n| n > 1) {
-        return Err(unsupported(
-            "one part of a split GGUF file, which is not supported; join the parts with `llama-gguf-split --merge`".into(),
-        ));
-    }
     if meta.size(&key("expert_count"))?.is_some_and(|n| n > 0) {
         return Err(unsupported(
             "a mixture-of-experts model, which is not supported".into(),
@@ -104,16 +99,36 @@ fn rope_scaling(
     theta: f64,
 ) -> Result<RopeScaling> {
     let meta = &file.metadata;
-    if file.shape("rope_freqs.weight").is_some() {
-        let name = "rope_freqs.weight";
-        let divisors = file.find(name, name, &[head_dim / 2], None)?.read(name)?;
-        return Ok(RopeScaling::from_divisors(divisors, theta));
-    }
+    let kind = meta.text(&key("rope.scaling.type"))?;
     let factor = match meta.number(&key("rope.scaling.factor"))? {
         Some(factor) => Some(factor),
         None => meta.number(&key("rope.scale_linear"))?,
     };
-    match (meta.text(&key("rope.scaling.type"))?, factor) {
+    let attention = meta.number(&key("rope.scaling.attn_factor"))?;
+    if let Some(other) = attention.filter(|factor| *factor != 1.0) {
+        return Err(Error::file(
+            &file.path,
+            format!(
+                "{} is {other}; only 1 is supported",
+                key("rope.scaling.attn_factor")
+            ),
+        ));
+    }
+    if file.shape(ROPE_FREQS).is_some() {
+        if kind.is_some_and(|kind| kind != "none") || factor.is_some_and(|factor| factor != 1.0) {
+            return Err(Error::file(
+                &file.path,
+                format!(
+                    "has both `{ROPE_FREQS}` and a rope scaling in its metadata; only one is supported"
+                ),
+            ));
+        }
+        let divisors = file
+            .find(ROPE_FREQS, ROPE_FREQS, &[head_dim / 2], None)?
+            .read(ROPE_FREQS)?;
+        return Ok(RopeScaling::from_divisors(divisors, theta));
+    }
+    match (kind, factor) {
         (Some("none"), _) | (None, None) | (None | Some("linear"), Some(1.0)) => {
             Ok(RopeScaling::None)
         }

@@ -127,14 +127,13 @@ pub(super) fn read_header(bytes: &[u8], path: &Path) -> Result<Header> {
     }
     let version = cursor.u32("the version")?;
     if !(2..=3).contains(&version) {
-        let hint = if version.swap_bytes() <= 3 {
-            " (a big-endian file?)"
-        } else {
-            ""
-        };
         return Err(Error::file(
             path,
-            format!("GGUF version {version}{hint} is not supported; known are 2 and 3"),
+            if (1..=3).contains(&version.swap_bytes()) {
+                "a big-endian GGUF file, which is not supported; convert it with the gguf package: `gguf-convert-endian FILE little`".into()
+            } else {
+                format!("GGUF version {version} is not supported; known are 2 and 3")
+            },
         ));
     }
     let tensor_count = cursor.u64("the number of tensors")?;
@@ -171,6 +170,7 @@ pub(super) fn read_header(bytes: &[u8], path: &Path) -> Result<Header> {
                 shape,
                 kind,
                 start: offset,
+                part: 0,
             },
         );
     }
