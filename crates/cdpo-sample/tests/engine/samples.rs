@@ -217,3 +217,29 @@ fn the_end_tokens_are_the_models_and_the_tokenizers() {
         [7]
     );
 }
+
+/// The model has 300 rows, the tokenizer 258 ids. Without the check a draw in seven was such a row, and vanished from the text.
+#[test]
+fn rows_after_the_tokenizers_last_id_are_never_drawn() {
+    let (model, tokenizer) = (model("llama"), tokenizer());
+    let last = tokenizer.vocab_size();
+    assert!(last < model.config().vocab_size);
+    let params = SampleParams {
+        temperature: 1.0,
+        top_p: 1.0,
+        stop: Vec::new(),
+        ..params()
+    };
+    let samples = sample(
+        &mut LocalSampler::new(&model, &tokenizer),
+        &requests(),
+        &params,
+    );
+    let mut drawn = 0;
+    for completion in samples.values() {
+        let ids = completion.ids.as_deref().unwrap();
+        assert!(ids.iter().all(|&id| (id as usize) < last), "{ids:?}");
+        drawn += ids.len();
+    }
+    assert!(drawn > 300, "{drawn} tokens show too little");
+}
