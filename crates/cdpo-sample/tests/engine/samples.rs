@@ -180,7 +180,7 @@ fn greedy_is_the_argmax_of_a_full_forward() {
                 .unwrap();
             let ended = completion.finish == Finish::Eos;
             for (position, token) in ids.iter().copied().chain(ended.then_some(EOS)).enumerate() {
-                let row = &logits[prompt.len() + position - 1];
+                let row = &logits[prompt.len() + position - 1][..tokenizer.vocab_size()];
                 let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 assert!(
                     best - row[token as usize] < 1e-4,
