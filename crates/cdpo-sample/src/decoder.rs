@@ -26,8 +26,10 @@ pub(crate) trait Decoder {
     fn free_pages(&self) -> usize;
     /// Longest sequence.
     fn max_positions(&self) -> usize;
-    /// Number of token ids.
+    /// Number of token ids, which is the width of the logits.
     fn vocabulary(&self) -> usize;
+    /// How many of them, from the first on, may be drawn: those after them pad the vocabulary and stand for no text.
+    fn tokens(&self) -> usize;
     /// The bytes a token stands for.
     fn piece(&self, id: u32) -> Result<Vec<u8>>;
 

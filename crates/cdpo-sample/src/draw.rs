@@ -1,4 +1,4 @@
-//! Choosing a token: logits of one position and a number in `[0, 1)` in, a token out.
+//! Choosing a token: logits of one position and a number in `[0, 1)` in, a token that stands for text out.
 //!
 //! The kept tokens are laid out in the order of their ids on a line whose lengths are their weights, summed in `f64`, and
 //! the token under `unit * total` is taken (inverse cumulative distribution). Which tokens are kept:
@@ -60,26 +60,39 @@ thread_local! {
 
 /// Draws one token for each of `units` from one row of `logits` (`[vocabulary]`). `units` are in `[0, 1)`; they are not
 /// looked at when `params.temperature` is 0. `None` if a logit is NaN or infinite, or if there are no logits.
-pub fn draw(logits: &[f32], params: &SampleParams, units: &[f64]) -> Option<Vec<Drawn>> {
-    let max = finite_max(logits)?;
-    let normaliser = |needed: bool| needed.then(|| weigh(logits, max, 1.0, None).ln());
+///
+/// Only the first `tokens` ids are drawn: those after them are rows that pad the model's vocabulary to a round size, and stand for no
+/// text. What they weigh is shared out among the others in the draw, but not in a token's log-probability: that is of the whole
+/// softmax, as the model's scores are.
+pub fn draw(
+    logits: &[f32],
+    tokens: usize,
+    params: &SampleParams,
+    units: &[f64],
+) -> Option<Vec<Drawn>> {
+    let top = finite_max(logits)?;
+    let own = &logits[..tokens.min(logits.len())];
+    let padded = own.len() < logits.len();
+    let max = if padded { finite_max(own)? } else { top };
+    let normaliser =
+        |needed: bool| needed.then(|| weigh(logits, top, 1.0, None).ln() + f64::from(top - max));
     let drawn = |index: usize, log_total: Option<f64>| Drawn {
         id: index as u32,
         logp: log_total.map(|log_total| (f64::from(logits[index] - max) - log_total) as f32),
     };
     if params.temperature == 0.0 {
-        let best = logits.iter().position(|&logit| logit == max)?;
+        let best = own.iter().position(|&logit| logit == max)?;
         return Some(vec![drawn(best, normaliser(params.logps)); units.len()]);
     }
     SCRATCH.with_borrow_mut(|scratch| {
         let inverse = (1.0 / params.temperature) as f32;
-        let total = weigh(logits, max, inverse, Some(&mut scratch.weights));
-        let log_total = if inverse == 1.0 {
+        let total = weigh(own, max, inverse, Some(&mut scratch.weights));
+        let log_total = if inverse == 1.0 && !padded {
             params.logps.then(|| total.ln())
         } else {
             normaliser(params.logps)
         };
-        let all = scratch.keep(logits, total, params);
+        let all = scratch.keep(own, total, params);
         let line = scratch.cumulative.last().copied().unwrap_or(0.0);
         let pick = |&unit: &f64| {
             let place = scratch

@@ -195,6 +195,12 @@ impl Decoder for Local<'_> {
         self.model.config().vocab_size
     }
 
+    /// Those that the tokenizer knows, and those that end a response, which the model's configuration may name beyond it.
+    fn tokens(&self) -> usize {
+        let ends = self.model.config().eos.iter().map(|&id| id as usize + 1);
+        ends.fold(self.tokenizer.vocab_size(), usize::max)
+    }
+
     fn piece(&self, id: u32) -> Result<Vec<u8>> {
         Ok(self.tokenizer.token_bytes(id)?)
     }

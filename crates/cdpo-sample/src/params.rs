@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 ///
 /// A token is drawn from `softmax(logits / temperature)`, cut first by `top_k` and then by `top_p` (whose mass is that of
 /// the distribution renormalised after `top_k`). The draw at a response position is a function of
-/// `(seed, question id, sample index, position)` and the logits alone.
+/// `(seed, question id, sample index, position)` and the logits alone. Rows of the model's vocabulary after the tokenizer's last id
+/// stand for no text and are left out before everything else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SampleParams {
@@ -25,7 +26,7 @@ pub struct SampleParams {
     /// Texts that end a response. None may be empty.
     pub stop: Vec<String>,
     /// Whether completions carry the log-probability of each of their tokens: the log-softmax of the model's logits, at
-    /// temperature 1 and over the whole vocabulary, whatever was used to draw.
+    /// temperature 1 and over the whole vocabulary, rows that are never drawn included, whatever was used to draw.
     pub logps: bool,
     /// Seed of every draw.
     pub seed: u64,

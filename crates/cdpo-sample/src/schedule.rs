@@ -211,12 +211,13 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
                 ids: &question.prompt[done..],
             });
         }
+        let tokens = self.decoder.tokens();
         let mut drawn: Vec<Option<Vec<Drawn>>> = Vec::new();
         self.decoder.step(&mut steps, &rows, &mut |logits| {
             drawn = logits
                 .par_chunks(vocabulary)
                 .zip(&wanted)
-                .map(|(row, units)| draw(row, params, units))
+                .map(|(row, units)| draw(row, tokens, params, units))
                 .collect();
             Ok(())
         })?;

@@ -363,10 +363,11 @@ impl<D: Decoder> Engine<'_, D> {
             .collect();
         let rows: Vec<usize> = (0..steps.len()).collect();
         let (vocabulary, params) = (self.decoder.vocabulary(), &self.params);
+        let tokens = self.decoder.tokens();
         let mut drawn: Vec<Option<Vec<u32>>> = Vec::new();
         self.decoder.step(&mut steps, &rows, &mut |logits| {
             let ids = |(row, units): (&[f32], &Vec<f64>)| {
-                let drawn = draw(row, params, units)?;
+                let drawn = draw(row, tokens, params, units)?;
                 Some(drawn.iter().map(|token| token.id).collect())
             };
             drawn = logits.par_chunks(vocabulary).zip(&units).map(ids).collect();

@@ -96,7 +96,7 @@ fn by_hand(
             .unwrap();
             fake.release(path);
             let unit = key.with(response.ids().len() as u64).unit();
-            draw(&row, &params, &[unit]).unwrap()[0].id
+            draw(&row, row.len(), &params, &[unit]).unwrap()[0].id
         });
         let tokens = response.ids().len() + 1;
         if id == EOS {

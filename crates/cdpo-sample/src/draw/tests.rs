@@ -110,7 +110,11 @@ fn draws_equal_a_sort_everything_reference() {
                     .map(|i| key.with(100 + i).unit())
                     .chain([0.0, 1.0 - 1e-16])
                     .collect();
-                for (drawn, &unit) in draw(&row, &params, &units).unwrap().iter().zip(&units) {
+                for (drawn, &unit) in draw(&row, row.len(), &params, &units)
+                    .unwrap()
+                    .iter()
+                    .zip(&units)
+                {
                     let place = kept.iter().position(|&(id, _)| id == drawn.id);
                     let place = place.unwrap_or_else(|| {
                         panic!(
@@ -165,7 +169,7 @@ fn the_kept_set_equals_the_reference() {
                 }
                 sum += p;
             }
-            let drawn: Vec<u32> = draw(&row, &params, &units)
+            let drawn: Vec<u32> = draw(&row, row.len(), &params, &units)
                 .unwrap()
                 .iter()
                 .map(|drawn| drawn.id)
@@ -180,7 +184,7 @@ fn ties_are_broken_by_id() {
     let row = [1.0f32, 3.0, 2.0, 3.0, 2.0, 3.0];
     let ids = |params: &SampleParams| -> Vec<u32> {
         let units: Vec<f64> = (0..200).map(|i| f64::from(i) / 200.0).collect();
-        let mut ids: Vec<u32> = draw(&row, params, &units)
+        let mut ids: Vec<u32> = draw(&row, row.len(), params, &units)
             .unwrap()
             .iter()
             .map(|drawn| drawn.id)
@@ -195,12 +199,17 @@ fn ties_are_broken_by_id() {
     let row_of_four = [7.0f32; 4];
     let kept = |top_p| {
         let units: Vec<f64> = (0..100).map(|i| f64::from(i) / 100.0).collect();
-        draw(&row_of_four, &params(1.0, top_p, None), &units)
-            .unwrap()
-            .iter()
-            .map(|drawn| drawn.id)
-            .max()
-            .unwrap()
+        draw(
+            &row_of_four,
+            row_of_four.len(),
+            &params(1.0, top_p, None),
+            &units,
+        )
+        .unwrap()
+        .iter()
+        .map(|drawn| drawn.id)
+        .max()
+        .unwrap()
             + 1
     };
     assert_eq!(
@@ -216,7 +225,7 @@ fn ties_are_broken_by_id() {
     );
     // Greedy: the lowest id among the highest.
     assert_eq!(
-        draw(&row, &SampleParams::greedy(1), &[0.9]).unwrap()[0].id,
+        draw(&row, row.len(), &SampleParams::greedy(1), &[0.9]).unwrap()[0].id,
         1
     );
 }
@@ -244,7 +253,7 @@ fn frequencies_follow_the_distribution() {
         let n = 60_000;
         let units: Vec<f64> = (0..n).map(|i| key.with(i).unit()).collect();
         let mut counts = vec![0u32; row.len()];
-        for drawn in draw(&row, &params, &units).unwrap() {
+        for drawn in draw(&row, row.len(), &params, &units).unwrap() {
             counts[drawn.id as usize] += 1;
         }
         let chi: f64 = kept
@@ -283,7 +292,7 @@ fn log_probabilities_are_of_the_model_at_temperature_one() {
             ..SampleParams::greedy(1)
         },
     ] {
-        let drawn = draw(&row, &params, &[0.4]).unwrap()[0];
+        let drawn = draw(&row, row.len(), &params, &[0.4]).unwrap()[0];
         let want = f64::from(row[drawn.id as usize]) - log_total;
         assert!(
             (f64::from(drawn.logp.unwrap()) - want).abs() < 2e-6,
@@ -292,6 +301,7 @@ fn log_probabilities_are_of_the_model_at_temperature_one() {
         assert_eq!(
             draw(
                 &row,
+                row.len(),
                 &SampleParams {
                     logps: false,
                     ..params
@@ -311,11 +321,14 @@ fn a_logit_that_is_not_finite_gives_no_token() {
         for at in [0, 20, 36] {
             let mut row = vec![1.0f32; 37];
             row[at] = bad;
-            assert_eq!(draw(&row, &params(1.0, 0.9, None), &[0.5]), None);
-            assert_eq!(draw(&row, &SampleParams::greedy(1), &[0.5]), None);
+            assert_eq!(draw(&row, row.len(), &params(1.0, 0.9, None), &[0.5]), None);
+            assert_eq!(
+                draw(&row, row.len(), &SampleParams::greedy(1), &[0.5]),
+                None
+            );
         }
     }
-    assert_eq!(draw(&[], &params(1.0, 1.0, None), &[0.5]), None);
+    assert_eq!(draw(&[], 0, &params(1.0, 1.0, None), &[0.5]), None);
 }
 
 #[test]
@@ -323,8 +336,45 @@ fn many_units_draw_as_one_by_one() {
     let row = logits(Key::new(8), 2000, 2.0, 0.0);
     let params = params(0.8, 0.95, None);
     let units: Vec<f64> = (0..64).map(|i| Key::new(1).with(i).unit()).collect();
-    let together = draw(&row, &params, &units).unwrap();
+    let together = draw(&row, row.len(), &params, &units).unwrap();
     for (unit, drawn) in units.iter().zip(together) {
-        assert_eq!(draw(&row, &params, &[*unit]).unwrap()[0], drawn);
+        assert_eq!(draw(&row, row.len(), &params, &[*unit]).unwrap()[0], drawn);
     }
+}
+
+/// Rows after the last token, one of which has the highest logit of all.
+#[test]
+fn ids_after_the_last_token_are_never_drawn_and_weigh_in_the_log_probability() {
+    let tokens = 100;
+    let mut row = logits(Key::new(5), 128, 2.0, 0.0);
+    row[120] = row.iter().copied().fold(f32::NEG_INFINITY, f32::max) + 1.0;
+    let own = &row[..tokens];
+    let whole = row.iter().map(|&l| f64::from(l).exp()).sum::<f64>().ln();
+    let units: Vec<f64> = (0..1000).map(|i| f64::from(i) / 1000.0).collect();
+    for params in [
+        params(1.0, 1.0, None),
+        params(0.7, 0.9, None),
+        params(1.3, 1.0, Some(20)),
+        SampleParams {
+            logps: true,
+            ..SampleParams::greedy(1)
+        },
+    ] {
+        let drawn = draw(&row, tokens, &params, &units).unwrap();
+        // The draw is that from a vocabulary without the padding ..
+        let alone = draw(own, tokens, &params, &units).unwrap();
+        for (drawn, alone) in drawn.iter().zip(&alone) {
+            assert_eq!(drawn.id, alone.id, "{params:?}");
+            // .. and the log-probability is the model's.
+            let want = f64::from(row[drawn.id as usize]) - whole;
+            let got = f64::from(drawn.logp.unwrap());
+            assert!(
+                (got - want).abs() < 2e-6,
+                "{params:?}: {got} against {want}"
+            );
+        }
+        let all = draw(&row, row.len(), &params, &units).unwrap();
+        assert!(all.iter().any(|drawn| drawn.id == 120), "{params:?}");
+    }
+    assert_eq!(draw(&row, 0, &params(1.0, 1.0, None), &[0.5]), None);
 }

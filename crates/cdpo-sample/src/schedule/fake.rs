@@ -93,6 +93,10 @@ impl Decoder for Fake {
         VOCABULARY
     }
 
+    fn tokens(&self) -> usize {
+        VOCABULARY
+    }
+
     /// Some tokens share letters, one is two letters long, one ends with a line feed, two are halves of a character.
     fn piece(&self, id: u32) -> Result<Vec<u8>> {
         Ok(match id {

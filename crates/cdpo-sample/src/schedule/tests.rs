@@ -147,7 +147,7 @@ fn samples_equal_a_naive_loop() {
                     .with_str(&request.problem_id)
                     .with(u64::from(index))
                     .with(ids.len() as u64);
-                let token = draw(&row, &params, &[key.unit()]).unwrap()[0].id;
+                let token = draw(&row, row.len(), &params, &[key.unit()]).unwrap()[0].id;
                 if token == EOS {
                     break Finish::Eos;
                 }

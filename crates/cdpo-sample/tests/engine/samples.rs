@@ -180,7 +180,7 @@ fn greedy_is_the_argmax_of_a_full_forward() {
                 .unwrap();
             let ended = completion.finish == Finish::Eos;
             for (position, token) in ids.iter().copied().chain(ended.then_some(EOS)).enumerate() {
-                let row = &logits[prompt.len() + position - 1];
+                let row = &logits[prompt.len() + position - 1][..tokenizer.vocab_size()];
                 let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 assert!(
                     best - row[token as usize] < 1e-4,
@@ -216,4 +216,30 @@ fn the_end_tokens_are_the_models_and_the_tokenizers() {
             .eos(),
         [7]
     );
+}
+
+/// The model has 300 rows, the tokenizer 258 ids. Without the check a draw in seven was such a row, and vanished from the text.
+#[test]
+fn rows_after_the_tokenizers_last_id_are_never_drawn() {
+    let (model, tokenizer) = (model("llama"), tokenizer());
+    let last = tokenizer.vocab_size();
+    assert!(last < model.config().vocab_size);
+    let params = SampleParams {
+        temperature: 1.0,
+        top_p: 1.0,
+        stop: Vec::new(),
+        ..params()
+    };
+    let samples = sample(
+        &mut LocalSampler::new(&model, &tokenizer),
+        &requests(),
+        &params,
+    );
+    let mut drawn = 0;
+    for completion in samples.values() {
+        let ids = completion.ids.as_deref().unwrap();
+        assert!(ids.iter().all(|&id| (id as usize) < last), "{ids:?}");
+        drawn += ids.len();
+    }
+    assert!(drawn > 300, "{drawn} tokens show too little");
 }
