@@ -1,22 +1,19 @@
-//! Rows of a table as JSON objects, from JSON Lines or Parquet: the common ground of the problem and preference readers.
+//! Rows of a table as named cells, from JSON Lines or Parquet: the common ground of the problem and preference readers.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use half::f16;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
-use serde_json::{Map, Value};
 
-use crate::jsonl::json_reason;
+use crate::cell::{Cell, Columns, json_row};
 use crate::lines::Lines;
 use crate::{Error, Result};
-
-/// One row's columns.
-pub(crate) type Columns = Map<String, Value>;
 
 /// The rows of one file, in file order.
 pub(crate) struct Rows {
@@ -136,14 +133,6 @@ fn kind(path: &Path) -> Result<Kind> {
     }
 }
 
-fn json_row(bytes: &[u8]) -> std::result::Result<Columns, String> {
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(Value::Object(columns)) => Ok(columns),
-        Ok(other) => Err(format!("{}: an object is expected", described(&other))),
-        Err(e) => Err(format!("not JSON: {}", json_reason(&e))),
-    }
-}
-
 fn parquet_rows(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<RowIter<'static>> {
     let broken = |e: parquet::errors::ParquetError| {
         let hint = if e.to_string().contains("isabled feature")
@@ -208,34 +197,46 @@ fn parquet_rows(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<RowIter<'s
 
 fn columns_of(row: &Row) -> Columns {
     row.get_column_iter()
-        .map(|(name, field)| (name.clone(), value_of(field)))
+        .map(|(name, field)| (name.clone(), cell_of(field)))
         .collect()
 }
 
-/// A Parquet field as JSON; kinds that no reader here asks for come as their text.
-fn value_of(field: &Field) -> Value {
+/// A Parquet field as a cell; kinds that no reader here asks for come as their text. A float is written with the fewest digits
+/// that give it back in its own width (the f32 next to 0.1 is `0.1`); what is no number is null.
+fn cell_of(field: &Field) -> Cell {
     match field {
-        Field::Null => Value::Null,
-        Field::Bool(v) => (*v).into(),
-        Field::Byte(v) => (*v).into(),
-        Field::Short(v) => (*v).into(),
-        Field::Int(v) => (*v).into(),
-        Field::Long(v) => (*v).into(),
-        Field::UByte(v) => (*v).into(),
-        Field::UShort(v) => (*v).into(),
-        Field::UInt(v) => (*v).into(),
-        Field::ULong(v) => (*v).into(),
-        Field::Float(v) => (*v).into(),
-        Field::Double(v) => (*v).into(),
-        Field::Str(v) => v.as_str().into(),
+        Field::Bool(v) => Cell::Bool(*v),
+        Field::Byte(v) => Cell::Number(v.to_string()),
+        Field::Short(v) => Cell::Number(v.to_string()),
+        Field::Int(v) => Cell::Number(v.to_string()),
+        Field::Long(v) => Cell::Number(v.to_string()),
+        Field::UByte(v) => Cell::Number(v.to_string()),
+        Field::UShort(v) => Cell::Number(v.to_string()),
+        Field::UInt(v) => Cell::Number(v.to_string()),
+        Field::ULong(v) => Cell::Number(v.to_string()),
+        Field::Float16(v) if v.is_finite() => Cell::Number(shortest_f16(*v)),
+        Field::Float(v) if v.is_finite() => Cell::Number(format!("{v:?}")),
+        Field::Double(v) if v.is_finite() => Cell::Number(format!("{v:?}")),
+        Field::Null | Field::Float16(_) | Field::Float(_) | Field::Double(_) => Cell::Null,
+        // Parquet's own text of a decimal without places ends with a point.
+        Field::Decimal(_) => Cell::Number(field.to_string().trim_end_matches('.').to_owned()),
+        Field::Str(v) => Cell::Text(v.clone()),
         Field::Bytes(v) => match std::str::from_utf8(v.data()) {
-            Ok(text) => text.into(),
-            Err(_) => Value::Null,
+            Ok(text) => Cell::Text(text.into()),
+            Err(_) => Cell::Null,
         },
-        Field::Group(row) => Value::Object(columns_of(row)),
-        Field::ListInternal(list) => list.elements().iter().map(value_of).collect(),
-        other => other.to_string().into(),
+        Field::Group(_) => Cell::Object,
+        Field::ListInternal(list) => Cell::List(list.elements().iter().map(cell_of).collect()),
+        other => Cell::Text(other.to_string()),
     }
+}
+
+/// The fewest digits that give a finite f16 back: at most five are needed.
+fn shortest_f16(value: f16) -> String {
+    (0..5)
+        .filter_map(|places| format!("{:.places$e}", value.to_f32()).parse::<f32>().ok())
+        .find(|shorter| f16::from_f32(*shorter) == value)
+        .map_or_else(|| value.to_string(), |shorter| format!("{shorter:?}"))
 }
 
 /// The text of a column that may be a string or a number.
@@ -248,11 +249,10 @@ pub(crate) fn text(
     role: &str,
 ) -> std::result::Result<String, String> {
     match columns.get(column) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Cell::Text(text) | Cell::Number(text)) => Ok(text.clone()),
         Some(other) => Err(format!(
-            "{role} (column {column:?}) is {}: a string is expected",
-            described(other)
+            "{role} (column {column:?}) is {}: a string or a number is expected",
+            other.described()
         )),
         None => Err(format!(
             "{role} is missing: there is no column {column:?} among {}",
@@ -265,16 +265,4 @@ pub(crate) fn text(
 pub(crate) fn names(columns: &Columns) -> String {
     let names: Vec<&str> = columns.keys().map(String::as_str).collect();
     format!("[{}]", names.join(", "))
-}
-
-/// What kind of value this is, for messages.
-pub(crate) fn described(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }

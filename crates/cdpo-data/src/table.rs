@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::rows::{Columns, Rows};
+use crate::cell::Columns;
+use crate::rows::Rows;
 use crate::{Error, OnBadRow, Result, Skipped};
 
 /// Why a row gave nothing.

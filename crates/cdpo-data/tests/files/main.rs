@@ -1,5 +1,6 @@
 //! Whole files in, records or `path:line: reason` out.
 
+mod digits;
 mod parquet_file;
 mod problem_faults;
 mod problems;
