@@ -55,7 +55,7 @@ pub use verdict::{Outcome, Verdict};
 /// The version of the verdicts: bumped with every change that can alter an outcome, an extracted answer, its place or a key of some
 /// response under some options. Speed, wording and documentation do not bump it. Whoever keeps verdicts puts it beside the
 /// inputs that they are kept under, so that verdicts of another version are made anew.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -35,7 +35,7 @@ pub(crate) fn grade(path: &Path, options: &GradeOptions) -> anyhow::Result<Vec<G
         })
     };
     let grader = by(options.extraction);
-    let filters = [Extraction::Gsm8kStrict, Extraction::Gsm8kFlexible].map(by);
+    let filters = [Extraction::Gsm8kStrictFilter, Extraction::Gsm8kFlexible].map(by);
     let mut graded = Vec::new();
     for row in given_responses::read(path)? {
         let verdict = grader.grade(&row.response, &row.gold);
