@@ -75,8 +75,6 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPai
         on_bad_row,
         limit: None,
     };
-    let wanted =
-        |name: &str| COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name);
     table::read(
         path.as_ref(),
         &options,
@@ -91,10 +89,20 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPai
     )
 }
 
+/// Whether a column may be needed.
+pub(crate) fn wanted(name: &str) -> bool {
+    COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name)
+}
+
+/// The column that holds messages instead of text: a list, or a list's text, as a CSV file has it.
 fn conversational(columns: &Columns) -> Option<&'static str> {
-    COLUMNS
-        .into_iter()
-        .find(|name| matches!(columns.get(*name), Some(Cell::List(_))))
+    COLUMNS.into_iter().find(|name| match columns.get(*name) {
+        Some(Cell::List(_)) => true,
+        Some(Cell::Text(text)) => ["'role'", "\"role\"", "'content'", "\"content\""]
+            .iter()
+            .any(|key| text.strip_prefix("[{").is_some_and(|t| t.starts_with(key))),
+        _ => false,
+    })
 }
 
 /// A column of token weights; absent and null mean none.

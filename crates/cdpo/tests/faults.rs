@@ -319,6 +319,30 @@ fn gold_answers_that_are_numbers_are_graded_by_their_digits() {
 }
 
 #[test]
+fn files_of_other_kinds_are_read_or_refused_by_name() {
+    let place = Place::new();
+    let rows = "response,gold,label\nThe answer is 4.,4,True\nThe answer is 5.,4,False\n";
+    std::fs::write(place.dir.join("responses.csv"), rows).unwrap();
+    let graded = place.cdpo(&["grade", "responses.csv"]).succeeded();
+    assert!(
+        graded.stderr.contains("1 correct, 1 wrong")
+            && graded.stderr.contains("2 of 2 labels agree"),
+        "{graded:#?}"
+    );
+    std::fs::create_dir(place.dir.join("folder")).unwrap();
+    std::fs::write(place.dir.join("page.jsonl"), "<!doctype html>Sign in").unwrap();
+    for (file, what) in [
+        ("folder", "folder: this is a folder"),
+        ("page.jsonl", "page.jsonl: this is an HTML"),
+    ] {
+        place.cdpo(&["grade", file]).failed(1, &[what]);
+        place
+            .cdpo(&["demo", "--set", &format!("data.train={file}")])
+            .failed(1, &[what]);
+    }
+}
+
+#[test]
 fn a_label_that_differs_from_the_verdict_is_shown_with_its_line() {
     let place = Place::new();
     let rows = r#"{"response":"The answer is 4.","gold":"4","label":true}

@@ -1,6 +1,7 @@
 //! Whole files in, records or `path:line: reason` out.
 
 mod digits;
+mod kinds;
 mod parquet_file;
 mod problem_faults;
 mod problems;

@@ -159,7 +159,7 @@ fn a_file_with_nothing_usable_says_what_it_is_instead() {
         ),
         (
             "cut.parquet",
-            "version https://git-lfs",
+            "PAR and something else",
             "not a Parquet file: it does not begin with PAR1",
         ),
         (
