@@ -332,7 +332,7 @@ fn files_of_other_kinds_are_read_or_refused_by_name() {
     std::fs::create_dir(place.dir.join("folder")).unwrap();
     std::fs::write(place.dir.join("page.jsonl"), "<!doctype html>Sign in").unwrap();
     for (file, what) in [
-        ("folder", "folder: this is a folder"),
+        ("folder", "this is a folder: name the file in it"),
         ("page.jsonl", "page.jsonl: this is an HTML"),
     ] {
         place.cdpo(&["grade", file]).failed(1, &[what]);
