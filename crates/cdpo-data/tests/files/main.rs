@@ -2,6 +2,7 @@
 
 mod digits;
 mod kinds;
+mod mutations;
 mod parquet_file;
 mod problem_faults;
 mod problems;
