@@ -5,16 +5,15 @@ mod foreign;
 mod input;
 mod parquet;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ::parquet::record::reader::RowIter;
-
+use crate::Result;
 use crate::cell::{Cell, Columns, json_row};
 use crate::lines::Lines;
-use crate::{Error, Result};
 use delimited::Delimited;
 use input::Input;
 pub(crate) use input::unpacked_name;
+use parquet::Table;
 
 /// The rows of one file, in file order.
 pub(crate) struct Rows {
@@ -24,11 +23,7 @@ pub(crate) struct Rows {
 enum Source {
     Json(Lines),
     Delimited(Delimited),
-    Parquet {
-        path: PathBuf,
-        rows: RowIter<'static>,
-        next: usize,
-    },
+    Parquet(Table),
 }
 
 /// A row with its line (from 1; in Parquet the row), or the reason why it cannot be read.
@@ -39,7 +34,7 @@ impl Rows {
     pub(crate) fn into_lines(self) -> Option<Lines> {
         match self.source {
             Source::Json(lines) => Some(lines),
-            Source::Delimited(_) | Source::Parquet { .. } => None,
+            Source::Delimited(_) | Source::Parquet(_) => None,
         }
     }
 
@@ -47,14 +42,10 @@ impl Rows {
     /// other rows come whole.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::File`] for an empty file, a broken one, one of a kind that is not read, or a table with no wanted column.
+    /// [`crate::Error::Io`]; [`crate::Error::File`] for an empty file, a broken one, one of a kind that is not read, or a table with no wanted column.
     pub(crate) fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
         let source = match input::open(path, &wanted)? {
-            Input::Parquet => Source::Parquet {
-                path: path.to_path_buf(),
-                rows: parquet::rows(path, &wanted)?,
-                next: 1,
-            },
+            Input::Parquet => Source::Parquet(Table::open(path, &wanted)?),
             Input::Json(text) => Source::Json(Lines::of(path, text)),
             Input::Delimited(text, delimiter) => {
                 Source::Delimited(Delimited::open(path, text, delimiter, &wanted)?)
@@ -66,7 +57,7 @@ impl Rows {
     /// The next row, or none at the end.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Row`] for a broken Parquet page or an open quotation mark. Another row that cannot be read is a reason
+    /// [`crate::Error::Io`]; [`crate::Error::Row`] for a broken Parquet page or an open quotation mark. Another row that cannot be read is a reason
     /// in its place.
     pub(crate) fn next_row(&mut self) -> Result<Option<NumberedRow>> {
         match &mut self.source {
@@ -77,16 +68,9 @@ impl Rows {
                 Ok(Some((line.number, json_row(line.bytes))))
             }
             Source::Delimited(table) => table.next_row(),
-            Source::Parquet { path, rows, next } => {
-                let Some(row) = rows.next() else {
-                    return Ok(None);
-                };
-                let number = *next;
-                *next += 1;
-                // A page that cannot be decoded is no matter of one row: nothing after it can be trusted.
-                let row =
-                    row.map_err(|e| Error::row(path, number, format!("broken Parquet data: {e}")))?;
-                Ok(Some((number, Ok(parquet::columns_of(&row)))))
+            Source::Parquet(table) => {
+                let row = table.next_row()?;
+                Ok(row.map(|(number, columns)| (number, Ok(columns))))
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Rows of a Parquet file as cells.
 
 use std::fs::File;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::f16;
@@ -14,11 +15,72 @@ use parquet::schema::types::Type;
 use crate::cell::{Cell, Columns};
 use crate::{Error, Result};
 
-/// The rows with the columns for which `wanted` holds.
-///
-/// # Errors
-/// [`Error::Io`]; [`Error::File`] for a broken file, one with none of these columns, or one compressed in a way that is not read.
-pub(super) fn rows(path: &Path, wanted: &impl Fn(&str) -> bool) -> Result<RowIter<'static>> {
+/// The rows of one file.
+pub(super) struct Table {
+    path: PathBuf,
+    rows: RowIter<'static>,
+    next: usize,
+}
+
+impl Table {
+    /// Opens a file for the columns for which `wanted` holds.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::File`] for a broken file, one with none of these columns, or one compressed in a way that is not read.
+    pub(super) fn open(path: &Path, wanted: &impl Fn(&str) -> bool) -> Result<Self> {
+        let rows = guarded(|| rows(path, wanted)).unwrap_or_else(|reason| {
+            Err(Error::file(
+                path,
+                format!("cannot read as Parquet: {reason}"),
+            ))
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            rows,
+            next: 1,
+        })
+    }
+
+    /// The next row with its number from 1, or none at the end.
+    ///
+    /// # Errors
+    /// [`Error::Row`]: a page that cannot be decoded is no matter of one row, and nothing after it can be trusted.
+    pub(super) fn next_row(&mut self) -> Result<Option<(usize, Columns)>> {
+        let number = self.next;
+        let read = guarded(|| {
+            let row = self.rows.next()?;
+            Some(row.map(|row| columns_of(&row)))
+        });
+        let reason = match read {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(columns))) => {
+                self.next += 1;
+                return Ok(Some((number, columns)));
+            }
+            Ok(Some(Err(e))) => e.to_string(),
+            Err(reason) => reason,
+        };
+        Err(Error::row(
+            &self.path,
+            number,
+            format!("broken Parquet data: {reason}"),
+        ))
+    }
+}
+
+/// What `read` gives, or the words with which the Parquet library panics: it asserts what a broken file's metadata may not hold.
+fn guarded<T>(read: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|panic| {
+        let words = panic
+            .downcast_ref::<&str>()
+            .map(|words| (*words).to_owned());
+        words
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "the file is broken".into())
+    })
+}
+
+fn rows(path: &Path, wanted: &impl Fn(&str) -> bool) -> Result<RowIter<'static>> {
     let broken = |e: parquet::errors::ParquetError| {
         Error::file(path, format!("cannot read as Parquet: {e}"))
     };
@@ -66,7 +128,7 @@ pub(super) fn rows(path: &Path, wanted: &impl Fn(&str) -> bool) -> Result<RowIte
 }
 
 /// A row as cells.
-pub(super) fn columns_of(row: &Row) -> Columns {
+fn columns_of(row: &Row) -> Columns {
     row.get_column_iter()
         .map(|(name, field)| (name.clone(), cell_of(field)))
         .collect()
