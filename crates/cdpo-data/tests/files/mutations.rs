@@ -155,13 +155,12 @@ fn run(count: u64, seed: u64) -> usize {
     for i in 0..count {
         let bytes = mutated(&mut draws, &seeds[i as usize % seeds.len()]);
         std::fs::write(&path, &bytes).unwrap();
-        match catch_unwind(AssertUnwindSafe(|| read_all(&path))) {
-            Ok(some) => read += some,
-            Err(_) => panic!(
-                "file {i} of seed {seed} ends in a panic: {:?}",
-                bytes.escape_ascii().to_string()
-            ),
-        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| read_all(&path)));
+        let Ok(some) = outcome else {
+            let bytes = bytes.escape_ascii();
+            panic!("file {i} of seed {seed} ends in a panic: {bytes}");
+        };
+        read += some;
     }
     read
 }
