@@ -100,6 +100,7 @@ fn remedy(source: &std::io::Error) -> &'static str {
             " (choose a place where you may write, or change the permissions)"
         }
         ErrorKind::NotFound => " (check the path)",
+        ErrorKind::IsADirectory => " (this is a folder: name the file in it)",
         _ => "",
     }
 }

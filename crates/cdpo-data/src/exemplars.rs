@@ -63,7 +63,7 @@ impl ExemplarSet {
     /// A set from a file.
     ///
     /// # Errors
-    /// As [`ExemplarSet::from_json`], and [`Error::Io`].
+    /// [`Error::File`] if it is no set of exemplars; [`Error::Io`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;

@@ -21,7 +21,8 @@ pub enum GivenPairs {
 /// As [`jsonl::read`] and [`trl::read`].
 pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(GivenPairs, Skipped)> {
     let path = path.as_ref();
-    let mut rows = Rows::open(path, |_| true)?;
+    let wanted = |name: &str| name == "prompt_ids" || trl::wanted(name);
+    let mut rows = Rows::open(path, wanted)?;
     let encoded = loop {
         match rows.next_row()? {
             Some((_, Ok(columns))) => break columns.contains_key("prompt_ids"),
@@ -30,13 +31,13 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(GivenPairs,
         }
     };
     if encoded {
-        if rows.is_parquet() {
+        let Some(lines) = Rows::open(path, wanted)?.into_lines() else {
             return Err(Error::file(
                 path,
                 "pairs with token ids (prompt_ids, ..) are read from JSON Lines only; write the rows as .jsonl",
             ));
-        }
-        let (pairs, skipped) = jsonl::read(path, on_bad_row)?;
+        };
+        let (pairs, skipped) = jsonl::read_lines(path, lines, on_bad_row)?;
         return Ok((GivenPairs::Encoded(pairs), skipped));
     }
     let (rows, skipped) = trl::read(path, on_bad_row)?;

@@ -21,11 +21,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::cell::{Cell, Columns};
 use crate::order;
 use crate::record::{Record, check_text};
-use crate::rows::{self, described, text};
+use crate::rows::{self, text};
 use crate::table::{self, TableOptions};
 use crate::{OnBadRow, Problem, Result, Skipped};
 
@@ -151,17 +151,14 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<GivenSo
     )
 }
 
-fn solution(
-    columns: &rows::Columns,
-    fallback_id: String,
-) -> std::result::Result<GivenSolution, String> {
+fn solution(columns: &Columns, fallback_id: String) -> std::result::Result<GivenSolution, String> {
     let first = |names: [&'static str; 2]| {
         names
             .into_iter()
             .find(|name| columns.contains_key(*name))
             .unwrap_or(names[0])
     };
-    let present = |name: &str| columns.get(name).filter(|value| !value.is_null());
+    let present = |name: &str| columns.get(name).filter(|value| !value.is_absent());
     let steps = match (present("steps"), present("response")) {
         (Some(steps), None) => without_numbers(list(steps)?),
         (None, Some(_)) => vec![text(columns, "response", "the solution")?],
@@ -177,10 +174,10 @@ fn solution(
     };
     let first_error_step = match present("first_error_step") {
         None => None,
-        Some(value) => Some(value.as_u64().map(|step| step as usize).ok_or_else(|| {
+        Some(value) => Some(value.whole().map(|step| step as usize).ok_or_else(|| {
             format!(
                 "first_error_step is {}: the number of a step is expected, from 1",
-                described(value)
+                value.described()
             )
         })?),
     };
@@ -200,20 +197,20 @@ fn solution(
     })
 }
 
-fn list(value: &Value) -> std::result::Result<Vec<String>, String> {
-    let Value::Array(items) = value else {
+fn list(value: &Cell) -> std::result::Result<Vec<String>, String> {
+    let Cell::List(items) = value else {
         return Err(format!(
             "steps is {}: a list of texts is expected",
-            described(value)
+            value.described()
         ));
     };
     items
         .iter()
         .map(|item| match item {
-            Value::String(step) => Ok(step.clone()),
+            Cell::Text(step) => Ok(step.clone()),
             other => Err(format!(
                 "a step is {}: a text is expected",
-                described(other)
+                other.described()
             )),
         })
         .collect()

@@ -17,9 +17,17 @@ use crate::{Error, OnBadRow, Record, Result, Skipped};
 /// does not pass [`Record::check`].
 pub fn read<T: Record>(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<T>, Skipped)> {
     let path = path.as_ref();
+    read_lines(path, Lines::open(path)?, on_bad_row)
+}
+
+/// As [`read`], from lines that have been opened.
+pub(crate) fn read_lines<T: Record>(
+    path: &Path,
+    mut lines: Lines,
+    on_bad_row: OnBadRow,
+) -> Result<(Vec<T>, Skipped)> {
     let mut records = Vec::new();
     let mut skipped = Skipped::new(path);
-    let mut lines = Lines::open(path)?;
     while let Some(line) = lines.next_line()? {
         match parse::<T>(line.bytes) {
             Ok(record) => records.push(record),

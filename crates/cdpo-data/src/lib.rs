@@ -6,10 +6,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod artifact;
+mod cell;
 mod error;
 pub mod exemplars;
 mod framing;
 pub mod given_pairs;
+pub mod given_responses;
 pub mod given_solutions;
 mod graded;
 pub mod jsonl;

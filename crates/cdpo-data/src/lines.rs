@@ -18,31 +18,36 @@ pub(crate) struct Line<'a> {
     pub(crate) torn: bool,
 }
 
-/// Reads a regular file line by line.
-#[derive(Debug)]
+/// Reads a file line by line.
 pub(crate) struct Lines {
     path: PathBuf,
-    input: BufReader<File>,
+    input: Box<dyn BufRead>,
     buffer: Vec<u8>,
     number: usize,
     end: u64,
 }
 
 impl Lines {
-    /// Opens a file.
+    /// Opens a regular file as it lies on the disk.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
         let metadata = file.metadata().map_err(|e| Error::io(path, "read", e))?;
         if !metadata.is_file() {
             return Err(Error::file(path, "a regular file is expected"));
         }
-        Ok(Self {
+        let input = BufReader::with_capacity(1 << 18, file);
+        Ok(Self::of(path, Box::new(input)))
+    }
+
+    /// The lines of a text that has been opened; the path is for messages.
+    pub(crate) fn of(path: &Path, input: Box<dyn BufRead>) -> Self {
+        Self {
             path: path.to_path_buf(),
-            input: BufReader::with_capacity(1 << 18, file),
+            input,
             buffer: Vec::new(),
             number: 0,
             end: 0,
-        })
+        }
     }
 
     /// The next line that is not blank, or none at the end.

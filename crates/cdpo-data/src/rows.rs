@@ -1,22 +1,19 @@
-//! Rows of a table as JSON objects, from JSON Lines or Parquet: the common ground of the problem and preference readers.
+//! Rows of a table as named cells, from JSON Lines, delimited text or Parquet: the common ground of all readers of users' files.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod delimited;
+mod foreign;
+mod input;
+mod parquet;
 
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::reader::RowIter;
-use parquet::record::{Field, Row};
-use parquet::schema::types::Type;
-use serde_json::{Map, Value};
+use std::path::Path;
 
-use crate::jsonl::json_reason;
+use crate::Result;
+use crate::cell::{Cell, Columns, json_row};
 use crate::lines::Lines;
-use crate::{Error, Result};
-
-/// One row's columns.
-pub(crate) type Columns = Map<String, Value>;
+use delimited::Delimited;
+use input::Input;
+pub(crate) use input::unpacked_name;
+use parquet::Table;
 
 /// The rows of one file, in file order.
 pub(crate) struct Rows {
@@ -25,35 +22,34 @@ pub(crate) struct Rows {
 
 enum Source {
     Json(Lines),
-    Parquet {
-        path: PathBuf,
-        rows: RowIter<'static>,
-        next: usize,
-    },
+    Delimited(Delimited),
+    Parquet(Table),
 }
 
 /// A row with its line (from 1; in Parquet the row), or the reason why it cannot be read.
 pub(crate) type NumberedRow = (usize, std::result::Result<Columns, String>);
 
 impl Rows {
-    /// Whether the file is Parquet, whatever its name.
-    pub(crate) fn is_parquet(&self) -> bool {
-        matches!(self.source, Source::Parquet { .. })
+    /// The lines of the file, if it is JSON Lines.
+    pub(crate) fn into_lines(self) -> Option<Lines> {
+        match self.source {
+            Source::Json(lines) => Some(lines),
+            Source::Delimited(_) | Source::Parquet(_) => None,
+        }
     }
 
-    /// Opens a file, Parquet if it begins with Parquet's mark, JSON Lines otherwise. Of a Parquet file only the columns for
-    /// which `wanted` holds are read; JSON rows come whole.
+    /// Opens a file of any kind that is read, told by its content. Of a Parquet file only the columns for which `wanted` holds are read;
+    /// other rows come whole.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::File`] for a JSON array, an empty file, a broken Parquet file, or one with no wanted column.
+    /// [`crate::Error::Io`]; [`crate::Error::File`] for an empty file, a broken one, one of a kind that is not read, or a table with no wanted column.
     pub(crate) fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
-        let source = match kind(path)? {
-            Kind::Parquet => Source::Parquet {
-                path: path.to_path_buf(),
-                rows: parquet_rows(path, wanted)?,
-                next: 1,
-            },
-            Kind::Json => Source::Json(Lines::open(path)?),
+        let source = match input::open(path, &wanted)? {
+            Input::Parquet => Source::Parquet(Table::open(path, &wanted)?),
+            Input::Json(text) => Source::Json(Lines::of(path, text)),
+            Input::Delimited(text, delimiter) => {
+                Source::Delimited(Delimited::open(path, text, delimiter, &wanted)?)
+            }
         };
         Ok(Self { source })
     }
@@ -61,7 +57,8 @@ impl Rows {
     /// The next row, or none at the end.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Row`] for a broken Parquet page. A JSON row that cannot be read is a reason in its place.
+    /// [`crate::Error::Io`]; [`crate::Error::Row`] for a broken Parquet page or an open quotation mark. Another row that cannot be read is a reason
+    /// in its place.
     pub(crate) fn next_row(&mut self) -> Result<Option<NumberedRow>> {
         match &mut self.source {
             Source::Json(lines) => {
@@ -70,171 +67,12 @@ impl Rows {
                 };
                 Ok(Some((line.number, json_row(line.bytes))))
             }
-            Source::Parquet { path, rows, next } => {
-                let Some(row) = rows.next() else {
-                    return Ok(None);
-                };
-                let number = *next;
-                *next += 1;
-                // A page that cannot be decoded is no matter of one row: nothing after it can be trusted.
-                let row =
-                    row.map_err(|e| Error::row(path, number, format!("broken Parquet data: {e}")))?;
-                Ok(Some((number, Ok(columns_of(&row)))))
+            Source::Delimited(table) => table.next_row(),
+            Source::Parquet(table) => {
+                let row = table.next_row()?;
+                Ok(row.map(|(number, columns)| (number, Ok(columns))))
             }
         }
-    }
-}
-
-enum Kind {
-    Parquet,
-    Json,
-}
-
-fn kind(path: &Path) -> Result<Kind> {
-    let file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
-    if !file
-        .metadata()
-        .map_err(|e| Error::io(path, "read", e))?
-        .is_file()
-    {
-        return Err(Error::file(
-            path,
-            "a regular file is expected (JSON Lines or Parquet)",
-        ));
-    }
-    let mut head = Vec::new();
-    file.take(4096)
-        .read_to_end(&mut head)
-        .map_err(|e| Error::io(path, "read", e))?;
-    if head.starts_with(b"PAR1") {
-        return Ok(Kind::Parquet);
-    }
-    let text = head
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(&head)
-        .trim_ascii_start();
-    match text.first() {
-        None => Err(Error::file(
-            path,
-            "the file is empty: at least one row is expected",
-        )),
-        Some(b'[') => Err(Error::file(
-            path,
-            "this is a JSON array: one object per line is expected (`jq -c '.[]' FILE` makes it so)",
-        )),
-        Some(_)
-            if path
-                .extension()
-                .is_some_and(|e| e.eq_ignore_ascii_case("parquet")) =>
-        {
-            Err(Error::file(
-                path,
-                "not a Parquet file: it does not begin with PAR1 (a download that was cut off, or a Git LFS pointer?)",
-            ))
-        }
-        Some(_) => Ok(Kind::Json),
-    }
-}
-
-fn json_row(bytes: &[u8]) -> std::result::Result<Columns, String> {
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(Value::Object(columns)) => Ok(columns),
-        Ok(other) => Err(format!("{}: an object is expected", described(&other))),
-        Err(e) => Err(format!("not JSON: {}", json_reason(&e))),
-    }
-}
-
-fn parquet_rows(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<RowIter<'static>> {
-    let broken = |e: parquet::errors::ParquetError| {
-        let hint = if e.to_string().contains("isabled feature")
-            || e.to_string().contains("not supported")
-        {
-            ": only uncompressed, snappy and zstd columns are read; write the file with one of these"
-        } else {
-            ""
-        };
-        Error::file(path, format!("cannot read as Parquet: {e}{hint}"))
-    };
-    let file = File::open(path).map_err(|e| Error::io(path, "read", e))?;
-    let reader = SerializedFileReader::new(file).map_err(broken)?;
-    let schema = reader.metadata().file_metadata().schema().clone();
-    let fields: Vec<Arc<Type>> = schema
-        .get_fields()
-        .iter()
-        .filter(|field| wanted(field.name()))
-        .cloned()
-        .collect();
-    if fields.is_empty() {
-        let names: Vec<&str> = schema.get_fields().iter().map(|f| f.name()).collect();
-        return Err(Error::file(
-            path,
-            format!(
-                "none of the expected columns is in the file, which has: {}",
-                names.join(", ")
-            ),
-        ));
-    }
-    // An unsupported codec shows itself on the first page only: look at the metadata instead.
-    for group in reader.metadata().row_groups() {
-        for column in group.columns() {
-            if column
-                .column_path()
-                .parts()
-                .first()
-                .is_some_and(|name| wanted(name))
-            {
-                use parquet::basic::Compression::{SNAPPY, UNCOMPRESSED, ZSTD};
-                if !matches!(column.compression(), UNCOMPRESSED | SNAPPY | ZSTD(_)) {
-                    return Err(Error::file(
-                        path,
-                        format!(
-                            "column {} is compressed with {}: uncompressed, snappy and zstd are read; write the file again with one of these",
-                            column.column_path(),
-                            column.compression()
-                        ),
-                    ));
-                }
-            }
-        }
-    }
-    let projection = Type::group_type_builder(schema.name())
-        .with_fields(fields)
-        .build()
-        .map_err(broken)?;
-    RowIter::from_file_into(Box::new(reader))
-        .project(Some(projection))
-        .map_err(broken)
-}
-
-fn columns_of(row: &Row) -> Columns {
-    row.get_column_iter()
-        .map(|(name, field)| (name.clone(), value_of(field)))
-        .collect()
-}
-
-/// A Parquet field as JSON; kinds that no reader here asks for come as their text.
-fn value_of(field: &Field) -> Value {
-    match field {
-        Field::Null => Value::Null,
-        Field::Bool(v) => (*v).into(),
-        Field::Byte(v) => (*v).into(),
-        Field::Short(v) => (*v).into(),
-        Field::Int(v) => (*v).into(),
-        Field::Long(v) => (*v).into(),
-        Field::UByte(v) => (*v).into(),
-        Field::UShort(v) => (*v).into(),
-        Field::UInt(v) => (*v).into(),
-        Field::ULong(v) => (*v).into(),
-        Field::Float(v) => (*v).into(),
-        Field::Double(v) => (*v).into(),
-        Field::Str(v) => v.as_str().into(),
-        Field::Bytes(v) => match std::str::from_utf8(v.data()) {
-            Ok(text) => text.into(),
-            Err(_) => Value::Null,
-        },
-        Field::Group(row) => Value::Object(columns_of(row)),
-        Field::ListInternal(list) => list.elements().iter().map(value_of).collect(),
-        other => other.to_string().into(),
     }
 }
 
@@ -248,11 +86,10 @@ pub(crate) fn text(
     role: &str,
 ) -> std::result::Result<String, String> {
     match columns.get(column) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Cell::Text(text) | Cell::Number(text)) => Ok(text.clone()),
         Some(other) => Err(format!(
-            "{role} (column {column:?}) is {}: a string is expected",
-            described(other)
+            "{role} (column {column:?}) is {}: a string or a number is expected",
+            other.described()
         )),
         None => Err(format!(
             "{role} is missing: there is no column {column:?} among {}",
@@ -265,16 +102,4 @@ pub(crate) fn text(
 pub(crate) fn names(columns: &Columns) -> String {
     let names: Vec<&str> = columns.keys().map(String::as_str).collect();
     format!("[{}]", names.join(", "))
-}
-
-/// What kind of value this is, for messages.
-pub(crate) fn described(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }

@@ -1,9 +1,10 @@
-//! A table's usable rows: a file of JSON Lines or Parquet goes in; what each row was read as, and the rows that were left out, come out.
+//! A table's usable rows: a file goes in; what each row was read as, and the rows that were left out, come out.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::rows::{Columns, Rows};
+use crate::cell::Columns;
+use crate::rows::{Rows, unpacked_name};
 use crate::{Error, OnBadRow, Result, Skipped};
 
 /// Why a row gave nothing.
@@ -29,8 +30,8 @@ pub(crate) struct TableOptions {
 }
 
 /// Reads the rows of a file, in file order. Of a Parquet file only the columns for which `wanted` holds are read. `read` makes a
-/// record of a row's columns; its second argument is the id of a row without one, `STEM/ROW`: the file's name without extension and
-/// the row from 0, unusable ones counted. `id` gives a record's id, which must be unique.
+/// record of a row's columns; its second argument is the id of a row without one, `STEM/ROW`: the file's name without extension (and `.gz`)
+/// and the row from 0, unusable ones counted. `id` gives a record's id, which must be unique.
 ///
 /// # Errors
 /// [`Error::Row`] for the first unusable row under [`OnBadRow::Fail`], and under either policy for a [`BadRead::File`];
@@ -42,7 +43,8 @@ pub(crate) fn read<T>(
     id: impl Fn(&T) -> &String,
     mut read: impl FnMut(&Columns, String) -> std::result::Result<T, BadRead>,
 ) -> Result<(Vec<T>, Skipped)> {
-    let stem = path
+    let name = unpacked_name(path);
+    let stem = name
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default();

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
+use crate::cell::{Cell, Columns};
 use crate::record::check_text;
-use crate::rows::{self, text};
+use crate::rows::text;
 use crate::table::{self, BadRead, TableOptions};
 use crate::{OnBadRow, Pair, Result, Skipped};
 
@@ -74,8 +73,6 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPai
         on_bad_row,
         limit: None,
     };
-    let wanted =
-        |name: &str| COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name);
     table::read(
         path.as_ref(),
         &options,
@@ -90,28 +87,47 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<TextPai
     )
 }
 
-fn conversational(columns: &rows::Columns) -> Option<&'static str> {
-    COLUMNS
-        .into_iter()
-        .find(|name| matches!(columns.get(*name), Some(Value::Array(_))))
+/// Whether a column may be needed.
+pub(crate) fn wanted(name: &str) -> bool {
+    COLUMNS.contains(&name) || ID.contains(&name) || WEIGHTS.contains(&name)
+}
+
+/// The column that holds messages instead of text: a list, or a list's text, as a CSV file has it.
+fn conversational(columns: &Columns) -> Option<&'static str> {
+    COLUMNS.into_iter().find(|name| match columns.get(*name) {
+        Some(Cell::List(_)) => true,
+        Some(Cell::Text(text)) => ["'role'", "\"role\"", "'content'", "\"content\""]
+            .iter()
+            .any(|key| text.strip_prefix("[{").is_some_and(|t| t.starts_with(key))),
+        _ => false,
+    })
 }
 
 /// A column of token weights; absent and null mean none.
-fn weights(columns: &rows::Columns, name: &str) -> std::result::Result<Option<Vec<f32>>, String> {
+fn weights(columns: &Columns, name: &str) -> std::result::Result<Option<Vec<f32>>, String> {
     let values = match columns.get(name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Array(values)) => values,
+        None => return Ok(None),
+        Some(cell) if cell.is_absent() => return Ok(None),
+        Some(Cell::List(values)) => values,
         Some(_) => {
             return Err(format!(
                 "{name} is no list: a number for each token is expected"
             ));
         }
     };
-    let number = |(i, value): (usize, &Value)| match value.as_f64() {
-        Some(x) if x >= 0.0 && x <= f64::from(f32::MAX) => Ok(x as f32),
-        _ => Err(format!(
-            "{name}[{i}] is {value}: a number of at least 0 is expected"
-        )),
+    let number = |(i, value): (usize, &Cell)| {
+        let Cell::Number(text) = value else {
+            let kind = value.described();
+            return Err(format!(
+                "{name}[{i}] is {kind}: a number of at least 0 is expected"
+            ));
+        };
+        match text.parse::<f32>() {
+            Ok(x) if x >= 0.0 && x.is_finite() => Ok(x),
+            _ => Err(format!(
+                "{name}[{i}] is {text}: a number of at least 0 is expected"
+            )),
+        }
     };
     values
         .iter()
@@ -121,10 +137,7 @@ fn weights(columns: &rows::Columns, name: &str) -> std::result::Result<Option<Ve
         .map(Some)
 }
 
-fn text_pair(
-    columns: &rows::Columns,
-    fallback_id: String,
-) -> std::result::Result<TextPair, String> {
+fn text_pair(columns: &Columns, fallback_id: String) -> std::result::Result<TextPair, String> {
     if !columns.contains_key("prompt")
         && columns.contains_key("chosen")
         && columns.contains_key("rejected")
@@ -137,6 +150,7 @@ fn text_pair(
     let pair = TextPair {
         id: ID
             .iter()
+            .filter(|name| columns.get(**name).is_some_and(|cell| !cell.is_absent()))
             .find_map(|name| text(columns, name, "the id").ok())
             .unwrap_or(fallback_id),
         prompt: text(columns, "prompt", "the prompt")?,

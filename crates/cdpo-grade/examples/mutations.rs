@@ -200,6 +200,7 @@ fn main() {
         Extraction::Auto,
         Extraction::Math,
         Extraction::Gsm8kStrict,
+        Extraction::Gsm8kStrictFilter,
         Extraction::Gsm8kFlexible,
         Extraction::Choice,
         Extraction::Plain,

@@ -2,6 +2,7 @@
 //! place come out.
 
 mod anchor;
+mod announced;
 mod boxed;
 mod choice;
 mod context;
@@ -12,7 +13,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::options::Extraction;
-use anchor::Strict;
+use announced::Announced;
 
 /// The rule that found an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,7 +94,9 @@ pub(crate) fn extract<'a>(
     match conventions {
         Extraction::Choice => choice::letter(response, tail(response, 0..response.len())),
         Extraction::Plain => Extracted::slice(response, 0..response.len(), Rule::Whole),
-        Extraction::Gsm8kStrict => Strict::find(response)?.extracted(response),
+        Extraction::Gsm8kStrict | Extraction::Gsm8kStrictFilter => {
+            Announced::first(response, conventions)?.extracted(response)
+        }
         Extraction::Gsm8kFlexible => prose::flexible_number(response),
         Extraction::Math => {
             let body = body(response);
@@ -169,8 +172,10 @@ fn unmarked<'a>(
 
 /// See [`crate::Grader::settled_at`].
 pub(crate) fn settled_at(response: &str, conventions: Extraction) -> Option<usize> {
-    let strict = conventions.settles().then(|| Strict::find(response));
-    strict??.settled
+    let first = conventions
+        .settles()
+        .then(|| Announced::first(response, conventions));
+    first??.settled
 }
 
 /// The end of `range`, or the last character boundary at most `max` bytes into it.

@@ -10,6 +10,7 @@ pub(crate) mod name;
 pub(crate) mod power;
 pub(crate) mod print;
 pub(crate) mod region;
+pub(crate) mod spelled;
 pub(crate) mod sum;
 pub(crate) mod text;
 pub(crate) mod unit;

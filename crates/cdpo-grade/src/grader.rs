@@ -122,7 +122,7 @@ impl Grader {
     /// let options = GradeOptions { extraction: Extraction::Gsm8kStrict, ..GradeOptions::default() };
     /// let strict = Grader::new(options);
     /// assert_eq!(strict.settled_at("The answer is 1"), None);
-    /// assert_eq!(strict.settled_at("The answer is 12 apples"), Some(17));
+    /// assert_eq!(strict.settled_at("The answer is 12 apples"), Some(16));
     /// assert_eq!(Grader::default().settled_at("The answer is 12 apples"), None);
     /// ```
     pub fn settled_at(&self, response: &str) -> Option<usize> {

@@ -29,6 +29,7 @@
 //! Equality is symmetric, and reflexive on all that is read. It is not transitive, so [`Grader::group_answers`] lets
 //! the first answer of a group represent it.
 
+mod amount;
 mod budget;
 mod equal;
 mod eval;
@@ -55,7 +56,7 @@ pub use verdict::{Outcome, Verdict};
 /// The version of the verdicts: bumped with every change that can alter an outcome, an extracted answer, its place or a key of some
 /// response under some options. Speed, wording and documentation do not bump it. Whoever keeps verdicts puts it beside the
 /// inputs that they are kept under, so that verdicts of another version are made anew.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 10;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,9 +9,12 @@ pub enum Extraction {
     /// Every convention, the most explicit first: `####`, `\boxed{}`, "the answer is", last formula or number.
     #[default]
     Auto,
-    /// The strict filter of lm-evaluation-harness for GSM8K: the number after the first `####` or "The answer is",
-    /// whichever comes first.
+    /// The number after the first `####` or "The answer is", whichever comes first, read whole: with `$`, thousands marks and a
+    /// fraction's bar.
     Gsm8kStrict,
+    /// The strict filters of lm-evaluation-harness for GSM8K, character by character, to compare figures with: they read no number
+    /// after a `$`, and lose the last digit of one that nothing follows on its line.
+    Gsm8kStrictFilter,
     /// The flexible filter of lm-evaluation-harness for GSM8K: the last number of the response.
     Gsm8kFlexible,
     /// MATH: `\boxed{}`, "Final Answer: The final answer is $…$", or the last formula; never a number in prose.
@@ -25,7 +28,7 @@ pub enum Extraction {
 impl Extraction {
     /// Whether the first match counts, so that a response may be settled before it ends ([`crate::Grader::settled_at`]).
     pub fn settles(self) -> bool {
-        self == Self::Gsm8kStrict
+        matches!(self, Self::Gsm8kStrict | Self::Gsm8kStrictFilter)
     }
 }
 

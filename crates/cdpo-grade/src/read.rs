@@ -1,5 +1,6 @@
 //! Reading an answer: text goes in, its normal form comes out.
 
+use crate::amount;
 use crate::budget;
 use crate::form::answer;
 use crate::form::build::{self, Fault};
@@ -15,6 +16,16 @@ pub(crate) fn read(answer: &str, reading: Reading) -> Result<Value, Refusal> {
     budget::start_reading();
     if let Some(quantity) = plain_number(answer) {
         return Ok(Value::Scalar(quantity));
+    }
+    if let Some((number, measure)) = amount::read(answer)
+        && let Ok(Value::Scalar(quantity)) = read(&number, reading)
+        && quantity.measure.is_none()
+    {
+        let measure = Some(measure);
+        return Ok(Value::Scalar(Quantity {
+            measure,
+            ..quantity
+        }));
     }
     let surface = surface::clean(answer)?;
     if text::is_words(&surface) && !is_function_or_constant(&surface) {

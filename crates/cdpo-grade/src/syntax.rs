@@ -15,6 +15,8 @@ mod symbol;
 mod unicode;
 pub(crate) mod unit;
 
+pub(crate) use unicode::digit;
+
 use crate::function::Function;
 use crate::rational::Rational;
 use crate::refusal::Refusal;

@@ -127,7 +127,7 @@ fn an_answer_without_announcement_is_the_whole_or_the_last_formula_or_number() {
 
 #[test]
 fn the_filters_of_lm_evaluation_harness_are_kept() {
-    let strict = |response, text, rule| found(Extraction::Gsm8kStrict, response, text, rule);
+    let strict = |response, text, rule| found(Extraction::Gsm8kStrictFilter, response, text, rule);
     strict("… #### 1,234\nmore #### 5", "1,234", Rule::HashMarks);
     strict("The answer is 12. The answer is 13.", "12", Rule::AnswerIs);
     strict("The answer is 12. #### 13", "12", Rule::AnswerIs);
@@ -136,9 +136,11 @@ fn the_filters_of_lm_evaluation_harness_are_kept() {
     // One character must follow on the line, or the number's last is taken for it.
     strict("The answer is 12\n", "1", Rule::AnswerIs);
     strict("The answer is 12.\n", "12", Rule::AnswerIs);
-    nothing(Extraction::Gsm8kStrict, "The answer is 1");
-    nothing(Extraction::Gsm8kStrict, "The answer is $12.");
-    nothing(Extraction::Gsm8kStrict, "the answer is 12.");
+    strict("##### 5", "5", Rule::HashMarks);
+    nothing(Extraction::Gsm8kStrictFilter, "The answer is 1");
+    nothing(Extraction::Gsm8kStrictFilter, "The answer is $12.");
+    nothing(Extraction::Gsm8kStrictFilter, "the answer is 12.");
+    nothing(Extraction::Gsm8kStrictFilter, "####5");
     let flexible =
         |response, text| found(Extraction::Gsm8kFlexible, response, text, Rule::LastNumber);
     flexible("It was 5, now it is -12.50.", "-12.50");
@@ -148,9 +150,57 @@ fn the_filters_of_lm_evaluation_harness_are_kept() {
 }
 
 #[test]
-fn a_response_is_settled_where_the_first_match_is_whole() {
+fn the_first_announced_number_is_read_whole() {
+    let strict = |response, text, rule| found(Extraction::Gsm8kStrict, response, text, rule);
+    strict("The answer is 42", "42", Rule::AnswerIs);
+    strict("The answer is 4", "4", Rule::AnswerIs);
+    strict("The answer is 42\nand more", "42", Rule::AnswerIs);
+    strict("The answer is 42.", "42", Rule::AnswerIs);
+    strict("The answer is $1,234.50.", "$1,234.50", Rule::AnswerIs);
+    strict(r"The answer is \$12", r"\$12", Rule::AnswerIs);
+    strict("The answer is -$5 then", "-$5", Rule::AnswerIs);
+    strict("The answer is $-5 then", "$-5", Rule::AnswerIs);
+    strict("The answer is  €7", "€7", Rule::AnswerIs);
+    strict("The answer is 3/4 of it", "3/4", Rule::AnswerIs);
+    strict("The answer is $12/hour", "$12", Rule::AnswerIs);
+    strict("She adds.\n####42", "42", Rule::HashMarks);
+    strict("##### 42", "42", Rule::HashMarks);
+    strict("… #### 1,234\nmore #### 5", "1,234", Rule::HashMarks);
+    strict("The answer is 12. #### 13", "12", Rule::AnswerIs);
+    strict("#### none. The answer is 12.", "12", Rule::AnswerIs);
+    nothing(Extraction::Gsm8kStrict, "The answer is $x$.");
+    nothing(Extraction::Gsm8kStrict, "The answer is -");
+    nothing(Extraction::Gsm8kStrict, "the answer is 12.");
+}
+
+#[test]
+fn a_response_is_settled_where_the_first_announced_number_ends() {
     let strict = Grader::new(GradeOptions {
         extraction: Extraction::Gsm8kStrict,
+        ..GradeOptions::default()
+    });
+    for (response, settled) in [
+        ("", None),
+        ("The answer is", None),
+        ("The answer is 12", None),
+        ("The answer is 12.", None),
+        ("The answer is 12/", None),
+        ("The answer is 1\n", Some(15)),
+        ("The answer is 12.\n", Some(17)),
+        ("The answer is 12. So", Some(17)),
+        ("The answer is $12é", Some(17)),
+        ("The answer is $ 12. The answer is 3 or", Some(35)),
+        ("The answer is $ 12. The answer is 3", None),
+        ("####5\n", Some(5)),
+    ] {
+        assert_eq!(strict.settled_at(response), settled, "{response:?}");
+    }
+}
+
+#[test]
+fn a_response_is_settled_where_the_filters_first_match_is_whole() {
+    let strict = Grader::new(GradeOptions {
+        extraction: Extraction::Gsm8kStrictFilter,
         ..GradeOptions::default()
     });
     for (response, settled) in [
@@ -224,6 +274,7 @@ fn the_two_gsm8k_conventions_differ_where_they_should() {
             .outcome
     };
     assert_eq!(grade(Extraction::Gsm8kStrict), Outcome::Correct);
+    assert_eq!(grade(Extraction::Gsm8kStrictFilter), Outcome::Correct);
     assert_eq!(grade(Extraction::Gsm8kFlexible), Outcome::Wrong);
 }
 

@@ -43,6 +43,7 @@ fn every_gsm8k_gold_solution_is_correct() {
     for extraction in [
         Extraction::Auto,
         Extraction::Gsm8kStrict,
+        Extraction::Gsm8kStrictFilter,
         Extraction::Gsm8kFlexible,
     ] {
         for file in ["gsm8k_train.jsonl", "gsm8k_test.jsonl"] {

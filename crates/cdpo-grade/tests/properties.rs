@@ -111,8 +111,10 @@ fn announced() -> impl Strategy<Value = String> {
     let pieces = [
         "#### ",
         "The answer is ",
+        "####",
         "The answer",
         " is ",
+        "/",
         "1",
         "2",
         "12",
@@ -141,8 +143,8 @@ proptest! {
     #[test]
     fn every_near_answer_is_graded_under_every_convention(response in near_answer(), gold in near_answer()) {
         for extraction in [
-            Extraction::Auto, Extraction::Gsm8kStrict, Extraction::Gsm8kFlexible, Extraction::Math, Extraction::Plain,
-            Extraction::Choice,
+            Extraction::Auto, Extraction::Gsm8kStrict, Extraction::Gsm8kStrictFilter, Extraction::Gsm8kFlexible,
+            Extraction::Math, Extraction::Plain, Extraction::Choice,
         ] {
             let grader = Grader::new(GradeOptions { extraction, ..GradeOptions::default() });
             let verdict = grader.grade(&response, &gold);
@@ -156,9 +158,10 @@ proptest! {
 
     #[test]
     fn a_settled_response_is_graded_the_same_cut_behind_that_and_whatever_follows(
-        before in announced(), after in announced(), gold in 0u32..20,
+        before in announced(), after in announced(), gold in 0u32..20, filter in any::<bool>(),
     ) {
-        let strict = Grader::new(GradeOptions { extraction: Extraction::Gsm8kStrict, ..GradeOptions::default() });
+        let extraction = if filter { Extraction::Gsm8kStrictFilter } else { Extraction::Gsm8kStrict };
+        let strict = Grader::new(GradeOptions { extraction, ..GradeOptions::default() });
         let verdict = |response: &str| strict.grade(response, &gold.to_string());
         if let Some(settled) = strict.settled_at(&before) {
             let whole = verdict(&before);

@@ -77,3 +77,166 @@ fn units_may_be_left_out_but_not_changed() {
             && !percent.equal("5", "500")
     );
 }
+
+/// A number with a unit or a currency, in every place and form, is the bare number and no other one.
+#[test]
+fn currencies_and_units_stand_before_or_after_as_sign_code_or_word() {
+    let dressed = [
+        "5€",
+        "€5",
+        "5 €",
+        "€ 5",
+        "5 EUR",
+        "EUR 5",
+        "5EUR",
+        "5 euros",
+        "euro 5",
+        "USD 5",
+        "5 USD",
+        "US$5",
+        "$5 USD",
+        "₹5",
+        "5₹",
+        "INR 5",
+        "5 rupees",
+        "Rs. 5",
+        "£5",
+        "5 GBP",
+        "5 pounds",
+        "¥5",
+        "5 yen",
+        "JPY 5",
+        "CHF 5",
+        "5 francs",
+        "5 kr",
+        "R$ 5",
+        "5 zł",
+        "₩5",
+        "₽ 5",
+        "5°C",
+        "5 °C",
+        "5 ℃",
+        "5 degrees Celsius",
+        r"5^\circ C",
+        r"5^{\circ}\text{C}",
+        "5 m²",
+        "5m²",
+        "5 m³",
+        "5 kWh",
+        "5kWh",
+        "5 MHz",
+        "5 GB",
+        "5 Pa",
+        "5 kPa",
+        "5 mmol",
+        "5 µm",
+        "5 μg",
+        "5 kΩ",
+        "5 km/h",
+        "5 kg/m³",
+        "5 N·m",
+        "5 kilowatt-hours",
+        "5 megabytes",
+        "5 kilograms per cubic meter",
+        r"5\,kWh",
+        r"5\text{ kWh}",
+        r"5\ \mathrm{kWh}",
+        r"\text{5 kWh}",
+    ];
+    for answer in dressed {
+        equal(&[(answer, "5")]);
+        different(&[
+            (answer, "50"),
+            (answer, "15"),
+            (answer, "25"),
+            (answer, "-5"),
+        ]);
+        for response in [
+            format!("The answer is {answer}"),
+            format!("The answer is {answer}."),
+            format!("She adds.\n#### {answer}"),
+            format!("\\boxed{{{answer}}}"),
+        ] {
+            let outcome = |gold| Grader::default().grade(&response, gold).outcome;
+            assert_eq!(outcome("5"), cdpo_grade::Outcome::Correct, "{response}");
+            assert_eq!(outcome("6"), cdpo_grade::Outcome::Wrong, "{response}");
+        }
+    }
+    equal(&[
+        ("€1,234.50", "1234.5"),
+        ("-€5", "-5"),
+        ("€5 million", "5000000"),
+        ("5 1/2 kWh", "5.5"),
+        ("5 kWh", r"5\text{ kilowatt hours}"),
+        ("5 °C", "5 degrees Celsius"),
+        ("$5", "5 USD"),
+        ("£5", "5 pounds"),
+        ("5 lb", "5 pounds"),
+        ("5 kgs", "5 kilograms"),
+        ("5 m²", "5m^2"),
+        ("5ms", "5 ms"),
+    ]);
+    different(&[
+        ("5€", "5 USD"),
+        ("5 kWh", "5 Wh"),
+        ("5 MW", "5 mW"),
+        ("5 °C", "5 °F"),
+        ("5 m²", "5 m³"),
+        ("5 km/h", "5 m/s"),
+        ("5 GBP", "5 lb"),
+        ("5 kilobytes", "5 megabytes"),
+        // Variables.
+        ("5m", "5"),
+        ("5 m", "5"),
+        ("5m^2", "5"),
+        ("5 ac", "5"),
+        ("5ms", "5"),
+        ("5x", "5"),
+        ("5 J/K", "5"),
+        ("kWh", "1"),
+    ]);
+}
+
+#[test]
+fn numbers_in_words_and_in_other_scripts_are_numbers() {
+    equal(&[
+        ("forty-two", "42"),
+        ("Forty two", "42"),
+        ("one hundred and five", "105"),
+        ("three quarters", r"\frac{3}{4}"),
+        ("two and a half", "2.5"),
+        ("minus five", "-5"),
+        ("forty-two dollars", "42"),
+        ("forty-two dollars", "$42"),
+        ("forty-two", "forty two"),
+        ("٤٢", "42"),
+        ("४२", "42"),
+        ("４２", "42"),
+        ("৪২", "42"),
+        ("۴۲", "42"),
+        ("٤٢٫٥", "42.5"),
+        ("٥ kWh", "5"),
+    ]);
+    different(&[
+        ("forty-two", "40"),
+        ("forty-two", "2"),
+        ("forty-two", "fifty-two"),
+        ("one hundred and five", "100"),
+        ("forty-second", "42"),
+        ("half a dozen", "6"),
+        ("three quarters", "3"),
+        ("forty-two dollars", "42 euros"),
+        ("one and two", "3"),
+        ("٤٢", "24"),
+    ]);
+    let outcome = |response, gold| Grader::default().grade(response, gold).outcome;
+    assert_eq!(
+        outcome("The answer is forty-two.", "42"),
+        cdpo_grade::Outcome::Correct
+    );
+    assert_eq!(
+        outcome("The answer is forty-two.", "2"),
+        cdpo_grade::Outcome::Wrong
+    );
+    assert_eq!(outcome("#### ٤٢", "42"), cdpo_grade::Outcome::Correct);
+}

@@ -60,23 +60,27 @@ const PAIRS: &[(&str, &str)] = &[
     (r"So it is $4$, not $2$ or $3$.", r"4"),
 ];
 
-/// Under `gsm8k_strict`.
+/// Under `gsm8k_strict` and under the filter itself.
 const STRICT: &[(&str, &str)] = &[
     ("The answer is 12. #### 13", "12"),
     ("#### 13\nThe answer is 12.", "12"),
     ("The answer is 12", "12"),
     ("The answer is $12.", "12"),
+    ("The answer is 42", "4"),
 ];
 
 /// FNV-1a over outcome, answer, key, rule and span of each verdict.
 fn digest() -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let strict = Grader::new(GradeOptions {
-        extraction: Extraction::Gsm8kStrict,
-        ..GradeOptions::default()
-    });
     let auto = PAIRS.iter().map(|pair| (Grader::default(), pair));
-    let strict = STRICT.iter().map(|pair| (strict.clone(), pair));
+    let by = |extraction| {
+        let grader = Grader::new(GradeOptions {
+            extraction,
+            ..GradeOptions::default()
+        });
+        STRICT.iter().map(move |pair| (grader.clone(), pair))
+    };
+    let strict = by(Extraction::Gsm8kStrict).chain(by(Extraction::Gsm8kStrictFilter));
     for (grader, (response, gold)) in auto.chain(strict) {
         let verdict = serde_json::to_value(grader.grade(response, gold)).expect("a verdict");
         for field in ["outcome", "answer", "key", "rule", "span"] {
@@ -93,7 +97,7 @@ fn digest() -> u64 {
 fn verdicts_and_version_change_together() {
     assert_eq!(
         (VERSION, digest()),
-        (8, 0x79d1_466b_6ca2_3f99),
+        (10, 0x5bfc_1e64_63bc_aa35),
         "verdicts differ from those of this version: raise cdpo_grade::VERSION and set both numbers here"
     );
 }

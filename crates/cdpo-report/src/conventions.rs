@@ -82,7 +82,10 @@ mod tests {
             Evaluation::new("base", responses.iter().enumerate().map(outcome)).unwrap()
         };
         let mut table = ConventionTable::default();
-        table.push(&by(Extraction::Gsm8kStrict), &by(Extraction::Gsm8kFlexible));
+        table.push(
+            &by(Extraction::Gsm8kStrictFilter),
+            &by(Extraction::Gsm8kFlexible),
+        );
         let row = &table.rows[0];
         let counts = |of: &Accuracy| (of.correct, of.wrong, of.unparsed);
         assert_eq!(

@@ -159,6 +159,11 @@ impl<'a> Branches<'a> {
         self.engine.params()
     }
 
+    /// How many ids, from the first on, may be drawn: those after them pad the model's vocabulary and stand for no text.
+    pub fn tokens(&self) -> usize {
+        self.engine.tokens()
+    }
+
     /// Most tokens of a response to this prompt: `max_new_tokens`, or what the context leaves.
     pub fn budget(&self, trunk: &Trunk) -> usize {
         self.engine.budget(trunk)

@@ -212,7 +212,7 @@ pub(crate) struct ExperimentArgs {
 /// What to grade.
 #[derive(Debug, Args)]
 pub(crate) struct GradeArgs {
-    /// A recipe (.toml), or a JSONL file of responses.
+    /// A recipe (.toml), or a file of responses (JSON Lines, CSV or Parquet).
     #[arg(required_unless_present = "explain", value_parser = paths::parser())]
     pub(crate) file: Option<PathBuf>,
     /// Show how two answers are read and how they compare.

@@ -7,8 +7,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // flags
 pub(crate) struct GradeOptionArgs {
-    /// How the answer of a response is found: auto, gsm8k_strict, gsm8k_flexible (the filters of lm-evaluation-harness), math,
-    /// plain or choice.
+    /// How the answer of a response is found: auto, gsm8k_strict, gsm8k_strict_filter, gsm8k_flexible (the last two as
+    /// lm-evaluation-harness filters), math, plain or choice.
     #[arg(long, value_name = "RULE", value_parser = extraction)]
     extraction: Option<Extraction>,
     /// A percentage also equals its hundredth: 50% is 0.5.

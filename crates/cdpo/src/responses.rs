@@ -1,30 +1,11 @@
-//! Grading a file of responses that no recipe made: JSONL rows with `response` and `gold` (or `answer`) in, verdicts out,
+//! Grading a file of responses that no recipe made: rows with `response` and `gold` (or `answer`) in, verdicts out,
 //! counted by outcome and compared with a label that the row may have.
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use cdpo_data::given_responses;
 use cdpo_grade::{Extraction, GradeOptions, Grader, Outcome, Verdict};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-/// What is read of a row; other columns are passed over.
-#[derive(Debug, Deserialize)]
-struct Row {
-    response: String,
-    gold: Option<String>,
-    answer: Option<String>,
-    label: Option<Value>,
-    correct: Option<Value>,
-}
-
-impl Row {
-    /// What somebody else holds of the response: `label`, else `correct`, where it is true or false.
-    fn judged(&self) -> Option<bool> {
-        let of = |column: &Option<Value>| column.as_ref().and_then(Value::as_bool);
-        of(&self.label).or_else(|| of(&self.correct))
-    }
-}
+use serde::Serialize;
 
 /// A verdict, and the label beside it if the row has one.
 #[derive(Debug, Serialize)]
@@ -54,42 +35,23 @@ pub(crate) fn grade(path: &Path, options: &GradeOptions) -> anyhow::Result<Vec<G
         })
     };
     let grader = by(options.extraction);
-    let filters = [Extraction::Gsm8kStrict, Extraction::Gsm8kFlexible].map(by);
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
+    let filters = [Extraction::Gsm8kStrictFilter, Extraction::Gsm8kFlexible].map(by);
     let mut graded = Vec::new();
-    for (i, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
-        }
-        let row: Row = serde_json::from_str(line).with_context(|| {
-            format!(
-                "{}:{}: an object with the texts `response` and `gold` (or `answer`) is expected",
-                path.display(),
-                i + 1
-            )
-        })?;
-        let judged = row.judged();
-        let gold = row.gold.or(row.answer).with_context(|| {
-            format!(
-                "{}:{}: the column `gold` (or `answer`) is missing",
-                path.display(),
-                i + 1
-            )
-        })?;
-        let verdict = grader.grade(&row.response, &gold);
-        let label = judged;
+    for row in given_responses::read(path)? {
+        let verdict = grader.grade(&row.response, &row.gold);
         let numeric = |key: String| key.parse::<f64>().is_ok();
         let applies = filters[0]
-            .key(gold.rsplit("####").next().unwrap_or_default())
+            .key(row.gold.rsplit("####").next().unwrap_or_default())
             .is_some_and(numeric);
         graded.push(Graded {
             filters: applies
-                .then(|| [0, 1].map(|i: usize| filters[i].grade(&row.response, &gold).outcome)),
-            agrees: label.map(|label| label == (verdict.outcome == Outcome::Correct)),
-            label,
-            line: i + 1,
-            gold,
+                .then(|| [0, 1].map(|i: usize| filters[i].grade(&row.response, &row.gold).outcome)),
+            agrees: row
+                .label
+                .map(|label| label == (verdict.outcome == Outcome::Correct)),
+            label: row.label,
+            line: row.line,
+            gold: row.gold,
             verdict,
         });
     }

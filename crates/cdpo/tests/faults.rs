@@ -299,6 +299,50 @@ fn answers_are_graded_and_explained_without_a_recipe() {
 }
 
 #[test]
+fn gold_answers_that_are_numbers_are_graded_by_their_digits() {
+    let place = Place::new();
+    // 25!, and 2^64 beside 2^64 + 1: as f64 the last two are one number.
+    let rows = r#"{"response":"The answer is 15511210043330985984000000","gold":15511210043330985984000000}
+{"response":"The answer is 18446744073709551616","gold":18446744073709551617}
+{"response":"So it is 1000.","answer":1e3}
+{"response":0.1,"answer":0.1}
+"#;
+    std::fs::write(place.dir.join("numbers.jsonl"), rows).unwrap();
+    let graded = place.cdpo(&["grade", "numbers.jsonl"]).succeeded();
+    let outcomes: Vec<String> = graded
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["outcome"].to_string())
+        .collect();
+    let [right, wrong] = ["\"correct\"", "\"wrong\""];
+    assert_eq!(outcomes, [right, wrong, right, right]);
+}
+
+#[test]
+fn files_of_other_kinds_are_read_or_refused_by_name() {
+    let place = Place::new();
+    let rows = "response,gold,label\nThe answer is 4.,4,True\nThe answer is 5.,4,False\n";
+    std::fs::write(place.dir.join("responses.csv"), rows).unwrap();
+    let graded = place.cdpo(&["grade", "responses.csv"]).succeeded();
+    assert!(
+        graded.stderr.contains("1 correct, 1 wrong")
+            && graded.stderr.contains("2 of 2 labels agree"),
+        "{graded:#?}"
+    );
+    std::fs::create_dir(place.dir.join("folder")).unwrap();
+    std::fs::write(place.dir.join("page.jsonl"), "<!doctype html>Sign in").unwrap();
+    for (file, what) in [
+        ("folder", "this is a folder: name the file in it"),
+        ("page.jsonl", "page.jsonl: this is an HTML"),
+    ] {
+        place.cdpo(&["grade", file]).failed(1, &[what]);
+        place
+            .cdpo(&["demo", "--set", &format!("data.train={file}")])
+            .failed(1, &[what]);
+    }
+}
+
+#[test]
 fn a_label_that_differs_from_the_verdict_is_shown_with_its_line() {
     let place = Place::new();
     let rows = r#"{"response":"The answer is 4.","gold":"4","label":true}

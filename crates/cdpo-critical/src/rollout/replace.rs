@@ -70,19 +70,22 @@ struct ActiveReplacement {
     ended: Vec<Option<(bool, u32)>>,
 }
 
-/// Draws from logits in which one token is masked out; `None` if a logit is not finite.
+/// Draws from the first `tokens` logits, in which one token is masked out; `None` if a logit is not finite.
 fn draw_without(
     logits: &[f32],
+    tokens: usize,
     masked: u32,
     params: &SampleParams,
     units: &[f64],
 ) -> Option<Vec<u32>> {
     let masked = masked as usize;
-    let mut rest = logits.to_vec();
-    rest.remove(masked);
+    let mut rest = logits[..tokens.min(logits.len())].to_vec();
+    if masked < rest.len() {
+        rest.remove(masked);
+    }
     let back = |id: u32| id + u32::from(id as usize >= masked);
     Some(
-        draw(&rest, params, units)?
+        draw(&rest, rest.len(), params, units)?
             .into_iter()
             .map(|one| back(one.id))
             .collect(),
@@ -189,8 +192,9 @@ fn open(
     let units: Vec<f64> = (0..u64::from(settings.n))
         .map(|i| key.with(i).with(at as u64).unit())
         .collect();
+    let tokens = branches.tokens();
     let (trunk, mut rows) = branches.open(&trunk, |p, logits| {
-        (p == at).then(|| draw_without(logits, masked, params, &units))
+        (p == at).then(|| draw_without(logits, tokens, masked, params, &units))
     })?;
     let ids = rows
         .pop()
@@ -237,12 +241,16 @@ mod tests {
         let units: Vec<f64> = (0..400).map(|i| (f64::from(i) + 0.5) / 400.0).collect();
         let count = |params: &SampleParams| {
             let mut counts = [0; 4];
-            for id in draw_without(&logits, 0, params, &units).unwrap() {
+            for id in draw_without(&logits, 4, 0, params, &units).unwrap() {
                 counts[id as usize] += 1;
             }
             counts
         };
         assert_eq!(count(&SampleParams::default()), [0, 200, 100, 100]);
+        // A row that pads the vocabulary is not drawn either.
+        let drawn = draw_without(&logits, 3, 0, &SampleParams::default(), &units).unwrap();
+        let of = |id| drawn.iter().filter(|&&drawn| drawn == id).count();
+        assert_eq!([of(1), of(2), of(3)], [267, 133, 0]);
         let truncated = SampleParams {
             top_p: 0.7,
             ..SampleParams::default()

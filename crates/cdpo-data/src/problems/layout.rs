@@ -1,10 +1,9 @@
 //! From a row's columns to a [`Problem`], for each published form and for a column mapping.
 
-use serde_json::Value;
-
 use super::{Columns, Format, ReadOptions};
 use crate::Problem;
-use crate::rows::{self, names, text};
+use crate::cell::{self, Cell};
+use crate::rows::{names, text};
 
 /// How rows of one file are read.
 #[derive(Debug, Clone)]
@@ -49,19 +48,19 @@ pub(super) fn knows(options: &ReadOptions, name: &str) -> bool {
 }
 
 /// Tells the layout from one row.
-pub(super) fn detect(columns: &rows::Columns) -> Option<Layout> {
+pub(super) fn detect(columns: &cell::Columns) -> Option<Layout> {
     first_of(columns, &QUESTION)?;
     if columns.contains_key(SOLUTION) {
         return Some(Layout::Math);
     }
     match columns.get(ANSWER)? {
-        Value::String(answer) if answer.contains(MARK) => Some(Layout::Gsm8k),
+        Cell::Text(answer) if answer.contains(MARK) => Some(Layout::Gsm8k),
         _ => Some(Layout::Plain),
     }
 }
 
 /// The reason for a row whose layout cannot be told.
-pub(super) fn undetected(columns: &rows::Columns) -> String {
+pub(super) fn undetected(columns: &cell::Columns) -> String {
     format!(
         "cannot tell the format from the columns {}: GSM8K has question and answer, MATH problem and solution; for anything else give a column mapping (question = .., answer = ..)",
         names(columns)
@@ -72,7 +71,7 @@ impl Layout {
     /// The problem in one row; `fallback_id` is used where the row has no id. Emptiness is checked by the caller.
     pub(super) fn problem(
         &self,
-        columns: &rows::Columns,
+        columns: &cell::Columns,
         fallback_id: String,
     ) -> Result<Problem, String> {
         match self {
@@ -93,7 +92,7 @@ impl Layout {
             Self::Math => {
                 let solution = text(columns, SOLUTION, "the solution")?;
                 let answer = match columns.get(ANSWER) {
-                    None | Some(Value::Null) => last_boxed(&solution)
+                    None | Some(Cell::Null) => last_boxed(&solution)
                         .ok_or("there is no answer column and no \\boxed{..} in the solution")?
                         .to_string(),
                     Some(_) => text(columns, ANSWER, "the answer")?,
@@ -142,23 +141,23 @@ impl Layout {
     }
 }
 
-fn question(columns: &rows::Columns) -> Result<String, String> {
+fn question(columns: &cell::Columns) -> Result<String, String> {
     let name = first_of(columns, &QUESTION).unwrap_or(QUESTION[0]);
     Ok(text(columns, name, "the question")?.trim().to_string())
 }
 
-fn first_of<'a>(columns: &rows::Columns, candidates: &[&'a str]) -> Option<&'a str> {
+fn first_of<'a>(columns: &cell::Columns, candidates: &[&'a str]) -> Option<&'a str> {
     candidates
         .iter()
         .copied()
-        .find(|name| columns.get(*name).is_some_and(|v| !v.is_null()))
+        .find(|name| columns.get(*name).is_some_and(|v| !v.is_absent()))
 }
 
-fn optional_of(columns: &rows::Columns, candidates: &[&str]) -> Option<String> {
+fn optional_of(columns: &cell::Columns, candidates: &[&str]) -> Option<String> {
     first_of(columns, candidates).and_then(|name| optional(columns, name))
 }
 
-fn optional(columns: &rows::Columns, name: &str) -> Option<String> {
+fn optional(columns: &cell::Columns, name: &str) -> Option<String> {
     text(columns, name, name).ok().and_then(|t| non_empty(&t))
 }
 
@@ -168,12 +167,15 @@ fn non_empty(text: &str) -> Option<String> {
 }
 
 /// 5, "5" or "Level 5".
-fn level(value: &Value) -> Option<u8> {
-    match value {
-        Value::Number(number) => number.as_u64().and_then(|n| u8::try_from(n).ok()),
-        Value::String(text) => text.trim().trim_start_matches("Level").trim().parse().ok(),
-        _ => None,
-    }
+fn level(cell: &Cell) -> Option<u8> {
+    let whole = match cell {
+        Cell::Text(text) => {
+            let bare = text.trim().trim_start_matches("Level").trim();
+            Cell::Text(bare.into()).whole()
+        }
+        other => other.whole(),
+    };
+    whole.and_then(|n| u8::try_from(n).ok())
 }
 
 /// GSM8K's mark before the gold answer.
@@ -262,9 +264,11 @@ mod tests {
 
     #[test]
     fn a_level_is_read_from_number_or_text() {
-        assert_eq!(level(&5.into()), Some(5));
-        assert_eq!(level(&"Level 3".into()), Some(3));
-        assert_eq!(level(&"Level ?".into()), None);
-        assert_eq!(level(&300.into()), None);
+        let number = |text: &str| Cell::Number(text.into());
+        assert_eq!(level(&number("5")), Some(5));
+        assert_eq!(level(&number("5.0")), Some(5));
+        assert_eq!(level(&Cell::Text("Level 3".into())), Some(3));
+        assert_eq!(level(&Cell::Text("Level ?".into())), None);
+        assert_eq!(level(&number("300")), None);
     }
 }

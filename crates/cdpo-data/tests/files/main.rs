@@ -1,5 +1,8 @@
 //! Whole files in, records or `path:line: reason` out.
 
+mod digits;
+mod kinds;
+mod mutations;
 mod parquet_file;
 mod problem_faults;
 mod problems;

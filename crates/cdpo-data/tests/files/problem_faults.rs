@@ -24,7 +24,7 @@ fn a_bad_parquet_row_is_named_by_its_number() {
     assert_eq!(
         error,
         format!(
-            "{}:2: the answer (column \"answer\") is null: a string is expected",
+            "{}:2: the answer (column \"answer\") is null: a string or a number is expected",
             path.display()
         )
     );
@@ -45,7 +45,7 @@ fn bad_rows_fail_with_path_line_and_reason_or_are_skipped_and_counted() {
         ),
         (
             r#"{"question": "q", "answer": ["4"]}"#,
-            "the answer (column \"answer\") is a list: a string is expected",
+            "the answer (column \"answer\") is a list: a string or a number is expected",
         ),
         (
             r#"{"question": "q", "answer": "no mark"}"#,
@@ -159,7 +159,7 @@ fn a_file_with_nothing_usable_says_what_it_is_instead() {
         ),
         (
             "cut.parquet",
-            "version https://git-lfs",
+            "PAR and something else",
             "not a Parquet file: it does not begin with PAR1",
         ),
         (

@@ -56,13 +56,22 @@ pub(super) fn same(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {
     }
 }
 
-/// Whether `b` is `a` with its unit read as a variable: `5m` beside `5\text{ m}`.
+/// Whether `b` is `a` with its unit read as variables: `5m` beside `5\text{ m}`, `5ms` beside `5 ms`.
 fn of_letter(a: &Quantity, b: &Quantity) -> bool {
-    let (Some((letter, power)), None) = (a.measure.and_then(Measure::letter), b.measure) else {
+    let (Some((letters, power)), None) = (a.measure.and_then(Measure::letters), b.measure) else {
         return false;
     };
-    let letters = Sum::power_of_atom(Atom::Symbol(letter.into()), integer(i64::from(power)));
-    a.sum.mul(&letters).is_ok_and(|spelt| spelt == b.sum)
+    let last = letters.chars().count().saturating_sub(1);
+    let mut spelt = a.sum.clone();
+    for (i, letter) in letters.chars().enumerate() {
+        let power = if i == last { i64::from(power) } else { 1 };
+        let atom = Atom::Symbol(letter.to_string());
+        match spelt.mul(&Sum::power_of_atom(atom, integer(power))) {
+            Ok(product) => spelt = product,
+            Err(_) => return false,
+        }
+    }
+    spelt == b.sum
 }
 
 fn same_value(a: &Quantity, b: &Quantity, options: &GradeOptions) -> bool {

@@ -13,59 +13,6 @@ pub(super) fn hash_marks(response: &str, body: Range<usize>) -> Option<Extracted
     Extracted::slice(response, start..end, Rule::HashMarks)
 }
 
-/// The first match of lm-evaluation-harness's strict filters, `#### (-?[0-9.,]+)` and `The answer is (-?[0-9.,]+).`
-pub(super) struct Strict {
-    rule: Rule,
-    at: usize,
-    number: Range<usize>,
-    /// Bytes of the response that decide it; none if what follows may change the number.
-    pub(super) settled: Option<usize>,
-}
-
-impl Strict {
-    pub(super) fn find(response: &str) -> Option<Self> {
-        let marks = [
-            Self::of(response, "#### ", Rule::HashMarks),
-            Self::of(response, "The answer is ", Rule::AnswerIs),
-        ];
-        marks.into_iter().flatten().min_by_key(|found| found.at)
-    }
-
-    fn of(response: &str, mark: &str, rule: Rule) -> Option<Self> {
-        response.match_indices(mark).find_map(|(at, _)| {
-            let start = at + mark.len();
-            let text = &response[start..];
-            let sign = usize::from(text.starts_with('-'));
-            let digits = text[sign..]
-                .bytes()
-                .take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
-                .count();
-            let mut end = start + sign + digits;
-            let next = response[end..].chars().next();
-            // The second filter ends in an unescaped `.`: any one character of the same line must follow the number, or else the
-            // number's own last one is taken for it.
-            let one_more = rule == Rule::AnswerIs;
-            let behind = next.filter(|&c| one_more && c != '\n');
-            let settled = next.map(|_| end + behind.map_or(0, char::len_utf8));
-            if one_more && behind.is_none() {
-                end -= 1;
-            }
-            (end > start + sign).then_some(Self {
-                rule,
-                at,
-                number: start..end,
-                settled,
-            })
-        })
-    }
-
-    pub(super) fn extracted<'a>(&self, response: &'a str) -> Option<Extracted<'a>> {
-        let text = response[self.number.clone()].trim_end_matches(['.', ',']);
-        let start = self.number.start;
-        Extracted::slice(response, start..start + text.len(), self.rule)
-    }
-}
-
 /// What follows the first "final answer is", or the last "final answer:".
 ///
 /// Says too whether the words of the four-shot MATH prompt, "I hope it is correct", end it.

@@ -173,11 +173,24 @@ pub(super) fn sentence_len(text: &str) -> usize {
         }
         match bytes[i] {
             b'\n' => return i,
+            b'.' if is_of_currency(&text[..i], &text[i + 1..]) => i += 1,
             b'.' | b';' | b'!' if bytes.get(i + 1).is_none_or(u8::is_ascii_whitespace) => return i,
             _ => i += 1,
         }
     }
     bytes.len()
+}
+
+/// Whether a full stop between two texts is that of a currency before its number: "Rs. 5".
+fn is_of_currency(before: &str, after: &str) -> bool {
+    let number = after
+        .trim_start_matches(' ')
+        .starts_with(|c: char| c.is_ascii_digit());
+    number
+        && ["Rs", "Fr"].iter().any(|sign| {
+            let head = before.strip_suffix(sign);
+            head.is_some_and(|head| !head.ends_with(char::is_alphanumeric))
+        })
 }
 
 /// Whether a text reads as words rather than as an answer: two or more words outside commands.

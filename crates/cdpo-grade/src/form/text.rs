@@ -95,31 +95,3 @@ pub(crate) fn is_words(surface: &str) -> bool {
     }
     longest >= 3
 }
-
-/// The number that a word from "zero" to "twenty" names.
-pub(crate) fn number_word(word: &str) -> Option<i64> {
-    const WORDS: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    WORDS.iter().position(|w| *w == word).map(|n| n as i64)
-}

@@ -1,186 +1,327 @@
-//! Units of measure: words go in; the measure they name, if it is a known one, comes out.
+//! Units of measure: words or symbols go in; the measure they name, if it is a known one, comes out.
 
-/// A known unit, with its power.
+mod symbols;
+mod table;
+
+use table::{CODES, CURRENCIES, GENERAL, PREFIXES, UNITS};
+
+/// One unit in a measure, with its power; the power is below zero under a fraction bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Measure {
+struct Part {
+    prefix: &'static str,
     unit: &'static str,
-    power: u8,
+    power: i8,
 }
 
-/// Spellings of known units. Two answers with different known units are different; unknown words are passed over.
-const UNITS: &[(&str, &[&str])] = &[
-    ("%", &["%", "percent", "pct", "percentage", "percents"]),
-    ("degree", &["degree", "degrees", "deg", "°"]),
-    ("radian", &["radian", "radians", "rad"]),
-    ("dollar", &["$", "dollar", "dollars", "usd"]),
-    ("cent", &["cent", "cents", "¢"]),
-    ("euro", &["€", "euro", "euros"]),
-    ("pound", &["£"]),
-    ("lb", &["lb", "lbs", "pound", "pounds"]),
-    ("ounce", &["oz", "ounce", "ounces"]),
-    ("kg", &["kg", "kilogram", "kilograms", "kgs"]),
-    ("g", &["g", "gram", "grams"]),
-    ("mg", &["mg", "milligram", "milligrams"]),
-    (
-        "mm",
-        &[
-            "mm",
-            "millimeter",
-            "millimeters",
-            "millimetre",
-            "millimetres",
-        ],
-    ),
-    (
-        "cm",
-        &[
-            "cm",
-            "centimeter",
-            "centimeters",
-            "centimetre",
-            "centimetres",
-        ],
-    ),
-    ("m", &["m", "meter", "meters", "metre", "metres"]),
-    (
-        "km",
-        &["km", "kilometer", "kilometers", "kilometre", "kilometres"],
-    ),
-    ("inch", &["in", "inch", "inches"]),
-    ("foot", &["ft", "foot", "feet"]),
-    ("yard", &["yd", "yard", "yards"]),
-    ("mile", &["mi", "mile", "miles"]),
-    ("second", &["s", "sec", "secs", "second", "seconds"]),
-    ("minute", &["min", "mins", "minute", "minutes"]),
-    ("hour", &["h", "hr", "hrs", "hour", "hours"]),
-    ("day", &["day", "days"]),
-    ("week", &["week", "weeks"]),
-    ("month", &["month", "months"]),
-    ("year", &["year", "years"]),
-    (
-        "celsius",
-        &["celsius", "degree celsius", "degrees celsius", "°c"],
-    ),
-    (
-        "fahrenheit",
-        &[
-            "fahrenheit",
-            "degree fahrenheit",
-            "degrees fahrenheit",
-            "°f",
-        ],
-    ),
-    (
-        "mph",
-        &[
-            "mph",
-            "mi/h",
-            "mi/hr",
-            "mile per hour",
-            "miles per hour",
-            "miles/hour",
-        ],
-    ),
-    (
-        "km/h",
-        &[
-            "km/h",
-            "km/hr",
-            "kph",
-            "kmh",
-            "kilometer per hour",
-            "kilometers per hour",
-            "kilometres per hour",
-        ],
-    ),
-    (
-        "m/s",
-        &[
-            "m/s",
-            "m/sec",
-            "meter per second",
-            "meters per second",
-            "metres per second",
-        ],
-    ),
-    (
-        "ft/s",
-        &["ft/s", "ft/sec", "foot per second", "feet per second"],
-    ),
-    ("liter", &["l", "liter", "liters", "litre", "litres"]),
-    ("ml", &["ml", "milliliter", "milliliters"]),
-    ("gallon", &["gallon", "gallons"]),
-    ("am", &["am", "a.m", "a.m."]),
-    ("pm", &["pm", "p.m", "p.m."]),
-];
+const NONE: Part = Part {
+    prefix: "",
+    unit: "",
+    power: 0,
+};
+
+/// A product of at most this many units is known.
+const MAX_PARTS: usize = 4;
+
+/// A known unit, or a product of known units with their powers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Measure {
+    /// In order; behind the last one stand empty ones.
+    parts: [Part; MAX_PARTS],
+}
 
 impl Measure {
-    pub(crate) const DEGREE: Measure = Measure {
-        unit: "degree",
-        power: 1,
-    };
+    pub(crate) const DEGREE: Measure = Measure::one("", "degree");
+    /// Of any country.
+    pub(crate) const DOLLAR: Measure = Measure::one("", "$");
 
-    /// Whether two quantities of these measures can be equal: of one measure, or of degrees and degrees of some kind.
-    pub(crate) fn agrees(self, other: Measure) -> bool {
-        let of_degrees = |m: Measure| matches!(m.unit, "celsius" | "fahrenheit");
-        self == other
-            || (self == Self::DEGREE && of_degrees(other))
-            || (other == Self::DEGREE && of_degrees(self))
+    /// The measure of a currency that [`currency`] found.
+    pub(crate) fn currency(code: &'static str) -> Measure {
+        Measure::one("", code)
     }
 
-    /// The letter that a unit is written with, and its power: a bare `5m` may be a quantity or a product.
-    pub(crate) fn letter(self) -> Option<(&'static str, u8)> {
-        let letter = match self.unit {
-            "m" => "m",
-            "g" => "g",
-            "second" => "s",
-            "hour" => "h",
-            "liter" => "L",
-            _ => return None,
+    /// The measure that a whole text of symbols names: `kWh`, `kg/m^3`, `N·m`.
+    pub(crate) fn of_symbols(text: &str) -> Option<Measure> {
+        symbols::measure(text)
+    }
+
+    const fn one(prefix: &'static str, unit: &'static str) -> Measure {
+        let first = Part {
+            prefix,
+            unit,
+            power: 1,
         };
-        Some((letter, self.power))
+        Measure {
+            parts: [first, NONE, NONE, NONE],
+        }
+    }
+
+    /// The unit, if the measure is one unit to the power of one and without a prefix.
+    fn bare(self) -> Option<&'static str> {
+        let [first, second, ..] = self.parts;
+        (first.power == 1 && first.prefix.is_empty() && second == NONE).then_some(first.unit)
+    }
+
+    /// The measure times `other` to `power`; none if it has too many units.
+    fn times(self, other: Measure, power: i8) -> Option<Measure> {
+        let mut parts: Vec<Part> = self.parts.into_iter().filter(|p| *p != NONE).collect();
+        for part in other.parts.into_iter().filter(|p| *p != NONE) {
+            let raised = part.power.checked_mul(power)?;
+            let same = |p: &&mut Part| p.prefix == part.prefix && p.unit == part.unit;
+            match parts.iter_mut().find(same) {
+                Some(held) => held.power = held.power.checked_add(raised)?,
+                None => parts.push(Part {
+                    power: raised,
+                    ..part
+                }),
+            }
+        }
+        parts.retain(|part| part.power != 0);
+        parts.sort_unstable_by_key(|p| (p.power < 0, *p));
+        if parts.is_empty() || parts.len() > MAX_PARTS {
+            return None;
+        }
+        let mut all = [NONE; MAX_PARTS];
+        all[..parts.len()].copy_from_slice(&parts);
+        Some(Measure { parts: all })
+    }
+
+    fn raised(self, power: i8) -> Option<Measure> {
+        let one = Measure {
+            parts: [NONE; MAX_PARTS],
+        };
+        one.times(self, power)
+    }
+
+    /// Whether two quantities of these measures can be equal: of one measure, or one of them says less than the other, as
+    /// degrees do of degrees Celsius and `$` of Canadian dollars.
+    pub(crate) fn agrees(self, other: Measure) -> bool {
+        let covers = |general: Measure, special: Measure| {
+            let (Some(general), Some(special)) = (general.bare(), special.bare()) else {
+                return false;
+            };
+            GENERAL
+                .iter()
+                .any(|(name, those)| *name == general && those.contains(&special))
+        };
+        self == other || covers(self, other) || covers(other, self)
+    }
+
+    /// The letters that a unit is written with, and the power of the last: a bare `5m` may be a quantity or a product.
+    pub(crate) fn letters(self) -> Option<(String, u8)> {
+        let [first, second, ..] = self.parts;
+        let known = UNITS.iter().find(|unit| unit.name == first.unit)?;
+        let symbol = format!("{}{}", first.prefix, known.symbols.first()?);
+        // e and i are numbers, and the grammar reads some runs as functions.
+        let product = symbol.len() <= 3
+            && symbol
+                .chars()
+                .all(|c| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'i'));
+        let power = u8::try_from(first.power).ok().filter(|p| *p > 0)?;
+        (product && second == NONE).then_some((symbol, power))
     }
 
     pub(crate) fn is_percent(self) -> bool {
-        self.unit == "%"
+        self.bare() == Some("%")
     }
 
-    /// The measure that words name: `square feet`, `cm^2`, `dollars`.
+    /// The measure that words or symbols name: `square feet`, `cm^2`, `dollars`, `kg/m^3`, `miles per hour`.
     pub(crate) fn named(words: &str) -> Option<Measure> {
-        let lower = words.trim().to_lowercase();
-        let mut text = lower.trim_end_matches('.').trim();
-        let mut power = 1;
-        for (prefix, raised) in [
-            ("square ", 2),
-            ("sq. ", 2),
-            ("sq ", 2),
-            ("cubic ", 3),
-            ("cu ", 3),
-        ] {
-            if let Some(rest) = text.strip_prefix(prefix) {
-                (text, power) = (rest, raised);
-                break;
-            }
-        }
-        for (suffix, raised) in [("^2", 2), ("^3", 3), (" squared", 2), (" cubed", 3)] {
-            if let Some(rest) = text.strip_suffix(suffix) {
-                (text, power) = (rest.trim(), raised);
-                break;
-            }
-        }
-        let unit = UNITS
-            .iter()
-            .find(|(_, spellings)| spellings.contains(&text))?
-            .0;
-        Some(Measure { unit, power })
+        let text = words.trim().trim_end_matches('.').trim();
+        symbols::measure(text).or_else(|| in_words(&text.to_lowercase()))
     }
 
     /// The name that keys carry.
     pub(crate) fn name(self) -> String {
-        if self.power == 1 {
-            self.unit.to_owned()
-        } else {
-            format!("{}^{}", self.unit, self.power)
+        let mut name = String::new();
+        for part in self.parts.iter().filter(|part| **part != NONE) {
+            let power = part.power.unsigned_abs();
+            if part.power < 0 {
+                name.push('/');
+            } else if !name.is_empty() {
+                name.push('*');
+            }
+            name.push_str(part.prefix);
+            name.push_str(part.unit);
+            if power != 1 {
+                name.push('^');
+                name.push_str(&power.to_string());
+            }
         }
+        name
+    }
+}
+
+/// The measure that words in lower case name.
+fn in_words(text: &str) -> Option<Measure> {
+    for mark in [" per ", "/", " an hour"] {
+        if let Some((top, bottom)) = text.split_once(mark) {
+            let bottom = if mark == " an hour" { "hour" } else { bottom };
+            let top = in_words(top.trim())?;
+            // What money is paid for is left out: "5 dollars per hour" are 5 dollars.
+            return if is_currency(top) {
+                Some(top)
+            } else {
+                top.times(in_words(bottom.trim())?, -1)
+            };
+        }
+    }
+    for (prefix, power) in [
+        ("square ", 2),
+        ("sq. ", 2),
+        ("sq ", 2),
+        ("cubic ", 3),
+        ("cu ", 3),
+    ] {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return word(rest.trim())?.raised(power);
+        }
+    }
+    for (suffix, power) in [("^2", 2), ("^3", 3), (" squared", 2), (" cubed", 3)] {
+        if let Some(rest) = text.strip_suffix(suffix) {
+            return word(rest.trim())?.raised(power);
+        }
+    }
+    word(text)
+}
+
+/// The measure of one word in lower case: singular or plural, with or without a prefix, or a symbol in another case.
+fn word(text: &str) -> Option<Measure> {
+    let singular = |text: &str, words: &[&'static str]| {
+        words
+            .iter()
+            .any(|word| *word == text || text.strip_suffix('s').is_some_and(|text| text == *word))
+    };
+    if let Some((code, ..)) = CURRENCIES
+        .iter()
+        .find(|(code, _, words)| singular(text, words) || code.eq_ignore_ascii_case(text))
+    {
+        return Some(Measure::one("", code));
+    }
+    for unit in UNITS {
+        if singular(text, unit.words) {
+            return Some(Measure::one("", unit.name));
+        }
+        for (symbol, word) in PREFIXES.iter().filter(|_| unit.prefixed) {
+            let bare = text.strip_prefix(word);
+            if bare.is_some_and(|text| singular(text, unit.words)) {
+                let prefix = if symbol.is_empty() { word } else { symbol };
+                return Some(Measure::one(prefix, unit.name));
+            }
+        }
+    }
+    symbols::in_any_case(text)
+}
+
+fn is_currency(measure: Measure) -> bool {
+    let one_of =
+        |name: &str| CURRENCIES.iter().any(|(code, ..)| *code == name) || CODES.contains(&name);
+    measure.bare().is_some_and(one_of)
+}
+
+/// The sign or code of a currency at the head of a text, and its length in bytes: `€`, `US$`, `EUR`. The sign `$` may stand
+/// behind a backslash.
+pub(crate) fn currency(text: &str) -> Option<(&'static str, usize)> {
+    // Letters are a sign only where no other letter follows: "kr", not "krypton".
+    let apart = |sign: &str, rest: &str| {
+        !(sign.ends_with(char::is_alphabetic) && rest.starts_with(char::is_alphabetic))
+    };
+    let at = |sign: &&'static str| {
+        let Some(letters) = sign.strip_suffix('$') else {
+            let rest = text.strip_prefix(*sign)?;
+            return (!sign.is_ascii() || apart(sign, rest)).then_some(sign.len());
+        };
+        let rest = text.strip_prefix(letters)?;
+        let slash = usize::from(rest.starts_with('\\'));
+        rest[slash..]
+            .starts_with('$')
+            .then_some(letters.len() + slash + 1)
+    };
+    for (code, signs, _) in CURRENCIES {
+        if let Some(len) = signs.iter().find_map(at) {
+            return Some((code, len));
+        }
+    }
+    for rupees in ["Rs.", "Rs"] {
+        if text
+            .strip_prefix(rupees)
+            .is_some_and(|rest| apart("s", rest))
+        {
+            return Some(("Rs", rupees.len()));
+        }
+    }
+    let len = text.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let code = |code: &&&'static str| code.len() == 3 && **code == &text[..len];
+    let named = CURRENCIES
+        .iter()
+        .map(|(code, ..)| code)
+        .chain(CODES)
+        .find(code)?;
+    Some((named, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(words: &str) -> Option<String> {
+        Measure::named(words).map(Measure::name)
+    }
+
+    #[test]
+    fn one_measure_has_one_name_in_words_and_symbols() {
+        for (name_of, spellings) in [
+            ("kWh", &["kWh", "kilowatt hours", "kilowatt-hour"][..]),
+            (
+                "m^2",
+                &["m^2", "square meters", "sq m", "metres squared", "m^{2}"],
+            ),
+            ("mile/h", &["mph", "mi/h", "miles per hour", "miles/hour"]),
+            (
+                "kg/m^3",
+                &[
+                    "kg/m^3",
+                    "kilograms per cubic meter",
+                    "kg m^{-3}",
+                    r"kg\cdot m^{-3}",
+                ],
+            ),
+            ("µs", &["µs", "μs", "us", "microseconds"]),
+            ("kB", &["kB", "KB", "kilobytes"]),
+            ("kg", &["kg", "kgs", "kilograms", "kilo", "KG"]),
+            ("mL", &["ml", "mL", "millilitres"]),
+            ("attos", &["attoseconds"]),
+            ("TW", &["TW", "terawatt"]),
+            ("pm", &["pm", "p.m.", "PM"]),
+            ("pound", &["pounds"]),
+            ("mW", &["mW", "milliwatts"]),
+            ("MW", &["MW", "megawatts"]),
+            ("EUR", &["€", "EUR", "euros"]),
+            ("$", &["$", "dollars", "dollars per hour"]),
+            ("celsius", &["degrees Celsius", "°C"]),
+        ] {
+            for spelling in spellings {
+                assert_eq!(name(spelling).as_deref(), Some(name_of), "{spelling}");
+            }
+        }
+        for unknown in ["apples", "kkg", "kin", "mpm", "", "/", "per", "m^", "of"] {
+            assert_eq!(name(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_currency_is_found_at_the_head_alone() {
+        assert_eq!(currency("€5"), Some(("EUR", 3)));
+        assert_eq!(currency("US$5"), Some(("USD", 3)));
+        assert_eq!(currency(r"US\$5"), Some(("USD", 4)));
+        assert_eq!(currency("Rs. 5"), Some(("Rs", 3)));
+        assert_eq!(currency("CHF 5"), Some(("CHF", 3)));
+        assert_eq!(currency("kr 5"), Some(("kr", 2)));
+        assert_eq!(currency("krypton"), None);
+        assert_eq!(currency("ABC 5"), None);
+        assert_eq!(currency("EURO"), None);
+        for text in ["", "\u{20ac}", "é5", "𝟓", "k", "F\u{301}", "U"] {
+            let _ = currency(text);
+        }
+        assert_eq!(currency("zł"), Some(("PLN", 3)));
     }
 }

@@ -76,6 +76,10 @@ impl<D: Decoder> Engine<'_, D> {
         &self.params
     }
 
+    pub(super) fn tokens(&self) -> usize {
+        self.decoder.tokens()
+    }
+
     pub(super) fn is_end(&self, id: u32) -> bool {
         self.eos.contains(&id)
     }

@@ -27,7 +27,7 @@ pub(super) fn add(
         Ok(Evaluation::from_graded(method, &graded)?)
     };
     table.push(
-        &by(Extraction::Gsm8kStrict)?,
+        &by(Extraction::Gsm8kStrictFilter)?,
         &by(Extraction::Gsm8kFlexible)?,
     );
     Ok(())
