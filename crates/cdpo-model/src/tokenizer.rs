@@ -37,6 +37,14 @@ fn failed(what: &str, error: &tokenizers::Error) -> Error {
     Error::Tokenizer(format!("{what}: {error}"))
 }
 
+/// The part of a `tokenizer.json` whose reader in the tokenizers library panics at text that is no JSON: it is read as plain JSON
+/// first.
+#[derive(serde::Deserialize)]
+struct Decoder {
+    #[serde(default, rename = "decoder")]
+    _any: Value,
+}
+
 impl Tokenizer {
     /// Reads a `tokenizer.json`, and a `tokenizer_config.json` beside it if there is one.
     ///
@@ -72,8 +80,10 @@ impl Tokenizer {
         settings_text: Option<&str>,
         path: &Path,
     ) -> Result<Self> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(text)
-            .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
+        let faulty =
+            |e: &dyn std::fmt::Display| Error::file(path, format!("not a tokenizer.json: {e}"));
+        serde_json::from_slice::<Decoder>(text).map_err(|e| faulty(&e))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| faulty(&e))?;
         // Ids must be the whole text's, whatever the file was used for before.
         inner.with_padding(None);
         inner

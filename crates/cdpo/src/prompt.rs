@@ -72,13 +72,18 @@ impl Prompt {
 
     /// What a stage that prompts depends on.
     pub(crate) fn settings(&self, vocabulary: &Vocabulary) -> Value {
-        json!({
+        let mut settings = json!({
             "framing": self.framing,
             "shots": self.shots,
             "prefix_ids": cdpo_data::artifact::hash_json(&json!(self.prefix_ids)),
             "bos": vocabulary.bos,
             "eos": vocabulary.eos,
             "stops": vocabulary.stops,
-        })
+        });
+        // What is drawn depends on the rows that are not, where a model has some.
+        if vocabulary.padding > 0 {
+            settings["rows_never_drawn"] = json!(vocabulary.padding);
+        }
+        settings
     }
 }

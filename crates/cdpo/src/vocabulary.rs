@@ -15,6 +15,8 @@ pub(crate) struct Vocabulary {
     pub(crate) eos: u32,
     /// Ends a response when sampled.
     pub(crate) stops: Vec<u32>,
+    /// Rows of the model after the tokenizer's last id, which are never drawn.
+    pub(crate) padding: usize,
 }
 
 impl Vocabulary {
@@ -77,6 +79,7 @@ impl Vocabulary {
             text(eos)
         ));
         Ok(Self {
+            padding: config.vocab_size.saturating_sub(tokenizer.vocab_size()),
             tokenizer,
             bos,
             eos,

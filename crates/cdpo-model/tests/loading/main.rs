@@ -5,6 +5,7 @@
 
 mod bad_gguf;
 mod config;
+mod fuzz;
 mod gguf;
 mod hub;
 mod real;
