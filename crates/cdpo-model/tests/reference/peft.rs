@@ -309,3 +309,18 @@ fn keys_that_change_numbers_are_refused_and_the_others_are_not() {
         assert!(changed("mica", &changes).is_ok(), "{changes}");
     }
 }
+
+/// peft's own list of keys is that of a file that it wrote.
+#[test]
+fn the_documentation_says_of_every_key_what_is_done_with_it() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(manifest.join("../../docs/inputs.md")).unwrap();
+    let file = folder().join("mica/adapter_config.json");
+    let keys: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    for key in keys.as_object().unwrap().keys() {
+        assert!(
+            page.contains(&format!("`{key}`")),
+            "{key} is not in docs/inputs.md"
+        );
+    }
+}
