@@ -83,7 +83,10 @@ impl Tokenizer {
         let faulty =
             |e: &dyn std::fmt::Display| Error::file(path, format!("not a tokenizer.json: {e}"));
         serde_json::from_slice::<Decoder>(text).map_err(|e| faulty(&e))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| faulty(&e))?;
+        let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text));
+        let mut inner = read
+            .map_err(|_| faulty(&"the tokenizers library panics at its content"))?
+            .map_err(|e| faulty(&e))?;
         // Ids must be the whole text's, whatever the file was used for before.
         inner.with_padding(None);
         inner

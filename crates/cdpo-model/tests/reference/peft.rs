@@ -291,8 +291,10 @@ fn keys_that_change_numbers_are_refused_and_the_others_are_not() {
         ),
         (json!({"rank_pattern": {"(": 2}}), "not closed"),
         (json!({"alpha_pattern": {"q_proj": -1}}), "alpha_pattern"),
-        (json!({"r": 0}), "rank must be at least 1"),
-        (json!({"r": 1e15}), "shape"),
+        (json!({"r": 0}), "r is 0, expected a whole number"),
+        (json!({"r": 2.5}), "r is 2.5, expected a whole number"),
+        (json!({"r": 1e15}), "r is 1000000000000000"),
+        (json!({"r": 1e6}), "shape"),
         (json!({"layers_to_transform": ["a"]}), "layers_to_transform"),
     ] {
         let said = changed("mica", &changes).unwrap_err().to_string();
