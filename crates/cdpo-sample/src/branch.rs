@@ -160,6 +160,11 @@ impl<'a> Branches<'a> {
         self.engine.params()
     }
 
+    /// How many ids, from the first on, may be drawn: see [`crate::draw::draw`].
+    pub fn tokens(&self) -> usize {
+        self.engine.tokens()
+    }
+
     /// Whether an id ends a response.
     pub fn is_end(&self, id: u32) -> bool {
         self.engine.is_end(id)

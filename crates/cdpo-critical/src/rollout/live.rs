@@ -67,11 +67,11 @@ impl Live {
         let shared = settings.keys == RolloutKeys::Common && settings.sharing != Sharing::None;
         // Nothing is drawn behind a response that is as long as may be.
         let last = tokens - usize::from(tokens > 0 && tokens == branches.budget(&trunk));
-        let params = branches.params().clone();
+        let (params, among) = (branches.params().clone(), branches.tokens());
         let (trunk, rows) = branches.open(&trunk, |p, logits| {
             let drawn = if shared && (1..=last).contains(&p) {
                 let units: Vec<f64> = (0..n).map(|j| key.with(j).with(p as u64).unit()).collect();
-                draw(logits, &params, &units)
+                draw(logits, among, &params, &units)
             } else {
                 Some(Vec::new())
             };

@@ -70,9 +70,10 @@ struct Live {
     ended: Vec<Option<(bool, u32)>>,
 }
 
-/// Draws from logits in which one token is masked out; `None` if a logit is not finite.
+/// Draws from the first `tokens` logits, one of which is masked out; `None` if a logit is not finite.
 fn draw_without(
     logits: &[f32],
+    tokens: usize,
     masked: u32,
     params: &SampleParams,
     units: &[f64],
@@ -80,9 +81,10 @@ fn draw_without(
     let masked = masked as usize;
     let mut rest = logits.to_vec();
     rest.remove(masked);
+    let tokens = tokens - usize::from(masked < tokens);
     let back = |id: u32| id + u32::from(id as usize >= masked);
     Some(
-        draw(&rest, params, units)?
+        draw(&rest, tokens, params, units)?
             .into_iter()
             .map(|one| back(one.id))
             .collect(),
@@ -189,8 +191,9 @@ fn open(
     let units: Vec<f64> = (0..u64::from(settings.n))
         .map(|i| key.with(i).with(at as u64).unit())
         .collect();
+    let tokens = branches.tokens();
     let (trunk, mut rows) = branches.open(&trunk, |p, logits| {
-        (p == at).then(|| draw_without(logits, masked, params, &units))
+        (p == at).then(|| draw_without(logits, tokens, masked, params, &units))
     })?;
     let ids = rows
         .pop()
@@ -237,7 +240,7 @@ mod tests {
         let units: Vec<f64> = (0..400).map(|i| (f64::from(i) + 0.5) / 400.0).collect();
         let count = |params: &SampleParams| {
             let mut counts = [0; 4];
-            for id in draw_without(&logits, 0, params, &units).unwrap() {
+            for id in draw_without(&logits, 4, 0, params, &units).unwrap() {
                 counts[id as usize] += 1;
             }
             counts
@@ -249,5 +252,9 @@ mod tests {
         };
         // Of 0.5, 0.25, 0.25 the first two hold 0.7; of the unmasked four the nucleus would have been the first two alone.
         assert_eq!(count(&truncated), [0, 267, 133, 0]);
+        // Of 0.6, 0.2, 0.1, 0.1 the last is a row that is never drawn; 0.75 and 0.25 are left without the second.
+        let drawn = draw_without(&logits, 3, 1, &SampleParams::default(), &units).unwrap();
+        let of = |id| drawn.iter().filter(|&&d| d == id).count();
+        assert_eq!([of(0), of(1), of(2), of(3)], [343, 0, 57, 0]);
     }
 }

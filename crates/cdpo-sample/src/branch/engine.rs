@@ -69,6 +69,10 @@ impl<D: Decoder> Engine<'_, D> {
         })
     }
 
+    pub(super) fn tokens(&self) -> usize {
+        self.decoder.tokens()
+    }
+
     pub(super) fn params(&self) -> &SampleParams {
         &self.params
     }
