@@ -45,6 +45,14 @@ fn failed(what: &str, error: &tokenizers::Error) -> Error {
     Error::Tokenizer(format!("{what}: {error}"))
 }
 
+/// The part of a `tokenizer.json` whose reader in the tokenizers library panics at text that is no JSON: it is read as plain JSON
+/// first.
+#[derive(serde::Deserialize)]
+struct Decoder {
+    #[serde(default, rename = "decoder")]
+    _any: Value,
+}
+
 impl Tokenizer {
     /// Reads a `tokenizer.json`, and what is beside it of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
     ///
@@ -88,8 +96,13 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::from_file`], but for a missing file.
     pub(crate) fn from_texts(text: &[u8], beside: Beside<'_>, path: &Path) -> Result<Self> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(text)
-            .map_err(|e| Error::file(path, format!("not a tokenizer.json: {e}")))?;
+        let faulty =
+            |e: &dyn std::fmt::Display| Error::file(path, format!("not a tokenizer.json: {e}"));
+        serde_json::from_slice::<Decoder>(text).map_err(|e| faulty(&e))?;
+        let read = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(text));
+        let mut inner = read
+            .map_err(|_| faulty(&"the tokenizers library panics at its content"))?
+            .map_err(|e| faulty(&e))?;
         // Ids must be the whole text's, whatever the file was used for before.
         inner.with_padding(None);
         inner

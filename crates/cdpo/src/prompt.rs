@@ -141,6 +141,10 @@ impl Prompt {
             // Such a prompt once had the ids of a text of its own, whatever stood before it.
             settings["continued"] = true.into();
         }
+        // What is drawn depends on the rows that are not, where a model has some.
+        if vocabulary.padding > 0 {
+            settings["rows_never_drawn"] = json!(vocabulary.padding);
+        }
         settings
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Vocabulary {
     pub(crate) eos: u32,
     /// Ends a response when sampled.
     pub(crate) stops: Vec<u32>,
+    /// Rows of the model after the tokenizer's last id, which are never drawn.
+    pub(crate) padding: usize,
     account: RefCell<Account>,
 }
 
@@ -102,7 +104,10 @@ impl Vocabulary {
                 .join(", "),
             text(eos)
         ));
-        Ok(Self::of(tokenizer, bos, eos, stops))
+        Ok(Self {
+            padding: config.vocab_size.saturating_sub(tokenizer.vocab_size()),
+            ..Self::of(tokenizer, bos, eos, stops)
+        })
     }
 
     /// A vocabulary whose special tokens are known.
@@ -112,6 +117,7 @@ impl Vocabulary {
             bos,
             eos,
             stops,
+            padding: 0,
             account: RefCell::default(),
         }
     }

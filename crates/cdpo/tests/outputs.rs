@@ -53,7 +53,7 @@ fn merging_keeps_the_bases_files_and_its_type_of_values() {
     }
     let path = base.join("config.json");
     let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    (config["own_key"], config["dtype"]) = (json!("kept"), json!("float32"));
+    (config["_name_or_path"], config["dtype"]) = (json!("kept"), json!("float32"));
     std::fs::write(&path, config.to_string()).unwrap();
 
     let adapter = "demo/runs/tiny/dpo/adapter";
@@ -74,7 +74,7 @@ fn merging_keeps_the_bases_files_and_its_type_of_values() {
         let (types, config) = merge("demo/model", out, more);
         assert_eq!(types, [dtype]);
         assert_eq!(
-            (&config["dtype"], &config["own_key"]),
+            (&config["dtype"], &config["_name_or_path"]),
             (&json!(name), &json!("kept"))
         );
         assert_eq!(

@@ -83,7 +83,7 @@ impl Settings {
         };
         keys.refuse_what_is_not_computed();
         let lora = LoraConfig {
-            rank: keys.number("r", None) as usize,
+            rank: keys.rank(),
             alpha: keys.number("lora_alpha", None),
             dropout: keys.number("lora_dropout", Some(0.0)),
             target_modules: Vec::new(),
@@ -93,7 +93,7 @@ impl Settings {
         let targets = keys.targets(&saved);
         let mut ranks = keys.patterns(text, "rank_pattern");
         let alphas = keys.patterns(text, "alpha_pattern");
-        if let Some((_, bad)) = ranks.iter().find(|(_, r)| r.fract() != 0.0 || *r < 1.0) {
+        if let Some((_, bad)) = ranks.iter().find(|(_, r)| !is_rank(*r)) {
             keys.faults.push(format!(
                 "rank_pattern gives the rank {bad}, expected a whole number of at least 1"
             ));
@@ -127,6 +127,11 @@ impl Settings {
             first(&self.alphas).unwrap_or(self.lora.alpha),
         )
     }
+}
+
+/// Whether a number can be a rank: whole, positive, and small enough for products of sizes.
+fn is_rank(number: f64) -> bool {
+    number.fract() == 0.0 && (1.0..=1e6).contains(&number)
 }
 
 /// The file's keys, with what is wrong with them.
@@ -201,6 +206,16 @@ impl Keys<'_> {
                 1.0
             }
         }
+    }
+
+    fn rank(&mut self) -> usize {
+        let rank = self.number("r", None);
+        if !is_rank(rank) {
+            self.faults.push(format!(
+                "r is {rank}, expected a whole number of at least 1"
+            ));
+        }
+        rank as usize
     }
 
     fn flag(&mut self, key: &str) -> bool {

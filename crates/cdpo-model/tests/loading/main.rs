@@ -7,6 +7,7 @@ mod bad_gguf;
 mod borders;
 mod config;
 mod declared;
+mod fuzz;
 mod gguf;
 mod hub;
 mod real;

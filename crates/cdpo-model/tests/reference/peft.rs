@@ -291,8 +291,10 @@ fn keys_that_change_numbers_are_refused_and_the_others_are_not() {
         ),
         (json!({"rank_pattern": {"(": 2}}), "not closed"),
         (json!({"alpha_pattern": {"q_proj": -1}}), "alpha_pattern"),
-        (json!({"r": 0}), "rank must be at least 1"),
-        (json!({"r": 1e15}), "shape"),
+        (json!({"r": 0}), "r is 0, expected a whole number"),
+        (json!({"r": 2.5}), "r is 2.5, expected a whole number"),
+        (json!({"r": 1e15}), "r is 1000000000000000"),
+        (json!({"r": 1e6}), "shape"),
         (json!({"layers_to_transform": ["a"]}), "layers_to_transform"),
     ] {
         let said = changed("mica", &changes).unwrap_err().to_string();
@@ -326,4 +328,19 @@ fn every_kind_of_adapter_decodes_with_the_bits_of_the_forest() {
             "{name}, packed"
         );
     });
+}
+
+/// peft's own list of keys is that of a file that it wrote.
+#[test]
+fn the_documentation_says_of_every_key_what_is_done_with_it() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(manifest.join("../../docs/models.md")).unwrap();
+    let file = folder().join("mica/adapter_config.json");
+    let keys: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    for key in keys.as_object().unwrap().keys() {
+        assert!(
+            page.contains(&format!("`{key}`")),
+            "{key} is not in docs/models.md"
+        );
+    }
 }
