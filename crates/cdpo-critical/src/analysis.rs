@@ -1,7 +1,7 @@
 //! What critical tokens are: pure functions over tokens and positions, without tensors.
 //!
 //! [`words()`] cuts a response into words with a type each and counts every token with its word (Table 2 of Lin et al. 2025,
-//! arXiv 2411.19943). [`steps`] places a token against the first wrong step of a labelled solution (Table 1), and [`departure()`] labels responses by rule where solutions are canonical. [`signals`] lists what
+//! arXiv 2411.19943). `steps` places a token against the first wrong step of a labelled solution (Table 1), and [`departure()`] labels responses by rule where solutions are canonical. `signals` lists what
 //! tokens may be ranked by, to judge contrastive estimation by the rollouts' definition.
 
 mod census;

@@ -1,6 +1,6 @@
 //! Critical tokens by rollouts (Lin et al. 2025, section 2).
 //!
-//! [`definition`] says what a critical token is, given the number of right rollouts at every position. [`search()`] finds it from part
+//! `definition` says what a critical token is, given the number of right rollouts at every position. [`search()`] finds it from part
 //! of the outcomes; both are pure logic over a table. [`roll_out`] draws the outcomes with a model: wrong responses go in, each
 //! one's critical token comes out, with the counts that it rests on and what they cost. [`replace()`] draws what happens without it.
 

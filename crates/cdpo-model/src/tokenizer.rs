@@ -148,7 +148,7 @@ impl Tokenizer {
     /// Rebuilds the tokenizer of a GGUF file from its metadata.
     ///
     /// # Errors
-    /// Missing or inconsistent metadata, a tokenizer that is not byte-level BPE, an unknown pre-tokenizer (the
+    /// Missing or inconsistent metadata, a tokenizer that is no BPE, an unknown pre-tokenizer (the
     /// message lists the known ones).
     pub(crate) fn from_gguf(metadata: &crate::source::gguf::Metadata) -> Result<Self> {
         gguf::build(metadata)

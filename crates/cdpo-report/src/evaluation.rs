@@ -135,7 +135,7 @@ impl Evaluation {
     /// McNemar's exact test of this method (first) against `other` (second).
     ///
     /// # Errors
-    /// As [`Evaluation::pairs_with`].
+    /// If the two were not evaluated on the same questions.
     pub fn against(&self, other: &Self) -> Result<Paired> {
         Ok(mcnemar(self.pairs_with(other)?))
     }

@@ -63,7 +63,7 @@ fn wilson(successes: u64, trials: u64, z: f64) -> Result<Interval> {
 /// The 95 % Wilson interval of `successes` in `trials`.
 ///
 /// # Errors
-/// As [`wilson`].
+/// If there are more successes than trials.
 pub fn wilson_95(successes: u64, trials: u64) -> Result<Interval> {
     wilson(successes, trials, Z_95)
 }

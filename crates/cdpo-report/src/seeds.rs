@@ -55,7 +55,7 @@ pub struct PooledVersus {
     pub only_method: u64,
     /// Question-seed pairs that only the baseline answered right.
     pub only_baseline: u64,
-    /// Exact two-sided p-value of the sign-flip test over questions ([`sign_flip_p_value`]).
+    /// Exact two-sided p-value of the sign-flip test over questions (`sign_flip_p_value`).
     pub p_value: f64,
 }
 

@@ -8,7 +8,7 @@ use crate::page::{ReportData, TrajectoryView};
 /// How colours are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
-    /// Not at all: tokens of at least [`HIGH`] stand in `[ ]`, the critical token in `>> <<`.
+    /// Not at all: tokens of at least `HIGH` stand in `[ ]`, the critical token in `>> <<`.
     None,
     /// The 256-colour palette.
     Palette,

@@ -68,7 +68,7 @@ pub enum TrainEvent<'a> {
     },
 }
 
-/// Looks at [`Event`]s.
+/// Looks at [`TrainEvent`]s.
 pub type Observer<'o> = dyn FnMut(TrainEvent<'_>) -> ControlFlow<()> + 'o;
 
 /// What a run ends with.

@@ -92,7 +92,7 @@ pub struct PairInput<'a> {
     /// The other response.
     pub rejected: Side<'a>,
     /// Number of predicted positions that a padded micro-batch would have: one less than the tokens of its longest
-    /// prompt with response. Only [`ReferenceCompat`] looks at it.
+    /// prompt with response. Only `ReferenceCompat` looks at it.
     pub padded_positions: usize,
 }
 

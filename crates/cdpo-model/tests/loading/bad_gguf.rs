@@ -111,8 +111,8 @@ fn unsupported_models_say_what_is_not_supported() {
         &["attn_factor is 1.5"],
     );
     assert_says(
-        &said(|f| f.set("tokenizer.ggml.model", text("llama"))),
-        &["SentencePiece", "tokenizer.json"],
+        &said(|f| f.set("tokenizer.ggml.model", text("bert"))),
+        &["`bert`", "tokenizer.json"],
     );
     assert_says(
         &said(|f| f.set("tokenizer.ggml.pre", text("default"))),

@@ -9,6 +9,7 @@ mod config;
 mod declared;
 mod fuzz;
 mod gguf;
+mod gguf_tokenizers;
 mod hub;
 mod real;
 mod safetensors;

@@ -11,6 +11,7 @@ pub(crate) enum Value {
     Text(String),
     Texts(Vec<String>),
     Ints(Vec<i32>),
+    Floats(Vec<f32>),
 }
 
 /// A tensor to write: row-major shape, GGML type number, bytes.
@@ -89,6 +90,14 @@ impl File {
                     out.extend((list.len() as u64).to_le_bytes());
                     for x in list {
                         text(&mut out, x);
+                    }
+                }
+                Value::Floats(list) => {
+                    out.extend(9u32.to_le_bytes());
+                    out.extend(6u32.to_le_bytes());
+                    out.extend((list.len() as u64).to_le_bytes());
+                    for x in list {
+                        out.extend(x.to_le_bytes());
                     }
                 }
                 Value::Ints(list) => {

@@ -58,7 +58,7 @@ pub struct ReportData {
     pub curves: Vec<Curve>,
     /// Token texts; tokens are indices into them.
     pub texts: Vec<String>,
-    /// Scored wrong responses, at most [`super::LIMIT`].
+    /// Scored wrong responses, at most a thousand.
     pub trajectories: Vec<TrajectoryView>,
     /// How many scored responses the run has.
     pub scored: u64,

@@ -25,7 +25,7 @@ pub enum TdpoForm {
 }
 
 /// TDPO1 or TDPO2 of one pair. Shapes: log-probabilities and divergences `[T_p]` and `[T_n]`. Label smoothing, which the
-/// authors do not have, as in [`preference`].
+/// authors do not have, as in `preference`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tdpo {
     /// KL coefficient, `> 0`.

@@ -150,6 +150,21 @@ impl Metadata {
         }
     }
 
+    pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        match self.values.get(key) {
+            None => Ok(None),
+            Some(Value::List(list)) => list
+                .iter()
+                .map(|v| match v {
+                    Value::Float(x) if !x.is_nan() => Ok(*x),
+                    other => Err(self.mismatch(key, "an array of numbers", other)),
+                })
+                .collect::<Result<Vec<_>>>()
+                .map(Some),
+            Some(other) => Err(self.mismatch(key, "an array of numbers", other)),
+        }
+    }
+
     pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<u64>>> {
         match self.values.get(key) {
             None => Ok(None),
