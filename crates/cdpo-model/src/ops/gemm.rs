@@ -48,7 +48,7 @@ impl<'a> MatRef<'a> {
     /// # Errors
     /// [`Error::Invalid`] if `data` does not hold `rows * cols` elements.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Result<Self> {
-        if data.len() == rows * cols {
+        if Some(data.len()) == rows.checked_mul(cols) {
             Ok(Self {
                 data,
                 rows,

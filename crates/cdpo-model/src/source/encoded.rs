@@ -77,6 +77,7 @@ impl EncodedMatrix {
             RowOrder::Straight => row,
             RowOrder::Interleaved { half } => interleaved_row(row, half),
         };
+        assert!(stored < self.shape.0 && columns.end <= self.shape.1);
         let (len, size) = self.encoding.block();
         let start = self.start + stored * self.row_bytes;
         let (from, to) = (columns.start / len * size, columns.end / len * size);

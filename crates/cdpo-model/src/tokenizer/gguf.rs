@@ -20,6 +20,7 @@ use crate::source::gguf::Metadata;
 
 mod sentencepiece;
 
+const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
 const USER_DEFINED: u64 = 4;
 const UNUSED: u64 = 5;
@@ -117,7 +118,7 @@ fn complete(meta: &Metadata, tokens: &Tokens<'_>, core: Core) -> Result<Tokenize
         .iter()
         .zip(&tokens.kinds)
         .filter_map(|(text, &kind)| match kind {
-            CONTROL => Some(AddedToken::from(*text, true).normalized(false)),
+            CONTROL | UNKNOWN => Some(AddedToken::from(*text, true).normalized(false)),
             USER_DEFINED => Some(AddedToken::from(*text, false).normalized(false)),
             _ => None,
         });
@@ -130,6 +131,14 @@ fn complete(meta: &Metadata, tokens: &Tokens<'_>, core: Core) -> Result<Tokenize
         (None, Some((adds, why))) => (Some(adds), why),
         (None, None) => (None, "the GGUF metadata does not say".to_string()),
     };
+    let bos = meta.id("tokenizer.ggml.bos_token_id")?;
+    if adds_bos == Some(true) && bos.is_none() {
+        return Err(Error::Tokenizer(format!(
+            "{}: a beginning-of-sequence token stands before a text ({bos_note}), but tokenizer.ggml.bos_token_id does not say which; \
+             convert the model again with a current converter",
+            meta.path().display()
+        )));
+    }
     let continuation = Continuation::of(&inner).map_err(|reason| damaged(meta, &reason))?;
     let mut tokenizer = Tokenizer {
         spelling: core.spelling,
@@ -138,7 +147,7 @@ fn complete(meta: &Metadata, tokens: &Tokens<'_>, core: Core) -> Result<Tokenize
             .iter()
             .rposition(|&kind| kind != UNUSED)
             .map_or(0, |last| last + 1),
-        bos: meta.id("tokenizer.ggml.bos_token_id")?,
+        bos,
         adds_bos,
         bos_note,
         eos,
@@ -201,7 +210,12 @@ fn unnamed(meta: &Metadata, tokens: &Tokens<'_>) -> Result<&'static str> {
     match meta.text("general.architecture")? {
         Some("llama") if has("<|begin_of_text|>") && has("<|eot_id|>") => Ok("llama-bpe"),
         Some("qwen2") if has("<|im_start|>") && has("<|endoftext|>") => Ok("qwen2"),
-        _ => Pre::named("(none given)", &meta.path().display().to_string()).map(|_| ""),
+        _ => Err(Error::Tokenizer(format!(
+            "{}: no pre-tokenizer is given (tokenizer.ggml.pre: none given), and the tokens are neither Llama 3's nor Qwen2's; known are \
+             {}; use the model's Hugging Face folder instead",
+            meta.path().display(),
+            Pre::known()
+        ))),
     }
 }
 

@@ -182,13 +182,18 @@ impl Pre {
     /// An unknown name: guessing would give other ids without a sign of it.
     pub(super) fn named(name: &str, origin: &str) -> Result<Self> {
         KNOWN.iter().find(|(known, _)| *known == name).map(|&(_, pre)| pre).ok_or_else(|| {
-            let known: Vec<&str> = KNOWN.iter().map(|(known, _)| *known).collect();
             Error::Tokenizer(format!(
                 "{origin}: unknown pre-tokenizer `{name}` (tokenizer.ggml.pre); known are {}; use the model's Hugging \
                  Face folder instead",
-                known.join(", ")
+                Self::known()
             ))
         })
+    }
+
+    /// The names that are known, for messages.
+    pub(super) fn known() -> String {
+        let names: Vec<&str> = KNOWN.iter().map(|(known, _)| *known).collect();
+        names.join(", ")
     }
 
     /// The pre-tokenizer itself.

@@ -121,7 +121,7 @@ fn encoded_and_dense(rows: usize, row_len: usize) -> Vec<(&'static str, Weight, 
 fn an_encoded_weight_has_the_bits_of_the_dense_one() {
     // More than one panel of columns and part of `k` in both directions, none of them full.
     for (name, encoded, dense) in encoded_and_dense(300, 768) {
-        for n in [1, 2, 9, 67] {
+        for n in [0, 1, 2, 9, 67] {
             let (x, dy) = (draw_both(2, &[n, 768]).0, draw_both(3, &[n, 300]).0);
             let times = bits(&dense.times(&x).unwrap());
             assert_eq!(bits(&encoded.times(&x).unwrap()), times, "{name}, {n} rows");

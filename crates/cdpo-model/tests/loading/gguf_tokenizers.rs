@@ -98,6 +98,10 @@ fn sentencepieces_ids_are_those_of_the_models_tokenizer_json() {
             own.decode(&joint).expect("decodes")
         );
     }
+    for text in ["<unk> has", "a <unk>b <s> 12"] {
+        let own = own.encode(text).expect("encodes");
+        assert_eq!(built.encode(text).expect("encodes"), own, "{text:?}");
+    }
     assert!(built.marks_first_word());
     assert_eq!((built.bos(), built.eos()), (Some(1), &[2][..]));
     // llama.cpp puts BOS before a text of such a model unless the file says otherwise.
@@ -125,6 +129,15 @@ fn a_file_that_says_so_puts_no_mark_before_a_text() {
         marked.encode("has").expect("encodes")
     );
     assert_ne!(plain.content_id(), marked.content_id());
+}
+
+#[test]
+fn a_bos_that_is_put_before_a_text_must_be_named() {
+    let mut file = sentencepiece();
+    file.unset("tokenizer.ggml.bos_token_id");
+    assert_says(&message(tokenizer(&file)), &["bos_token_id"]);
+    file.set("tokenizer.ggml.add_bos_token", Value::Flag(false));
+    assert!(tokenizer(&file).is_ok());
 }
 
 #[test]

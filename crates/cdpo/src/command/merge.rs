@@ -108,7 +108,7 @@ fn is_weights(name: &str) -> bool {
         || name.starts_with("adapter_")
 }
 
-/// The base's configuration as it is, but for the type of the values.
+/// The base's configuration as it is, but for the type of the values and whether the head is the embedding.
 fn keep_config(base: &Path, out: &Path) -> anyhow::Result<()> {
     let read = |folder: &Path| -> anyhow::Result<Value> {
         let path = folder.join(CONFIG);
@@ -127,6 +127,10 @@ fn keep_config(base: &Path, out: &Path) -> anyhow::Result<()> {
         keys
     } {
         config[key] = dtype.clone();
+    }
+    // An adapter may have untied the head; a base's file may say that it is tied where it is not.
+    if config.get("tie_word_embeddings").is_some() || written["tie_word_embeddings"] == true {
+        config["tie_word_embeddings"] = written["tie_word_embeddings"].clone();
     }
     let path = out.join(CONFIG);
     std::fs::write(&path, format!("{config:#}\n"))
@@ -153,4 +157,32 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let bytes =
         std::fs::read(from).with_context(|| format!("{} cannot be read", from.display()))?;
     std::fs::write(to, bytes).with_context(|| format!("{} cannot be written", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_head_that_is_no_longer_the_embedding_is_said_in_the_configuration() {
+        let config = |tied: Value, dtype: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            let text = json!({ "tie_word_embeddings": tied, "torch_dtype": dtype, "own": 1 });
+            std::fs::write(dir.path().join(CONFIG), text.to_string()).unwrap();
+            dir
+        };
+        let read = |dir: &Path| -> Value {
+            serde_json::from_str(&std::fs::read_to_string(dir.join(CONFIG)).unwrap()).unwrap()
+        };
+        for (base, merged) in [(true, false), (true, true), (false, false)] {
+            let base = config(base.into(), "bfloat16");
+            let out = config(merged.into(), "float32");
+            keep_config(base.path(), out.path()).unwrap();
+            let expected =
+                json!({ "tie_word_embeddings": merged, "torch_dtype": "float32", "own": 1 });
+            assert_eq!(read(out.path()), expected);
+        }
+    }
 }

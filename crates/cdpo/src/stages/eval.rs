@@ -35,6 +35,7 @@ fn stage(recipe: &Recipe, method: Option<Method>) -> Stage {
     reads.extend(method.map(|method| train::input("adapter", recipe, method)));
     Stage {
         reads,
+        version: generate::version(method.is_some()),
         model: Model::Whole,
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(method), settings, move |run, dir| {
@@ -51,7 +52,7 @@ pub(super) fn settings(run: &Run) -> Value {
     })
 }
 
-/// Answers the held-out questions greedily, with an adapter merged into a fresh copy of the model.
+/// Answers the held-out questions greedily, with the base or what a training made of it.
 pub(super) fn answer(
     run: &mut Run,
     trained: Option<&Trained>,

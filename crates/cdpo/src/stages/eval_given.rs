@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use cdpo_data::artifact::hash_folder;
 
 use super::eval;
-use super::generate::TRAJECTORIES;
+use super::generate::{self, TRAJECTORIES};
 use super::problems::{self, TEST};
 use crate::base_model::Trained;
 use crate::recipe::Recipe;
@@ -22,6 +22,7 @@ pub(super) fn stage(recipe: &Recipe) -> Option<Stage> {
     Some(Stage {
         reads: vec![Input::new("questions", problems::id(), TEST)],
         sources: Box::new(move |_| Ok(vec![("adapter".to_owned(), hash_folder(&source)?)])),
+        version: generate::version(true),
         model: Model::Whole,
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(), eval::settings, move |run, dir| {

@@ -33,6 +33,7 @@ fn stage(recipe: &Recipe, method: Option<Method>) -> Stage {
     reads.extend(method.map(|method| train::input("adapter", recipe, method)));
     Stage {
         reads,
+        version: generate::version(method.is_some()),
         model: Model::Whole,
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(method), settings, move |run, dir| work(run, method, dir))

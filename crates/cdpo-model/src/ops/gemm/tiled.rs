@@ -39,6 +39,12 @@ thread_local! {
 pub(crate) fn times(x: MatRef<'_>, w: &impl Tiles, bias: Option<&[f32]>) -> Result<Vec<f32>> {
     let (out_features, in_features) = w.shape();
     check(x, in_features, out_features)?;
+    if bias.is_some_and(|bias| bias.len() != out_features) {
+        return Err(Error::Invalid(format!(
+            "a bias of {} elements for {out_features} columns",
+            bias.map_or(0, <[f32]>::len)
+        )));
+    }
     one_row_as_two(x, out_features, |x| {
         column_panels(x.rows, out_features, PANEL, |columns, out| {
             times_panel(x, w, bias, columns, out)
@@ -54,8 +60,7 @@ pub(crate) fn times_into(x: MatRef<'_>, w: &impl Tiles, out: &mut [f32]) -> Resu
     let (out_features, in_features) = w.shape();
     check(x, in_features, out_features)?;
     if x.rows == 1 {
-        out.copy_from_slice(&times(x, w, None)?);
-        return Ok(());
+        return replace(out, &times(x, w, None)?);
     }
     column_panels_into(out, x.rows, out_features, PANEL, |columns, out| {
         times_panel(x, w, None, columns, out)
@@ -85,8 +90,7 @@ pub(crate) fn back_into(dy: MatRef<'_>, w: &impl Tiles, out: &mut [f32]) -> Resu
     let (out_features, in_features) = w.shape();
     check(dy, out_features, in_features)?;
     if dy.rows == 1 {
-        out.copy_from_slice(&back(dy, w)?);
-        return Ok(());
+        return replace(out, &back(dy, w)?);
     }
     let panel = PANEL.next_multiple_of(w.column_step());
     column_panels_into(out, dy.rows, in_features, panel, |columns, out| {
@@ -137,14 +141,26 @@ fn back_panel(
     })
 }
 
+fn replace(out: &mut [f32], row: &[f32]) -> Result<()> {
+    if out.len() != row.len() {
+        return Err(Error::Invalid(format!(
+            "{} elements are no room for a row of {}",
+            out.len(),
+            row.len()
+        )));
+    }
+    out.copy_from_slice(row);
+    Ok(())
+}
+
 fn with_tile<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let mut tile = TILE.take();
     if tile.len() < len {
         tile.resize(len, 0.0);
     }
-    let done = work(&mut tile[..len]);
+    let result = work(&mut tile[..len]);
     TILE.set(tile);
-    done
+    result
 }
 
 /// One row is computed as the first of two equal ones, as in [`super::gemm`].
@@ -162,8 +178,9 @@ fn one_row_as_two(
     Ok(out)
 }
 
+/// Checks that there is something to multiply, of the weight's width.
 fn check(a: MatRef<'_>, k: usize, n: usize) -> Result<()> {
-    if a.cols == k {
+    if a.cols == k && k > 0 {
         return Ok(());
     }
     Err(Error::Invalid(format!(

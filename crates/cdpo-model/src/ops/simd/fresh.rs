@@ -87,11 +87,17 @@ pub(crate) fn column_panels(
     panel: usize,
     fill: impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync,
 ) -> Result<Vec<f32>> {
-    let mut buffer = Vec::with_capacity(rows * width);
-    let slots = Slots(buffer.as_mut_ptr());
-    write_panels(&slots, rows, width, panel, fill)?;
+    let len = rows
+        .checked_mul(width)
+        .ok_or_else(|| too_large(rows, width))?;
+    let mut buffer = Vec::with_capacity(len);
+    let target = PanelTarget {
+        start: buffer.as_mut_ptr(),
+        len,
+    };
+    write_panels(&target, rows, width, panel, fill)?;
     // SAFETY: every panel was written, and together they are all of the elements, for which there is room.
-    unsafe { buffer.set_len(rows * width) };
+    unsafe { buffer.set_len(len) };
     Ok(buffer)
 }
 
@@ -106,48 +112,64 @@ pub(crate) fn column_panels_into(
     panel: usize,
     fill: impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync,
 ) -> Result<()> {
-    if out.len() != rows * width {
+    if Some(out.len()) != rows.checked_mul(width) {
         return Err(Error::Invalid(format!(
             "{} elements are no room for a result of {rows} x {width}",
             out.len()
         )));
     }
-    write_panels(&Slots(out.as_mut_ptr()), rows, width, panel, fill)
+    let target = PanelTarget {
+        start: out.as_mut_ptr(),
+        len: out.len(),
+    };
+    write_panels(&target, rows, width, panel, fill)
 }
 
-/// Where threads write columns of one matrix, each columns of its own.
-struct Slots(*mut f32);
+fn too_large(rows: usize, width: usize) -> Error {
+    Error::Invalid(format!(
+        "a matrix of {rows} x {width} has too many elements"
+    ))
+}
+
+/// Where threads write columns of one matrix, each columns of its own: room for `len` elements that nobody else uses.
+struct PanelTarget {
+    start: *mut f32,
+    len: usize,
+}
 
 // SAFETY: `write_panels` alone uses it, and gives every element to one thread.
-unsafe impl Sync for Slots {}
+unsafe impl Sync for PanelTarget {}
 
-/// `slots` has room for `rows * width` elements that nobody else uses.
 fn write_panels(
-    slots: &Slots,
+    target: &PanelTarget,
     rows: usize,
     width: usize,
     panel: usize,
     fill: impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync,
 ) -> Result<()> {
+    assert_eq!(rows.checked_mul(width), Some(target.len), "room for all");
+    if target.len == 0 {
+        return Ok(());
+    }
     (0..width.div_ceil(panel))
         .into_par_iter()
         .try_for_each(|index| {
             let columns = index * panel..((index + 1) * panel).min(width);
             let n = columns.len();
-            let mut made = PANEL.take();
-            made.resize(made.len().max(rows * n), 0.0);
-            let result = fill(columns.clone(), &mut made[..rows * n]);
+            let mut scratch = PANEL.take();
+            scratch.resize(scratch.len().max(rows * n), 0.0);
+            let result = fill(columns.clone(), &mut scratch[..rows * n]);
             if result.is_ok() {
-                for (row, from) in made[..rows * n].chunks_exact(n).enumerate() {
-                    // SAFETY: columns `start..start + n` of row `row` lie inside `rows * width` elements, and no other
-                    // panel has them.
+                for (row, from) in scratch[..rows * n].chunks_exact(n).enumerate() {
+                    // SAFETY: `row < rows` and `columns` lies in `0..width`, so that these `n` elements lie inside the target's
+                    // `rows * width`, and no other panel has them.
                     unsafe {
-                        let to = slots.0.add(row * width + columns.start);
+                        let to = target.start.add(row * width + columns.start);
                         std::ptr::copy_nonoverlapping(from.as_ptr(), to, n);
                     }
                 }
             }
-            PANEL.set(made);
+            PANEL.set(scratch);
             result
         })
 }

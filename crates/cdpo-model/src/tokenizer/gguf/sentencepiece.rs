@@ -12,7 +12,7 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::replace::Replace;
 use tokenizers::normalizers::{NormalizerWrapper, Prepend, Sequence as Normalizers};
 
-use super::{Core, Spelling, Tokens, damaged, failed};
+use super::{Core, Spelling, Tokens, UNKNOWN, damaged, failed};
 use crate::error::Result;
 use crate::source::gguf::Metadata;
 
@@ -20,7 +20,8 @@ use crate::source::gguf::Metadata;
 const MARK: &str = "▁";
 /// GGML's types of pieces.
 const NORMAL: u64 = 1;
-const UNKNOWN: u64 = 2;
+/// Bytes of the longest piece that is cut.
+const MAX_PIECE: usize = 1 << 10;
 
 /// The tokenizer as Llama 2 and Mistral v0.1 have it in their `tokenizer.json`.
 ///
@@ -38,7 +39,7 @@ pub(super) fn build(meta: &Metadata, tokens: &Tokens<'_>) -> Result<Core> {
     }
     let vocab = tokens.vocab(meta)?;
     let merges = merges(tokens, &scores, &vocab);
-    let marks = meta
+    let space_prefix = meta
         .flag("tokenizer.ggml.add_space_prefix")?
         .unwrap_or(true);
     let mut model = BPE::builder()
@@ -61,7 +62,7 @@ pub(super) fn build(meta: &Metadata, tokens: &Tokens<'_>) -> Result<Core> {
         ByteFallback::new().into(),
         Fuse::new().into(),
     ];
-    if marks {
+    if space_prefix {
         normalizers.push(Prepend::new(MARK.to_owned()).into());
         decoders.push(Strip::new(' ', 1, 0).into());
     }
@@ -71,7 +72,7 @@ pub(super) fn build(meta: &Metadata, tokens: &Tokens<'_>) -> Result<Core> {
         .map_err(|e| failed("cannot set the normaliser", &e))?;
     inner.with_decoder(Some(Decoders::new(decoders)));
 
-    let mut content = vec![format!("sentencepiece {marks}")];
+    let mut content = vec![format!("sentencepiece {space_prefix}")];
     for (text, score) in tokens.texts.iter().zip(&scores) {
         content.extend([(*text).to_owned(), score.to_string()]);
     }
@@ -84,25 +85,30 @@ pub(super) fn build(meta: &Metadata, tokens: &Tokens<'_>) -> Result<Core> {
     })
 }
 
-/// Every cut of a normal piece into two pieces, best joint piece first.
+/// Every cut of a piece into two pieces, by the joint piece's score, then by the lengths of left and right, the best and longest first:
+/// the order in which `transformers` makes merges of scores. Only normal pieces are joined: others are matched as they are written,
+/// or stand for bytes.
 fn merges(tokens: &Tokens<'_>, scores: &[f64], vocab: &Vocab) -> Vec<(String, String)> {
-    let mut joints: Vec<usize> = (0..scores.len())
-        .filter(|&id| tokens.kinds[id] == NORMAL)
-        .collect();
-    joints.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-    let mut merges = Vec::new();
-    for id in joints {
-        let text = tokens.texts[id];
-        let cuts = text.char_indices().skip(1).map(|(at, _)| text.split_at(at));
-        let mut found: Vec<_> = cuts
-            .filter_map(|(left, right)| Some((vocab.get(left)?, vocab.get(right)?, left, right)))
+    let mut cuts = Vec::new();
+    for (id, &text) in tokens.texts.iter().enumerate() {
+        // Nobody's pieces are as long as this; a damaged file must not hold up for hours.
+        if tokens.kinds[id] != NORMAL || text.len() > MAX_PIECE {
+            continue;
+        }
+        let mut own: Vec<_> = text
+            .char_indices()
+            .skip(1)
+            .map(|(at, _)| text.split_at(at))
+            .filter_map(|(left, right)| Some((*vocab.get(left)?, *vocab.get(right)?, left, right)))
             .collect();
-        found.sort_unstable();
-        merges.extend(
-            found
-                .into_iter()
-                .map(|(.., left, right)| (left.to_owned(), right.to_owned())),
-        );
+        own.sort_unstable();
+        cuts.extend(own.into_iter().map(|(.., left, right)| {
+            let lengths = (left.chars().count(), right.chars().count());
+            (scores[id], lengths, left, right)
+        }));
     }
-    merges
+    cuts.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+    cuts.into_iter()
+        .map(|(.., left, right)| (left.to_owned(), right.to_owned()))
+        .collect()
 }
