@@ -98,7 +98,7 @@ def metadata(shape, layers, tokenizer):
     strings = lambda key, values: entry(key, 9, struct.pack("<IQ", 8, len(values)) + b"".join(map(text, values)))
     tokens, merges, special = tokenizer
     kinds = [3 if t in special else 1 for t in tokens]
-    end = max((i for i, t in enumerate(tokens) if t in special), default=0)
+    named = lambda word: next((i for i, t in enumerate(tokens) if t in special and word in t), 0)
     return [
         string("general.architecture", "llama"),
         u32("llama.context_length", CONTEXT),
@@ -116,7 +116,8 @@ def metadata(shape, layers, tokenizer):
         strings("tokenizer.ggml.tokens", tokens),
         entry("tokenizer.ggml.token_type", 9, struct.pack("<IQ", 5, len(kinds)) + struct.pack(f"<{len(kinds)}i", *kinds)),
         strings("tokenizer.ggml.merges", merges),
-        u32("tokenizer.ggml.eos_token_id", end),
+        u32("tokenizer.ggml.bos_token_id", named("begin")),
+        u32("tokenizer.ggml.eos_token_id", named("end")),
     ]
 
 

@@ -182,7 +182,7 @@ impl BaseModel {
 }
 
 /// A model of at most so many bytes in f32 is held in f32.
-const SMALL: u64 = 1 << 30;
+const SMALL: u64 = 4 << 30;
 
 /// How the matrices of a model are held.
 fn form(config: &ModelConfig, memory: WeightMemory) -> WeightForm {

@@ -163,7 +163,7 @@ pub(crate) enum Bos {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WeightMemory {
-    /// As f32 up to 1 GiB of it, else as stored.
+    /// As f32 up to 4 GiB of it, else as stored.
     #[default]
     Auto,
     /// Decoded once, as f32.
