@@ -21,6 +21,7 @@ mod pair;
 mod problem;
 pub mod problems;
 mod record;
+pub mod replacement_record;
 pub mod rollout_record;
 mod rows;
 mod sft;
@@ -37,8 +38,7 @@ pub use graded::Graded;
 pub use pair::Pair;
 pub use problem::Problem;
 pub use record::{BadRow, OnBadRow, Record, Skipped};
-pub use rollout_record::{
-    CriticalKind, Replacement, ReplacementRecord, RolloutKeys, RolloutRecord,
-};
+pub use replacement_record::{Replacement, ReplacementRecord};
+pub use rollout_record::{CriticalKind, RolloutKeys, RolloutRecord};
 pub use sft::SftExample;
 pub use trajectory::{Finish, Trajectory};

@@ -1,7 +1,7 @@
 //! Figure 2: Pass@k of wrong responses that keep their critical token, and of those that go on from a replacement, beside the
 //! paper's: replacement records in; the two curves out.
 
-use cdpo_data::rollout_record::ReplacementRecord;
+use cdpo_data::ReplacementRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::bootstrap_mean;

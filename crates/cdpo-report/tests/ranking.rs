@@ -1,7 +1,7 @@
 //! Rankings, the comparison of signals, shares and the replacement curve, held to values by hand and to SciPy's; the constants are
 //! printed by `tests/ranking_values.py`.
 
-use cdpo_data::rollout_record::{CriticalKind, Replacement, ReplacementRecord};
+use cdpo_data::{CriticalKind, Replacement, ReplacementRecord};
 use cdpo_report::bootstrap::{CounterDraws, bootstrap_mean};
 use cdpo_report::ranking::{Ranking, rank};
 use cdpo_report::{Error, JudgeTable, ReplacementCurve, ShareTable};

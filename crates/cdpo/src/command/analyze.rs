@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use cdpo_critical::analysis::WordTypeCensus;
-use cdpo_data::rollout_record::{CriticalKind, ReplacementRecord, RolloutRecord};
+use cdpo_data::{CriticalKind, ReplacementRecord, RolloutRecord};
 use cdpo_data::{OnBadRow, jsonl};
 use cdpo_model::Tokenizer;
 use cdpo_report::bootstrap::{CounterDraws, RESAMPLES};
