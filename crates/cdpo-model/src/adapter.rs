@@ -18,6 +18,8 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::inventory::Place;
 use crate::keyed::Key;
+use crate::ops::host::{HostSlice, contiguous};
+use crate::ops::linear::{Dropout, LoraRef};
 use crate::projection::Projection;
 use sites::{Site, peft_name};
 
@@ -111,6 +113,16 @@ pub(crate) struct LoraModule {
 }
 
 impl LoraModule {
+    /// The pair as a layer takes it.
+    pub(crate) fn pair<'a>(&'a self, dropout: Option<Dropout<'a>>) -> LoraRef<'a> {
+        LoraRef {
+            a: &self.a,
+            b: &self.b,
+            scale: self.scale as f32,
+            dropout,
+        }
+    }
+
     /// `scale * B A`, `[out, in]`.
     pub(crate) fn addition(&self) -> Result<Tensor> {
         Ok((self.b.matmul(&self.a)? * self.scale)?)
@@ -127,6 +139,20 @@ pub(crate) struct Replaced {
 impl Replaced {
     pub(crate) fn is_empty(&self) -> bool {
         self.embedding.is_none() && self.head.is_none()
+    }
+
+    /// Hash of names and values.
+    fn content_id(&self) -> Result<String> {
+        let mut hasher = blake3::Hasher::new();
+        for (place, values) in self.named() {
+            hasher.update(place.hf_name().as_bytes());
+            let host = contiguous(&values.to_device(&Device::Cpu)?)?;
+            for part in HostSlice::new(&host)?.chunks(1 << 14) {
+                let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
+                hasher.update(&bytes);
+            }
+        }
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     /// Names and values, for files and hashes.
@@ -149,6 +175,8 @@ pub struct Adapter {
     /// By layer and projection, then the head's.
     modules: Vec<Option<LoraModule>>,
     replaced: Replaced,
+    /// [`Replaced::content_id`].
+    replaced_id: String,
 }
 
 impl Adapter {
@@ -227,6 +255,7 @@ impl Adapter {
             sites,
             layers: model.layers,
             modules,
+            replaced_id: replaced.content_id()?,
             replaced,
         };
         adapter.set(params)?;
@@ -271,13 +300,7 @@ impl Adapter {
         }
         if !self.is_plain() {
             hasher.update(format!("{:?}", self.sites).as_bytes());
-            for (place, values) in self.replaced.named() {
-                hasher.update(place.hf_name().as_bytes());
-                let values = values.flatten_all().and_then(|v| v.to_vec1::<f32>());
-                for value in values.unwrap_or_default() {
-                    hasher.update(&value.to_le_bytes());
-                }
-            }
+            hasher.update(self.replaced_id.as_bytes());
         }
         hasher.finalize().to_hex().to_string()
     }

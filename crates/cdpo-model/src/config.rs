@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 
-mod fields;
+pub(crate) mod fields;
 mod hf;
 pub(crate) mod keys;
 mod rope;

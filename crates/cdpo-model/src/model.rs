@@ -15,7 +15,7 @@ use crate::forest::{Target, TokenForest};
 use crate::inventory::{Loader, Place};
 use crate::ops::attention::{Heads, Pattern};
 use crate::ops::rotary::Rotary;
-use crate::ops::{head, rms_norm};
+use crate::ops::{head, linear, rms_norm};
 use crate::source::TensorSource;
 use crate::weight::{Vector, Weight, WeightForm};
 
@@ -77,7 +77,7 @@ impl Model {
         let activation = BlockDescription::of(config).activation;
         let embedding = loader.weight(Place::Embedding)?;
         let mut config = config.clone();
-        let head = match own_head(&config, source, device, &embedding)? {
+        let head = match own_head(&config, source, device, form, &embedding)? {
             Some(own) => {
                 config.tie_embeddings = false;
                 own
@@ -288,8 +288,13 @@ impl Model {
     /// # Errors
     /// If the shapes do not match.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let own = self.attached.as_ref().and_then(|a| a.head.as_ref());
-        crate::ops::linear::forward(hidden, own.unwrap_or(&self.head), None, &[])
+        let Some(attached) = &self.attached else {
+            return linear::forward(hidden, &self.head, None, &[]);
+        };
+        let adapters = [&attached.adapter];
+        let pairs = AdapterStack::frozen(&adapters).head_pairs();
+        let head = attached.head.as_ref().unwrap_or(&self.head);
+        linear::forward(hidden, head, None, &pairs)
     }
 
     /// Logits `[N, vocab]` of every row of a forest: for tests and small inputs.
@@ -302,8 +307,9 @@ impl Model {
             .collect();
         self.check(forest, stack, &every)?;
         let hidden = self.hidden(forest, &Pattern::new(forest), stack, &every)?;
-        let own = stack.head(&self.head)?;
-        crate::ops::linear::forward(&hidden, own.as_ref().unwrap_or(&self.head), None, &[])
+        let own = stack.replaced_head()?;
+        let head = own.as_ref().unwrap_or(&self.head);
+        linear::forward(&hidden, head, None, &stack.head_pairs())
     }
 }
 
@@ -312,23 +318,32 @@ fn own_head(
     config: &ModelConfig,
     source: &dyn TensorSource,
     device: &Device,
+    form: WeightForm,
     embedding: &Weight,
 ) -> Result<Option<Weight>> {
-    let name = Place::Head.hf_name();
-    if !config.tie_embeddings || !source.contains(&name) {
+    if !config.tie_embeddings || !source.contains(&Place::Head.hf_name()) {
         return Ok(None);
     }
-    let shape = [config.vocab_size, config.hidden_size];
-    let head = source.read(&name, &shape)?;
-    // As values: the files may hold them in two encodings.
-    let tied = embedding.values()?.flatten_all()?.to_vec1::<f32>()?;
-    if head == tied {
-        return Ok(None);
+    let untied = ModelConfig {
+        tie_embeddings: false,
+        ..config.clone()
+    };
+    let head = Loader::new(&untied, source, device, form).weight(Place::Head)?;
+    // As values, some rows at a time: the files may hold them in two encodings.
+    let ids: Vec<u32> = (0..config.vocab_size as u32).collect();
+    for ids in ids.chunks(1024) {
+        let rows = |weight: &Weight| {
+            weight
+                .rows(ids)?
+                .flatten_all()?
+                .to_vec1::<f32>()
+                .map_err(Error::from)
+        };
+        if rows(&head)? != rows(embedding)? {
+            return Ok(Some(head));
+        }
     }
-    if let (true, Some(matrix)) = (embedding.is_encoded(), source.encoded(&name, &shape)?) {
-        return Weight::encoded(name, matrix).map(Some);
-    }
-    Weight::named(name, Tensor::from_vec(head, &shape, device)?).map(Some)
+    Ok(None)
 }
 
 fn ids(targets: &[Target]) -> Vec<u32> {

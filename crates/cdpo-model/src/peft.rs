@@ -166,12 +166,8 @@ impl Adapter {
 
 /// The adapted layers with their ranks and scales.
 fn sites_of(settings: &Settings, model: &ModelConfig, path: &Path) -> Result<Vec<Site>> {
-    let places = settings.targets.places(model).map_err(|name| {
-        Error::file(
-            path,
-            format!("target_modules matches `{name}`, which is no linear layer; only linear layers are supported"),
-        )
-    })?;
+    let fault = |reason: String| Error::file(path, reason);
+    let places = settings.targets.places(model).map_err(fault)?;
     if places.is_empty() && settings.saved.is_empty() {
         let known: Vec<&str> = Projection::ALL.iter().map(|p| p.suffix()).collect();
         return Err(Error::file(
@@ -183,15 +179,15 @@ fn sites_of(settings: &Settings, model: &ModelConfig, path: &Path) -> Result<Vec
         ));
     }
     let site = |(place, shape): (Place, _)| {
-        let (rank, alpha) = settings.at(&place.module());
-        Site {
+        let (rank, alpha) = settings.at(&place.module()).map_err(fault)?;
+        Ok(Site {
             place,
             shape,
             rank,
             alpha,
-        }
+        })
     };
-    Ok(places.into_iter().map(site).collect())
+    places.into_iter().map(site).collect()
 }
 
 /// The matrices that `modules_to_save` names.

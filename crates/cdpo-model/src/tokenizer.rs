@@ -124,15 +124,11 @@ impl Tokenizer {
         if all != own {
             hasher.update(all.to_string().as_bytes());
         }
-        let highest_added = inner
-            .get_added_vocabulary()
-            .get_added_tokens_decoder()
-            .keys()
-            .max()
-            .map_or(0, |&id| id as usize + 1);
+        let ids = inner.get_vocab(true).into_values();
+        let vocab_size = ids.max().map_or(0, |id| id as usize + 1);
         Ok(Self {
             spelling: Spelling::of(&inner),
-            vocab_size: inner.get_vocab_size(false).max(highest_added),
+            vocab_size,
             bos: found.bos,
             adds_bos: Some(found.adds_bos),
             bos_note: found.bos_note,

@@ -87,21 +87,32 @@ impl<'a> AdapterStack<'a> {
             .find_map(|a| a.replaced().embedding.as_ref())
     }
 
-    /// The head `[V, H]` under these adapters, if it is another than the base's.
+    /// The head in place of the base's.
+    pub(crate) fn replaced_head(&self) -> Result<Option<Weight>> {
+        let mut heads = self.adapters.iter().map(|a| a.replaced().head.as_ref());
+        let head = heads.find_map(|head| head);
+        head.map(|head| Weight::named(Place::Head.hf_name(), head.clone()))
+            .transpose()
+    }
+
+    /// The pairs active at the head, none of which is trained.
+    pub(crate) fn head_pairs(&self) -> Vec<LoraRef<'a>> {
+        let modules = self.adapters.iter().filter_map(|a| a.head());
+        modules.map(|module| module.pair(None)).collect()
+    }
+
+    /// The head `[V, H]` under these adapters as one matrix, if it is another than the base's.
     ///
     /// # Errors
     /// If the base's values are gone or the shapes do not fit.
     pub(crate) fn head(&self, base: &Weight) -> Result<Option<Weight>> {
-        let changes = |a: &Adapter| a.head().is_some() || a.replaced().head.is_some();
-        if !self.adapters.iter().any(|a| changes(a)) {
-            return Ok(None);
+        let replaced = self.replaced_head()?;
+        let mut modules = self.adapters.iter().filter_map(|a| a.head()).peekable();
+        if modules.peek().is_none() {
+            return Ok(replaced);
         }
-        let replaced = self.adapters.iter().find_map(|a| a.replaced().head.clone());
-        let mut values = match replaced {
-            Some(head) => head,
-            None => base.values()?,
-        };
-        for module in self.adapters.iter().filter_map(|a| a.head()) {
+        let mut values = replaced.as_ref().unwrap_or(base).values()?;
+        for module in modules {
             values = (values + module.addition()?)?;
         }
         Weight::named(Place::Head.hf_name(), values).map(Some)
@@ -131,12 +142,7 @@ impl<'a> AdapterStack<'a> {
                         module: (layer * Projection::ALL.len() + projection as usize) as u64,
                     });
             }
-            refs.push(LoraRef {
-                a: &module.a,
-                b: &module.b,
-                scale: module.scale as f32,
-                dropout,
-            });
+            refs.push(module.pair(dropout));
         }
         (refs, trained)
     }

@@ -3,17 +3,17 @@
 use serde_json::{Map, Value};
 
 /// A JSON object.
-pub(super) type Object = Map<String, Value>;
+pub(crate) type Object = Map<String, Value>;
 
 /// Field access that collects what is missing or malformed, so that all faults are reported together.
-pub(super) struct Fields<'a> {
-    pub(super) map: &'a Object,
-    pub(super) faults: Vec<String>,
+pub(crate) struct Fields<'a> {
+    pub(crate) map: &'a Object,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Fields<'_> {
     /// The value, with an explicit null read as absent.
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.map.get(name).filter(|v| !v.is_null())
     }
 
@@ -33,7 +33,7 @@ impl Fields<'_> {
         }
     }
 
-    pub(super) fn number(&mut self, name: &str, default: f64) -> f64 {
+    pub(crate) fn number(&mut self, name: &str, default: f64) -> f64 {
         match self.get(name).map(|v| (v.as_f64(), v.to_string())) {
             None => default,
             Some((Some(x), _)) => x,
@@ -45,7 +45,15 @@ impl Fields<'_> {
         }
     }
 
-    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+    /// A number that must be there; 1 where it is not.
+    pub(crate) fn required(&mut self, name: &str) -> f64 {
+        if self.get(name).is_none() {
+            self.faults.push(format!("{name} is missing"));
+        }
+        self.number(name, 1.0)
+    }
+
+    pub(crate) fn flag(&mut self, name: &str, default: bool) -> bool {
         match self.get(name).map(|v| (v.as_bool(), v.to_string())) {
             None => default,
             Some((Some(b), _)) => b,

@@ -127,7 +127,7 @@ fn scaling(inner: &mut Fields<'_>, original: Option<usize>, max_positions: usize
     };
     match name.as_str() {
         "linear" => RopeScaling::Linear {
-            factor: required(inner, "factor"),
+            factor: inner.required("factor"),
         },
         "dynamic" => {
             let original = original(inner);
@@ -138,13 +138,13 @@ fn scaling(inner: &mut Fields<'_>, original: Option<usize>, max_positions: usize
                 )
             });
             RopeScaling::Dynamic {
-                factor: required(inner, "factor"),
+                factor: inner.required("factor"),
             }
         }
         "llama3" => RopeScaling::Llama3 {
-            factor: required(inner, "factor"),
-            low_freq_factor: required(inner, "low_freq_factor"),
-            high_freq_factor: required(inner, "high_freq_factor"),
+            factor: inner.required("factor"),
+            low_freq_factor: inner.required("low_freq_factor"),
+            high_freq_factor: inner.required("high_freq_factor"),
             original_max_position: original(inner),
         },
         "yarn" => yarn(inner, original),
@@ -153,7 +153,7 @@ fn scaling(inner: &mut Fields<'_>, original: Option<usize>, max_positions: usize
 }
 
 fn yarn(inner: &mut Fields<'_>, original: impl Fn(&mut Fields<'_>) -> usize) -> RopeScaling {
-    let factor = required(inner, "factor");
+    let factor = inner.required("factor");
     // A zero counts as absent, as in transformers.
     let mut or = |name: &str, default: f64| match inner.number(name, default) {
         0.0 => default,
@@ -183,11 +183,4 @@ fn yarn(inner: &mut Fields<'_>, original: impl Fn(&mut Fields<'_>) -> usize) -> 
         attention_factor: inner.number("attention_factor", own),
         truncate: inner.flag("truncate", true),
     }
-}
-
-fn required(fields: &mut Fields<'_>, name: &str) -> f64 {
-    if fields.get(name).is_none() {
-        fields.faults.push(format!("{name} is missing"));
-    }
-    fields.number(name, 1.0)
 }

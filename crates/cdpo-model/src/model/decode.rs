@@ -25,8 +25,8 @@ pub struct Extend<'a> {
 /// What decoding adds to the base.
 #[derive(Debug)]
 pub(super) struct Attached {
-    adapter: Adapter,
-    /// The head, if the adapter changes it.
+    pub(super) adapter: Adapter,
+    /// The head, if the adapter brings one.
     pub(super) head: Option<Weight>,
 }
 
@@ -35,12 +35,12 @@ impl Model {
     /// base's product and the low-rank one are summed in f32, so that nothing is rounded to the grid that the weights lie on.
     ///
     /// # Errors
-    /// If the adapter does not fit the model, or brings a change of a head that was packed without its dense form.
+    /// If the adapter does not fit the model.
     pub fn attach(&mut self, adapter: Adapter) -> Result<()> {
         let adapters = [&adapter];
         let stack = AdapterStack::frozen(&adapters);
         stack.check(&self.config)?;
-        let head = stack.head(&self.head)?;
+        let head = stack.replaced_head()?;
         self.attached = Some(Attached { adapter, head });
         Ok(())
     }
@@ -53,13 +53,12 @@ impl Model {
         for weight in self.blocks.iter_mut().flat_map(Block::weights_mut) {
             weight.pack(keep_dense)?;
         }
-        if let Some(Attached {
-            head: Some(head), ..
-        }) = &mut self.attached
-        {
-            head.pack(keep_dense)?;
+        match &mut self.attached {
+            Some(Attached {
+                head: Some(own), ..
+            }) => own.pack(keep_dense),
+            _ => self.head.pack(keep_dense),
         }
-        self.head.pack(keep_dense)
     }
 
     /// Whether every weight is packed, without which [`Model::extend`]'s rows may depend on the batch. Off the CPU there is
@@ -71,7 +70,12 @@ impl Model {
         self.blocks
             .iter()
             .flat_map(Block::weights)
-            .chain([&self.head])
+            .chain(match &self.attached {
+                Some(Attached {
+                    head: Some(own), ..
+                }) => [own],
+                _ => [&self.head],
+            })
             .all(Weight::is_packed)
     }
 

@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::pattern::Pattern;
 use super::targets::{Modules, Targets};
 use crate::adapter::LoraConfig;
+use crate::config::fields::Fields;
 use crate::config::keys::{says_nothing, shown};
 use crate::error::{Error, Result};
 
@@ -77,22 +78,23 @@ impl Settings {
         let Value::Object(map) = value else {
             return Err(Error::file(path, "expected a JSON object"));
         };
-        let mut keys = Keys {
+        let mut keys = Fields {
             map: &map,
             faults: Vec::new(),
         };
         keys.refuse_what_is_not_computed();
         let lora = LoraConfig {
             rank: keys.rank(),
-            alpha: keys.number("lora_alpha", None),
-            dropout: keys.number("lora_dropout", Some(0.0)),
+            alpha: keys.required("lora_alpha"),
+            dropout: keys.number("lora_dropout", 0.0),
             target_modules: Vec::new(),
-            rslora: keys.flag("use_rslora"),
+            rslora: keys.flag("use_rslora", false),
         };
         let saved = keys.names("modules_to_save");
         let targets = keys.targets(&saved);
-        let mut ranks = keys.patterns(text, "rank_pattern");
-        let alphas = keys.patterns(text, "alpha_pattern");
+        let ordered = keys.ordered(text);
+        let mut ranks = keys.patterns("rank_pattern", ordered.rank_pattern);
+        let alphas = keys.patterns("alpha_pattern", ordered.alpha_pattern);
         if let Some((_, bad)) = ranks.iter().find(|(_, r)| !is_rank(*r)) {
             keys.faults.push(format!(
                 "rank_pattern gives the rank {bad}, expected a whole number of at least 1"
@@ -117,15 +119,22 @@ impl Settings {
     }
 
     /// Rank and alpha at the module `name`: those of the first pattern that matches the end of the name.
-    pub(super) fn at(&self, name: &str) -> (usize, f64) {
-        let first = |patterns: &[(Pattern, f64)]| {
-            let found = patterns.iter().find(|(pattern, _)| pattern.matches(name));
-            found.map(|&(_, value)| value)
+    ///
+    /// # Errors
+    /// If a pattern takes too long, for the message.
+    pub(super) fn at(&self, name: &str) -> Result<(usize, f64), String> {
+        let first = |patterns: &[(Pattern, f64)]| -> Result<Option<f64>, String> {
+            for (pattern, value) in patterns {
+                if pattern.matches(name)? {
+                    return Ok(Some(*value));
+                }
+            }
+            Ok(None)
         };
-        (
-            first(&self.ranks).map_or(self.lora.rank, |rank| rank as usize),
-            first(&self.alphas).unwrap_or(self.lora.alpha),
-        )
+        Ok((
+            first(&self.ranks)?.map_or(self.lora.rank, |rank| rank as usize),
+            first(&self.alphas)?.unwrap_or(self.lora.alpha),
+        ))
     }
 }
 
@@ -134,17 +143,7 @@ fn is_rank(number: f64) -> bool {
     number.fract() == 0.0 && (1.0..=1e6).contains(&number)
 }
 
-/// The file's keys, with what is wrong with them.
-struct Keys<'a> {
-    map: &'a Map<String, Value>,
-    faults: Vec<String>,
-}
-
-impl Keys<'_> {
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.map.get(key).filter(|value| !value.is_null())
-    }
-
+impl Fields<'_> {
     /// Faults for every key that is not read here and says something, and for settings that change what is computed.
     fn refuse_what_is_not_computed(&mut self) {
         let text = |key: &str| {
@@ -192,42 +191,14 @@ impl Keys<'_> {
         self.faults.extend(faults);
     }
 
-    fn number(&mut self, key: &str, default: Option<f64>) -> f64 {
-        match (self.get(key).map(|v| (v.as_f64(), shown(v))), default) {
-            (Some((Some(x), _)), _) => x,
-            (Some((None, text)), _) => {
-                self.faults
-                    .push(format!("{key} is {text}, expected a number"));
-                1.0
-            }
-            (None, Some(default)) => default,
-            (None, None) => {
-                self.faults.push(format!("{key} is missing"));
-                1.0
-            }
-        }
-    }
-
     fn rank(&mut self) -> usize {
-        let rank = self.number("r", None);
+        let rank = self.required("r");
         if !is_rank(rank) {
             self.faults.push(format!(
                 "r is {rank}, expected a whole number of at least 1"
             ));
         }
         rank as usize
-    }
-
-    fn flag(&mut self, key: &str) -> bool {
-        match self.get(key) {
-            None => false,
-            Some(Value::Bool(set)) => *set,
-            Some(other) => {
-                let fault = format!("{key} is {}, expected true or false", shown(other));
-                self.faults.push(fault);
-                false
-            }
-        }
     }
 
     /// A list of names, or none.
@@ -288,10 +259,9 @@ impl Keys<'_> {
                 indexes
             }
         };
-        if layers.is_some() && matches!(chosen, Modules::Matching(_)) {
-            self.faults.push(
-                "layers_to_transform goes with a list of target_modules, not with a pattern".into(),
-            );
+        if layers.is_some() && !matches!(chosen, Modules::Names(_)) {
+            self.faults
+                .push("layers_to_transform goes with a list of target_modules alone".into());
         }
         let list_of = match self.get("layers_pattern") {
             Some(Value::String(one)) if !one.is_empty() => vec![one.clone()],
@@ -325,25 +295,28 @@ impl Keys<'_> {
         }
     }
 
-    /// Patterns and their values in the order of the file.
-    fn patterns(&mut self, text: &str, key: &str) -> Vec<(Pattern, f64)> {
-        match self.get(key) {
-            None => return Vec::new(),
-            Some(Value::Object(map)) if map.values().all(Value::is_number) => {}
-            Some(other) => {
+    /// The two keys whose order counts, which the map does not keep.
+    fn ordered(&mut self, text: &str) -> PatternKeys {
+        for key in ["rank_pattern", "alpha_pattern"] {
+            if let Some(other) = self.get(key)
+                && !other
+                    .as_object()
+                    .is_some_and(|map| map.values().all(Value::is_number))
+            {
                 let fault = format!("{key} is {}, expected names with numbers", shown(other));
                 self.faults.push(fault);
-                return Vec::new();
+                return PatternKeys::default();
             }
         }
-        let ordered = match serde_json::from_str::<PatternKeys>(text) {
-            Ok(keys) if key == "rank_pattern" => keys.rank_pattern,
-            Ok(keys) => keys.alpha_pattern,
-            Err(e) => {
-                self.faults.push(format!("{key} cannot be read: {e}"));
-                None
-            }
-        };
+        serde_json::from_str(text).unwrap_or_else(|e| {
+            self.faults
+                .push(format!("rank_pattern or alpha_pattern cannot be read: {e}"));
+            PatternKeys::default()
+        })
+    }
+
+    /// The patterns of `key` with their values.
+    fn patterns(&mut self, key: &str, ordered: Option<InOrder>) -> Vec<(Pattern, f64)> {
         let mut patterns = Vec::new();
         for (name, value) in ordered.unwrap_or_default().0 {
             match Pattern::of_last_parts(&name) {
@@ -358,7 +331,7 @@ impl Keys<'_> {
 }
 
 /// The two keys whose order in the file counts.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 struct PatternKeys {
     rank_pattern: Option<InOrder>,
     alpha_pattern: Option<InOrder>,

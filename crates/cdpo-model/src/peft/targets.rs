@@ -9,7 +9,7 @@ use crate::inventory::Place;
 use crate::projection::Norm;
 
 /// How a set of modules is named.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Modules {
     /// Whole names, or their last parts.
     Names(Vec<String>),
@@ -42,42 +42,46 @@ impl Targets {
     /// The linear layers that are adapted, in the arena's order.
     ///
     /// # Errors
-    /// The name of a module that is targeted and is no linear layer.
+    /// A module that is targeted and is no linear layer, or a pattern that takes too long, for the message.
     pub(super) fn places(&self, model: &ModelConfig) -> Result<Vec<Candidate>, String> {
-        let targeted = |name: &str, linear: bool| self.has(name, linear);
-        match other_modules(model)
-            .into_iter()
-            .find(|name| targeted(name, false))
-        {
-            Some(name) => Err(name),
-            None => Ok(candidates(model)
-                .into_iter()
-                .filter(|(place, _)| targeted(&place.module(), true))
-                .collect()),
+        for name in other_modules(model) {
+            if self.has(&name, false)? {
+                return Err(format!(
+                    "target_modules matches `{name}`, which is no linear layer; only linear layers are supported"
+                ));
+            }
         }
+        let mut found = Vec::new();
+        for candidate in candidates(model) {
+            if self.has(&candidate.0.module(), true)? {
+                found.push(candidate);
+            }
+        }
+        Ok(found)
     }
 
-    fn has(&self, name: &str, linear: bool) -> bool {
+    fn has(&self, name: &str, linear: bool) -> Result<bool, String> {
+        let named = |names: &[String]| names.iter().any(|n| name == n || ends_in(name, n));
         let out = match &self.excluded {
-            Modules::Names(names) => names.iter().any(|n| name == n || ends_in(name, n)),
-            Modules::Matching(pattern) => pattern.matches(name),
+            Modules::Names(names) => named(names),
+            Modules::Matching(pattern) => pattern.matches(name)?,
             Modules::AllLinear => false,
         };
-        if out || self.kept_whole.iter().any(|whole| whole.matches(name)) {
-            return false;
+        if out || any_matches(&self.kept_whole, name)? {
+            return Ok(false);
         }
         match &self.chosen {
             Modules::Matching(pattern) => pattern.matches(name),
-            Modules::AllLinear => linear && name != Place::Head.module(),
-            Modules::Names(names) if names.iter().any(|n| n == name) => true,
-            Modules::Names(names) => names.iter().any(|n| ends_in(name, n)) && self.has_layer(name),
+            Modules::AllLinear => Ok(linear && name != Place::Head.module()),
+            Modules::Names(names) if names.iter().any(|n| n == name) => Ok(true),
+            Modules::Names(names) => Ok(named(names) && self.has_layer(name)?),
         }
     }
 
     /// Whether the layer that `name` lies in is among those to be adapted.
-    fn has_layer(&self, name: &str) -> bool {
+    fn has_layer(&self, name: &str) -> Result<bool, String> {
         let Some(layers) = &self.layers else {
-            return true;
+            return Ok(true);
         };
         let parts: Vec<&str> = name.split('.').collect();
         let number = parts[..parts.len() - 1]
@@ -85,15 +89,23 @@ impl Targets {
             .enumerate()
             .find_map(|(i, part)| Some((i, part.parse::<u64>().ok()?)));
         let Some((i, layer)) = number else {
-            return false;
+            return Ok(false);
         };
-        let list = parts[..i].join(".");
         let counted = match self.layer_lists.as_slice() {
             [] => i >= 2,
-            lists => lists.iter().any(|pattern| pattern.matches(&list)),
+            lists => any_matches(lists, &parts[..i].join("."))?,
         };
-        counted && layers.contains(&layer)
+        Ok(counted && layers.contains(&layer))
     }
+}
+
+fn any_matches(patterns: &[Pattern], name: &str) -> Result<bool, String> {
+    for pattern in patterns {
+        if pattern.matches(name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The names of all modules of a model that are no linear layers.
@@ -138,18 +150,26 @@ mod tests {
             ..targets(Modules::Names(vec!["q_proj".into()]))
         };
         let name = "model.layers.3.self_attn.q_proj";
-        assert!(all.has(name, true));
-        assert!(named(Some(vec![1, 3]), None).has(name, true));
-        assert!(!named(Some(vec![1, 13]), None).has(name, true));
-        assert!(named(Some(vec![3]), Some("layers")).has(name, true));
-        assert!(!named(Some(vec![3]), Some("h")).has(name, true));
+        assert!(all.has(name, true).unwrap());
+        assert!(named(Some(vec![1, 3]), None).has(name, true).unwrap());
+        assert!(!named(Some(vec![1, 13]), None).has(name, true).unwrap());
+        assert!(
+            named(Some(vec![3]), Some("layers"))
+                .has(name, true)
+                .unwrap()
+        );
+        assert!(!named(Some(vec![3]), Some("h")).has(name, true).unwrap());
         // One name deep is not enough where the list has no name of its own: peft looks for `.LIST.NUMBER.`.
-        assert!(!named(Some(vec![3]), None).has("layers.3.q_proj", true));
+        assert!(
+            !named(Some(vec![3]), None)
+                .has("layers.3.q_proj", true)
+                .unwrap()
+        );
         // A whole name is taken whatever its layer.
         let whole = Targets {
             layers: Some(vec![1]),
             ..targets(Modules::Names(vec![name.into()]))
         };
-        assert!(whole.has(name, true));
+        assert!(whole.has(name, true).unwrap());
     }
 }

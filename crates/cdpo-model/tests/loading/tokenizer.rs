@@ -55,6 +55,19 @@ fn token_bytes_are_raw_bytes_even_within_a_character() {
     );
 }
 
+/// Some tokenizers leave ids unused, as Qwen's does before its added tokens; counting tokens would leave the last ids out.
+#[test]
+fn the_vocabulary_ends_after_the_highest_id() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut text: Value = serde_json::from_str(TINY_TOKENIZER).expect("JSON");
+    text["model"]["vocab"]["zz"] = json!(40);
+    let path = dir.path().join("tokenizer.json");
+    std::fs::write(&path, text.to_string()).expect("written");
+    let tokenizer = Tokenizer::from_file(&path).expect("reads");
+    assert_eq!(tokenizer.vocab_size(), 41);
+    assert_eq!(tokenizer.id_of("zz"), Some(40));
+}
+
 #[test]
 fn bos_is_what_the_post_processor_puts_and_its_source_is_reported() {
     // The post-processor of this file puts <s> (1) in front, whatever else is said of BOS.

@@ -148,12 +148,12 @@ fn adapters_that_change_the_head_train_nothing_and_are_compared_with_nothing() {
 #[test]
 fn a_plain_adapter_is_trained_on_top_of_a_frozen_head() {
     let reference = reference();
-    let model = model("base");
+    let base = model("base");
     let load =
-        |name: &str| Adapter::load(&folder().join(name), model.config(), &Device::Cpu).unwrap();
+        |name: &str| Adapter::load(&folder().join(name), base.config(), &Device::Cpu).unwrap();
     let head = load("head");
     let fresh = Adapter::init(
-        model.config(),
+        base.config(),
         &cdpo_model::LoraConfig::default(),
         cdpo_model::Key::new(1),
         &Device::Cpu,
@@ -162,16 +162,36 @@ fn a_plain_adapter_is_trained_on_top_of_a_frozen_head() {
     let mut forest = TokenForest::new();
     let segment = forest.push(&ids(&reference["ids"]), None, 0);
     let targets = forest.targets(segment);
-    let adapters = [&head, &fresh];
-    let stack = AdapterStack::training(&adapters, 1);
-    let pass = model
-        .train_forward(&forest, &stack, &targets, &TrainOptions::default())
-        .unwrap();
+    let step = |model: &Model, stack: &AdapterStack<'_>| {
+        let options = TrainOptions::default();
+        let pass = model
+            .train_forward(&forest, stack, &targets, &options)
+            .unwrap();
+        let logps = pass.logps.clone();
+        let dlogps: Vec<f32> = (0..logps.len()).map(|i| 0.1 * i as f32 - 0.3).collect();
+        let mut grads = Arena::zeros(fresh.arena().layout().clone());
+        model
+            .train_backward(pass, stack, &dlogps, &mut grads)
+            .unwrap();
+        (logps, grads.data)
+    };
+    let (logps, grads) = step(&base, &AdapterStack::training(&[&head, &fresh], 1));
     close(
-        &pass.logps,
+        &logps,
         &floats(&reference["adapters"]["head"]["unmerged"]),
         NEAR,
     );
+    // The gradient is that of the model into which the head was merged.
+    let mut merged = model("base");
+    merged.merge(&head).unwrap();
+    let (_, expected) = step(&merged, &AdapterStack::training(&[&fresh], 0));
+    let expected: Vec<f64> = expected.iter().map(|&g| g.into()).collect();
+    assert!(expected.iter().any(|g| *g != 0.0));
+    close(&grads, &expected, 2e-5);
+    // It is another than the base's.
+    let (_, plain) = step(&base, &AdapterStack::training(&[&fresh], 0));
+    let apart = largest(plain.iter().zip(&expected).map(|(a, b)| f64::from(*a) - b));
+    assert!(apart > 1e-3 * largest(expected.iter().copied()), "{apart}");
 }
 
 /// transformers 5 ties nothing where both tensors are there and differ, and ties where they are equal.
@@ -276,7 +296,7 @@ fn keys_that_change_numbers_are_refused_and_the_others_are_not() {
         ),
         (json!({"target_modules": null}), "target_modules is missing"),
         (json!({"target_modules": [3]}), "target_modules is [3]"),
-        (json!({"target_modules": r"\bq_proj"}), r"\b"),
+        (json!({"target_modules": "[a[b]]q_proj"}), "within"),
         (
             json!({"target_modules": ["self_attn"]}),
             "model.layers.0.self_attn",
@@ -289,7 +309,10 @@ fn keys_that_change_numbers_are_refused_and_the_others_are_not() {
             json!({"rank_pattern": {"q_proj": 0}}),
             "rank_pattern gives the rank 0",
         ),
-        (json!({"rank_pattern": {"(": 2}}), "not closed"),
+        (
+            json!({"rank_pattern": {"(": 2}}),
+            "without closing parenthesis",
+        ),
         (json!({"alpha_pattern": {"q_proj": -1}}), "alpha_pattern"),
         (json!({"r": 0}), "r is 0, expected a whole number"),
         (json!({"r": 2.5}), "r is 2.5, expected a whole number"),
@@ -321,6 +344,7 @@ fn every_kind_of_adapter_decodes_with_the_bits_of_the_forest() {
         let decoded = stored::decoded(&decoder, sequence);
         assert_eq!(stored::bits(&decoded), stored::bits(&expected), "{name}");
         decoder.pack(false).unwrap();
+        assert!(decoder.is_packed());
         let decoded = stored::decoded(&decoder, sequence);
         assert_eq!(
             stored::bits(&decoded),
