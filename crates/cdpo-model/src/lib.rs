@@ -34,6 +34,7 @@ pub use forest::{SegmentId, Target, TokenForest};
 pub use keyed::Key;
 pub use kv::{KvCache, KvPath};
 pub use model::{Contrast, Extend, Model, Pass, Recompute, TrainOptions};
+pub use ops::gemm::bf16::Products;
 pub use ops::head::Standing;
 pub use tokenizer::Tokenizer;
-pub use weight::WeightForm;
+pub use weight::{WeightForm, WeightOptions};

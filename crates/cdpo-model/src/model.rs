@@ -17,7 +17,7 @@ use crate::ops::attention::{Heads, Pattern};
 use crate::ops::rotary::Rotary;
 use crate::ops::{head, linear, rms_norm};
 use crate::source::TensorSource;
-use crate::weight::{Vector, Weight, WeightForm};
+use crate::weight::{Vector, Weight, WeightOptions};
 
 use decode::Attached;
 pub use decode::Extend;
@@ -60,10 +60,10 @@ impl Model {
     /// # Errors
     /// If a tensor is missing, has the wrong shape or holds values that are not finite.
     pub fn load(config: &ModelConfig, source: &dyn TensorSource, device: &Device) -> Result<Self> {
-        Self::load_as(config, source, device, WeightForm::F32)
+        Self::load_as(config, source, device, WeightOptions::default())
     }
 
-    /// As [`Model::load`], with matrices held in the given form.
+    /// As [`Model::load`], with matrices held and multiplied by as `options` say.
     ///
     /// # Errors
     /// As [`Model::load`].
@@ -71,13 +71,14 @@ impl Model {
         config: &ModelConfig,
         source: &dyn TensorSource,
         device: &Device,
-        form: WeightForm,
+        options: impl Into<WeightOptions>,
     ) -> Result<Self> {
-        let loader = Loader::new(config, source, device, form);
+        let options = options.into();
+        let loader = Loader::new(config, source, device, options);
         let activation = BlockDescription::of(config).activation;
         let embedding = loader.weight(Place::Embedding)?;
         let mut config = config.clone();
-        let head = match own_head(&config, source, device, form, &embedding)? {
+        let head = match own_head(&config, source, device, options, &embedding)? {
             Some(own) => {
                 config.tie_embeddings = false;
                 own
@@ -318,7 +319,7 @@ fn own_head(
     config: &ModelConfig,
     source: &dyn TensorSource,
     device: &Device,
-    form: WeightForm,
+    options: WeightOptions,
     embedding: &Weight,
 ) -> Result<Option<Weight>> {
     if !config.tie_embeddings || !source.contains(&Place::Head.hf_name()) {
@@ -328,7 +329,7 @@ fn own_head(
         tie_embeddings: false,
         ..config.clone()
     };
-    let head = Loader::new(&untied, source, device, form).weight(Place::Head)?;
+    let head = Loader::new(&untied, source, device, options).weight(Place::Head)?;
     // As values, some rows at a time: the files may hold them in two encodings.
     let ids: Vec<u32> = (0..config.vocab_size as u32).collect();
     for ids in ids.chunks(1024) {

@@ -10,19 +10,22 @@
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
-use crate::ops::gemm::tiled::{self, Tiles};
+use crate::ops::gemm::bf16::Products;
+use crate::ops::gemm::tiled::Tiles;
 use crate::ops::gemm::{MatRef, matmul_nn, matmul_nt, matmul_packed};
 use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
 use crate::ops::simd;
 use crate::source::EncodedMatrix;
 
+mod encoded;
 mod host;
 mod stored;
 
+use encoded::EncodedWeight;
 pub(crate) use host::HostWeight;
 use stored::Stored;
 
-/// How a model's matrices are held in memory. It changes no number.
+/// How a model's matrices are held in memory. It changes no number while products are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeightForm {
     /// As `f32`: fastest for a small model; they can be trained.
@@ -31,6 +34,24 @@ pub enum WeightForm {
     /// As the file has them, in the pages that the system keeps of it, decoded a tile at a time whenever they are used. On
     /// the CPU; elsewhere as [`WeightForm::F32`].
     Stored,
+}
+
+/// How a model's matrices are held, and multiplied by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WeightOptions {
+    /// How they are held.
+    pub form: WeightForm,
+    /// How exact products with them are. With [`Products::Fast`] a matrix that would be held as f32 is held as bf16, rounded if need be.
+    pub products: Products,
+}
+
+impl From<WeightForm> for WeightOptions {
+    fn from(form: WeightForm) -> Self {
+        Self {
+            form,
+            products: Products::Exact,
+        }
+    }
 }
 
 /// One weight matrix `[out, in]`.
@@ -69,17 +90,21 @@ impl Weight {
         })
     }
 
-    /// A frozen weight that stays as its file has it; it is on the CPU.
+    /// A frozen weight that stays encoded; it is on the CPU.
     ///
     /// # Errors
     /// If a value is not finite.
-    pub(crate) fn encoded(name: impl Into<String>, matrix: EncodedMatrix) -> Result<Self> {
+    pub(crate) fn encoded(
+        name: impl Into<String>,
+        matrix: EncodedMatrix,
+        products: Products,
+    ) -> Result<Self> {
         let name = name.into();
         matrix.check(&name)?;
         Ok(Self {
             name,
             shape: matrix.shape(),
-            stored: Stored::Encoded(matrix),
+            stored: Stored::Encoded(EncodedWeight::new(matrix, products)),
         })
     }
 
@@ -88,11 +113,11 @@ impl Weight {
     /// # Errors
     /// As [`Weight::values`].
     pub(crate) fn tied(&self) -> Result<Self> {
-        if let Some(matrix) = self.stored.encoded() {
+        if let Some(encoded) = self.stored.encoded() {
             return Ok(Self {
                 name: self.name.clone(),
                 shape: self.shape,
-                stored: Stored::Encoded(matrix.clone()),
+                stored: Stored::Encoded(encoded.clone()),
             });
         }
         Self::named(self.name.clone(), self.values()?)
@@ -113,8 +138,8 @@ impl Weight {
     /// # Errors
     /// If the shapes do not fit.
     pub(crate) fn times(&self, x: &Tensor) -> Result<Tensor> {
-        if let Some(matrix) = self.stored.encoded() {
-            let product = |x: MatRef<'_>| tiled::times(x, matrix, None);
+        if let Some(encoded) = self.stored.encoded() {
+            let product = |x: MatRef<'_>| encoded.times(x, None);
             return self.encoded_product(x, product, self.shape.0);
         }
         match self.stored.packed() {
@@ -128,8 +153,8 @@ impl Weight {
     /// # Errors
     /// If the shapes do not fit, or the weight was packed for decoding only.
     pub(crate) fn back(&self, dy: &Tensor) -> Result<Tensor> {
-        if let Some(matrix) = self.stored.encoded() {
-            let product = |dy: MatRef<'_>| tiled::back(dy, matrix);
+        if let Some(encoded) = self.stored.encoded() {
+            let product = |dy: MatRef<'_>| encoded.back(dy);
             return self.encoded_product(dy, product, self.shape.1);
         }
         matmul_nn(dy, self.dense()?)
@@ -140,7 +165,7 @@ impl Weight {
     /// # Errors
     /// If an id is beyond the rows, or the weight was packed for decoding only.
     pub(crate) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
-        if let Some(matrix) = self.stored.encoded() {
+        if let Some(EncodedWeight { matrix, .. }) = self.stored.encoded() {
             let (rows, width) = self.shape;
             if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
                 return Err(Error::Invalid(format!(
@@ -171,7 +196,7 @@ impl Weight {
     /// # Errors
     /// If it was packed for decoding only.
     pub(crate) fn values(&self) -> Result<Tensor> {
-        if let Some(matrix) = self.stored.encoded() {
+        if let Some(EncodedWeight { matrix, .. }) = self.stored.encoded() {
             return tensor(matrix.read(&self.name)?, self.shape);
         }
         self.dense().cloned()

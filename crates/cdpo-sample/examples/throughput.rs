@@ -17,7 +17,7 @@ use candle_core::Tensor;
 use cdpo_data::{Framing, exemplars};
 use cdpo_model::ops::gemm::{PackedB, matmul_packed};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Device, Model, ModelConfig, WeightForm};
+use cdpo_model::{Device, Model, ModelConfig, Products, WeightForm, WeightOptions};
 use cdpo_sample::{LocalSampler, Request, SampleParams, SampleProgress, Sampler};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -31,17 +31,26 @@ fn main() -> Outcome<()> {
         |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |text| text.parse());
     let path = arguments
         .first()
-        .ok_or("usage: throughput MODEL [SAMPLES] [NEW_TOKENS] [PROMPT_FILE|-] [BATCH] [stored]")?;
+        .ok_or("usage: throughput MODEL [SAMPLES] [NEW_TOKENS] [PROMPT_FILE|-] [BATCH] [stored|fast|stored-fast]")?;
     let (samples, new_tokens, batch) = (number(1, 64)?, number(2, 64)?, number(4, 64)?);
 
     let clock = Instant::now();
     let checkpoint = open(&ModelSource::Path(PathBuf::from(path)))?;
-    let form = match arguments.get(5).map(String::as_str) {
-        Some("stored") => WeightForm::Stored,
-        _ => WeightForm::F32,
+    let how = arguments.get(5).map_or("", String::as_str);
+    let options = WeightOptions {
+        form: if how.contains("stored") {
+            WeightForm::Stored
+        } else {
+            WeightForm::F32
+        },
+        products: if how.contains("fast") {
+            Products::Fast
+        } else {
+            Products::Exact
+        },
     };
     let weights = checkpoint.weights.as_ref();
-    let mut model = Model::load_as(&checkpoint.config, weights, &Device::Cpu, form)?;
+    let mut model = Model::load_as(&checkpoint.config, weights, &Device::Cpu, options)?;
     println!("loaded in {:.1} s", clock.elapsed().as_secs_f64());
     let clock = Instant::now();
     model.pack(false)?;

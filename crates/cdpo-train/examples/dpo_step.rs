@@ -1,7 +1,7 @@
 //! Pairs per second and peak memory of DPO steps on a real model: what `scripts/peer_trl_dpo.py` measures for TRL.
 //!
 //! ```text
-//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6] [nothing|feed_forward|blocks] [stored]
+//! cargo run --release -p cdpo-train --example dpo_step -- MODEL PAIRS.jsonl [BATCH=2] [STEPS=6] [nothing|feed_forward|blocks] [stored|fast|stored-fast]
 //! ```
 //!
 //! MODEL is a GGUF file or a Hugging Face folder; PAIRS.jsonl has TRL's columns prompt, chosen and rejected. LoRA of rank 16 on all
@@ -17,7 +17,10 @@ use std::time::Instant;
 use cdpo_data::{OnBadRow, trl};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, ModelConfig, Recompute, WeightForm};
+use cdpo_model::{
+    Adapter, Device, Key, LoraConfig, Model, ModelConfig, Products, Recompute, WeightForm,
+    WeightOptions,
+};
 use cdpo_train::{Job, Method, Policy, TrainEvent, TrainSet, TrainSettings, run};
 
 #[global_allocator]
@@ -27,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, pairs, rest @ ..] = arguments.as_slice() else {
         return Err(
-            "usage: dpo_step MODEL PAIRS.jsonl [BATCH] [STEPS] [RECOMPUTE] [stored]".into(),
+            "usage: dpo_step MODEL PAIRS.jsonl [BATCH] [STEPS] [RECOMPUTE] [stored|fast|stored-fast]".into(),
         );
     };
     let number = |at: usize, default: usize| rest.get(at).map_or(Ok(default), |text| text.parse());
@@ -57,12 +60,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .take(batch * steps)
         .map(|pair| pair.encode(|text| tokenizer.encode(text), response))
         .collect::<Result<Vec<_>, _>>()?;
-    let form = match rest.get(3).map(String::as_str) {
-        Some("stored") => WeightForm::Stored,
-        _ => WeightForm::F32,
+    let how = rest.get(3).map_or("", String::as_str);
+    let options = WeightOptions {
+        form: if how.contains("stored") {
+            WeightForm::Stored
+        } else {
+            WeightForm::F32
+        },
+        products: if how.contains("fast") {
+            Products::Fast
+        } else {
+            Products::Exact
+        },
     };
     let weights = checkpoint.weights.as_ref();
-    let model = Model::load_as(&checkpoint.config, weights, &Device::Cpu, form)?;
+    let model = Model::load_as(&checkpoint.config, weights, &Device::Cpu, options)?;
     let tokens: usize = pairs
         .iter()
         .map(|p| p.prompt_ids.len() + p.chosen_ids.len() + p.rejected_ids.len())

@@ -21,6 +21,8 @@ pub enum Parameters {
 
 /// What is trained, with its values at the start.
 #[derive(Debug)]
+// A run has one policy, so its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum Policy<'a> {
     /// An adapter.
     Adapter {

@@ -9,7 +9,9 @@ use cdpo_model::source::{
     ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, expected_tensors,
     open_observed,
 };
-use cdpo_model::{Adapter, DType, Device, Model, ModelConfig, Tokenizer, WeightForm};
+use cdpo_model::{
+    Adapter, DType, Device, Model, ModelConfig, Products, Tokenizer, WeightForm, WeightOptions,
+};
 
 use crate::device::device;
 use crate::messages;
@@ -29,8 +31,8 @@ pub(crate) struct BaseModel {
     pub(crate) config: ModelConfig,
     /// Where it came from, for people.
     pub(crate) origin: String,
-    /// How its matrices are held in memory.
-    form: WeightForm,
+    /// How its matrices are held in memory and multiplied by.
+    options: WeightOptions,
     files: WeightFiles,
     weights: OnceCell<Opened>,
     loaded: Option<Model>,
@@ -46,9 +48,16 @@ struct Opened {
 
 impl BaseModel {
     /// Takes a model's files apart: its tokenizer, and the rest.
-    pub(crate) fn of(files: ModelFiles, memory: WeightMemory) -> (Tokenizer, Self) {
+    pub(crate) fn of(
+        files: ModelFiles,
+        memory: WeightMemory,
+        products: Products,
+    ) -> (Tokenizer, Self) {
         let base = Self {
-            form: form(&files.config, memory),
+            options: WeightOptions {
+                form: form(&files.config, memory),
+                products,
+            },
             config: files.config,
             origin: files.origin,
             files: files.weights,
@@ -78,11 +87,19 @@ impl BaseModel {
             },
             rayon::current_num_threads()
         ));
-        if self.form == WeightForm::Stored && device.is_cpu() {
+        if self.options.form == WeightForm::Stored && device.is_cpu() {
             messages::say(format_args!(
                 "weights as their file has them; as f32 they would take {:.1} GB (model.weights)",
                 f32_bytes(&self.config) as f64 / 1e9
             ));
+        }
+        if self.options.products == Products::Fast {
+            messages::say(match self.options.products.unit() {
+                Some(unit) if device.is_cpu() => {
+                    format!("products of bf16 by {unit}, sums in f32 (run.products)")
+                }
+                _ => "run.products is \"fast\", but nothing here multiplies bf16 faster: products are exact".to_owned(),
+            });
         }
         Ok(self.weights.get_or_init(|| Opened { stored, device }))
     }
@@ -95,6 +112,21 @@ impl BaseModel {
     /// Identifies weights and configuration.
     pub(crate) fn content_id(&self) -> anyhow::Result<String> {
         Ok(self.opened()?.stored.content_id.clone())
+    }
+
+    /// What else than weights and configuration its numbers depend on: the unit that multiplies, if it is not the f32 kernel.
+    pub(crate) fn unit(&self) -> anyhow::Result<Option<&'static str>> {
+        let on_host = self.device()?.is_cpu();
+        Ok(self.options.products.unit().filter(|_| on_host))
+    }
+
+    /// Identifies the numbers that it gives.
+    pub(crate) fn numbers_id(&self) -> anyhow::Result<String> {
+        let content = self.content_id()?;
+        Ok(match self.unit()? {
+            Some(unit) => format!("{content} by {unit}"),
+            None => content,
+        })
     }
 
     /// Where it is computed with.
@@ -127,18 +159,18 @@ impl BaseModel {
     }
 
     fn load(&self) -> anyhow::Result<Model> {
-        self.load_as(self.form)
+        self.load_as(self.options)
     }
 
     /// The base with weights of its own in f32, which can be changed.
     pub(crate) fn load_f32(&self) -> anyhow::Result<Model> {
-        self.load_as(WeightForm::F32)
+        self.load_as(WeightOptions::default())
     }
 
-    fn load_as(&self, form: WeightForm) -> anyhow::Result<Model> {
+    fn load_as(&self, options: WeightOptions) -> anyhow::Result<Model> {
         let Opened { stored, device } = self.opened()?;
         let weights: &dyn TensorSource = stored.tensors.as_ref();
-        let model = Model::load_as(&self.config, weights, device, form)?;
+        let model = Model::load_as(&self.config, weights, device, options)?;
         if model.config().tie_embeddings != self.config.tie_embeddings && !self.told.replace(true) {
             messages::say(format_args!(
                 "note    {}: tie_word_embeddings is true, but lm_head.weight is not the embedding; it is used, and nothing is tied",

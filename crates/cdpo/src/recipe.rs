@@ -15,7 +15,7 @@ use cdpo_critical::SelectionSettings;
 use cdpo_data::OnBadRow;
 use cdpo_data::problems::{Columns, Format};
 use cdpo_grade::GradeOptions;
-use cdpo_model::LoraConfig;
+use cdpo_model::{LoraConfig, Products};
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,8 @@ pub(crate) struct RunSection {
     pub(crate) seeds: u32,
     /// Threads; 0 for one on each core.
     pub(crate) threads: usize,
+    /// How exact products with frozen weights are.
+    pub(crate) products: Products,
 }
 
 impl Default for RunSection {
@@ -142,6 +144,7 @@ impl Default for RunSection {
             seed: 0,
             seeds: 1,
             threads: 0,
+            products: Products::Exact,
         }
     }
 }

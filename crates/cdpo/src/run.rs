@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_data::artifact::{Manifest, hash_json};
+use cdpo_model::Products;
 use cdpo_model::source::open_files;
 
 use crate::base_model::BaseModel;
@@ -59,10 +60,13 @@ pub(crate) struct Run {
 }
 
 /// Opens a recipe's model, its weights still closed, and says what was resolved of its special tokens.
-pub(crate) fn open_model(section: &ModelSection) -> anyhow::Result<(Vocabulary, BaseModel)> {
+pub(crate) fn open_model(
+    section: &ModelSection,
+    products: Products,
+) -> anyhow::Result<(Vocabulary, BaseModel)> {
     let source = hub::source(section)?;
     let files = open_files(&source, &mut hub::downloads()).context("the model cannot be opened")?;
-    let (tokenizer, base) = BaseModel::of(files, section.weights);
+    let (tokenizer, base) = BaseModel::of(files, section.weights, products);
     let vocabulary = Vocabulary::resolve(tokenizer, &base.config, &base.origin, section.bos)?;
     Ok((vocabulary, base))
 }
@@ -70,7 +74,7 @@ pub(crate) fn open_model(section: &ModelSection) -> anyhow::Result<(Vocabulary, 
 impl Run {
     /// Opens the tokenizer and the prompt; nothing is written, and no weights are opened.
     pub(crate) fn new(recipe: Recipe) -> anyhow::Result<Self> {
-        let (vocabulary, base) = open_model(&recipe.model)?;
+        let (vocabulary, base) = open_model(&recipe.model, recipe.run.products)?;
         let prompt = Prompt::new(&recipe.prompt, &vocabulary)?;
         let dir = recipe.run.dir.join(&recipe.run.name);
         Ok(Self {

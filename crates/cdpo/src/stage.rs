@@ -144,6 +144,9 @@ pub(crate) fn model_inputs(model: Model, run: &Run) -> anyhow::Result<Vec<(Strin
     let mut inputs = Vec::new();
     if model.weights() {
         inputs.push(("model".to_owned(), run.base.content_id()?));
+        if let Some(unit) = run.base.unit()? {
+            inputs.push(("products".to_owned(), unit.to_owned()));
+        }
     }
     if model.tokenizer() {
         inputs.push((

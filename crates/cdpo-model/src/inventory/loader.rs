@@ -7,15 +7,15 @@ use candle_core::{Device, Tensor};
 use super::{Place, TensorSpec, tensors};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::source::TensorSource;
-use crate::weight::{Vector, Weight, WeightForm};
+use crate::source::{EncodedMatrix, TensorSource};
+use crate::weight::{Vector, Weight, WeightForm, WeightOptions};
 
 /// Where a model's parameters are read from and where they go.
 pub(crate) struct Loader<'a> {
     specs: HashMap<Place, TensorSpec>,
     source: &'a dyn TensorSource,
     device: &'a Device,
-    form: WeightForm,
+    options: WeightOptions,
 }
 
 impl<'a> Loader<'a> {
@@ -23,14 +23,14 @@ impl<'a> Loader<'a> {
         config: &ModelConfig,
         source: &'a dyn TensorSource,
         device: &'a Device,
-        form: WeightForm,
+        options: WeightOptions,
     ) -> Self {
         let specs = tensors(config).into_iter().map(|spec| (spec.place, spec));
         Self {
             specs: specs.collect(),
             source,
             device,
-            form,
+            options,
         }
     }
 
@@ -44,11 +44,20 @@ impl<'a> Loader<'a> {
     /// # Errors
     /// If the model has none there, and those of [`TensorSource::read`].
     pub(crate) fn weight(&self, place: Place) -> Result<Weight> {
-        if self.form == WeightForm::Stored && self.device.is_cpu() {
-            let TensorSpec { name, shape, .. } = self.spec(place)?;
-            if let Some(matrix) = self.source.encoded(name, shape)? {
-                return Weight::encoded(name, matrix);
+        let TensorSpec { name, shape, .. } = self.spec(place)?;
+        let WeightOptions { form, products } = self.options;
+        let by_bf16 = products.by_bf16();
+        if self.device.is_cpu() && (form == WeightForm::Stored || by_bf16) {
+            let stored = self.source.encoded(name, shape)?;
+            // What lies in the file as bf16 needs no copy.
+            if let Some(matrix) = stored.filter(|m| form == WeightForm::Stored || m.is_bf16()) {
+                return Weight::encoded(name, matrix, products);
             }
+        }
+        if let (true, true, [rows, columns]) = (self.device.is_cpu(), by_bf16, shape.as_slice()) {
+            let values = self.source.read(name, shape)?;
+            let matrix = EncodedMatrix::rounded(&values, (*rows, *columns));
+            return Weight::encoded(name, matrix, products);
         }
         let (name, values) = self.read(place)?;
         Weight::named(name, values)

@@ -87,6 +87,31 @@ impl<'a> MatRef<'a> {
         }
     }
 
+    /// Row `i` of a row-major matrix.
+    fn row(&self, i: usize) -> &'a [f32] {
+        let [row, column] = self.strides;
+        assert!(
+            column == 1 || self.cols == 1,
+            "a transposed matrix has no rows in one piece"
+        );
+        &self.data[i * row..][..self.cols]
+    }
+
+    /// Some rows of some of its columns, without a copy.
+    fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        let part = self.columns(columns);
+        Self {
+            data: &part.data[rows.start * part.strides[0]..],
+            rows: rows.len(),
+            ..part
+        }
+    }
+
+    /// Its rows, of a row-major matrix.
+    fn row_slices(self) -> impl Iterator<Item = &'a [f32]> {
+        (0..self.rows).map(move |i| self.row(i))
+    }
+
     fn view(&self) -> Result<Matrix<'a>> {
         NdTensorView::from_slice_with_strides([self.rows, self.cols], self.data, self.strides)
             .map_err(|e| {
@@ -340,6 +365,8 @@ fn tensor_product(
     tensor(product(a, Rhs::Dense(b), 1.0, None)?, (rows, cols))
 }
 
+pub(crate) mod bf16;
+mod few;
 pub(crate) mod tiled;
 
 #[cfg(test)]

@@ -12,8 +12,11 @@
 #![allow(unsafe_code)]
 
 mod fresh;
+pub(crate) mod pairs;
+mod transpose;
 
 pub(crate) use fresh::{column_panels, column_panels_into, filled, row_pairs, rows};
+pub(crate) use transpose::transpose16;
 
 /// Partial results that every reduction keeps.
 pub(crate) const LANES: usize = 16;
@@ -74,11 +77,7 @@ pub(crate) trait Kernel {
 pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-        {
+        if has_avx512() {
             // SAFETY: the features are present.
             return unsafe { avx512(kernel) };
         }
@@ -95,6 +94,21 @@ pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
         } else {
             kernel.run::<Plain>()
         }
+    }
+}
+
+/// Whether [`dispatch`] takes AVX-512.
+pub(crate) fn has_avx512() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
     }
 }
 

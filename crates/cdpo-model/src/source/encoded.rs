@@ -1,11 +1,15 @@
 //! A matrix that stays as its file has it: encoded rows in a mapping, decoded a tile at a time or as a whole.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use super::encoding::{self, Encoding};
 use super::mapping::FileBytes;
 use crate::error::Result;
 use crate::ops::gemm::tiled::Tiles;
+use crate::ops::simd::pairs;
 
 /// Where the file keeps a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,28 @@ impl EncodedMatrix {
         })
     }
 
+    /// `values` `[rows, row_len]` rounded to bf16, in memory.
+    pub(crate) fn rounded(values: &[f32], shape: (usize, usize)) -> Self {
+        let mut bytes = vec![0; 2 * values.len()];
+        bytes
+            .par_chunks_mut(2 * PIECE)
+            .zip(values.par_chunks(PIECE))
+            .for_each(|(to, from)| pairs::round_bytes(from, to));
+        Self {
+            bytes: FileBytes::Made(Arc::new(bytes)),
+            start: 0,
+            row_bytes: 2 * shape.1,
+            shape,
+            encoding: Encoding::Bf16,
+            order: RowOrder::Straight,
+        }
+    }
+
+    /// Whether its elements are stored as bf16.
+    pub(crate) fn is_bf16(&self) -> bool {
+        self.encoding == Encoding::Bf16
+    }
+
     /// The whole matrix, row-major, decoded in parallel.
     ///
     /// # Errors
@@ -73,16 +99,20 @@ impl EncodedMatrix {
 
     /// Decodes part of a row; `columns` begins and ends at a whole block.
     pub(crate) fn row(&self, row: usize, columns: Range<usize>, out: &mut [f32]) {
+        assert!(columns.end <= self.shape.1);
+        let (len, size) = self.encoding.block();
+        let (from, to) = (columns.start / len * size, columns.end / len * size);
+        self.encoding.decode(&self.stored_row(row)[from..to], out);
+    }
+
+    /// The bytes of a row.
+    fn stored_row(&self, row: usize) -> &[u8] {
         let stored = match self.order {
             RowOrder::Straight => row,
             RowOrder::Interleaved { half } => interleaved_row(row, half),
         };
-        assert!(stored < self.shape.0 && columns.end <= self.shape.1);
-        let (len, size) = self.encoding.block();
-        let start = self.start + stored * self.row_bytes;
-        let (from, to) = (columns.start / len * size, columns.end / len * size);
-        self.encoding
-            .decode(&self.bytes[start + from..start + to], out);
+        assert!(stored < self.shape.0);
+        &self.bytes[self.start + stored * self.row_bytes..][..self.row_bytes]
     }
 }
 
@@ -100,7 +130,25 @@ impl Tiles for EncodedMatrix {
             self.row(row, columns.clone(), out);
         }
     }
+
+    fn half_row(&self, row: usize) -> Option<&[u8]> {
+        self.is_bf16().then(|| self.stored_row(row))
+    }
+
+    fn halves(&self, row: usize, columns: Range<usize>, out: &mut [u8]) {
+        // Whole blocks of every encoding.
+        let mut decoded = [0.0; 256];
+        let end = columns.end;
+        for (from, out) in columns.step_by(256).zip(out.chunks_mut(512)) {
+            let decoded = &mut decoded[..out.len() / 2];
+            self.row(row, from..(from + 256).min(end), decoded);
+            pairs::round_bytes(decoded, out);
+        }
+    }
 }
+
+/// About how many elements one thread rounds at a time.
+const PIECE: usize = 1 << 16;
 
 impl std::fmt::Debug for EncodedMatrix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

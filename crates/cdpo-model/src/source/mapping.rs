@@ -41,6 +41,8 @@ pub(crate) enum FileBytes {
     Mapped(Arc<Mapping>),
     /// Part of the program.
     Embedded(&'static [u8]),
+    /// Made in memory.
+    Made(Arc<Vec<u8>>),
 }
 
 impl FileBytes {
@@ -67,6 +69,7 @@ impl Deref for FileBytes {
         match self {
             Self::Mapped(bytes) => bytes,
             Self::Embedded(bytes) => bytes,
+            Self::Made(bytes) => bytes,
         }
     }
 }

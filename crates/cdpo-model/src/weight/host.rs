@@ -3,15 +3,15 @@
 //! A product takes the whole matrix: one that is held encoded is decoded inside, a tile at a time.
 
 use super::Weight;
+use super::encoded::EncodedWeight;
 use crate::error::Result;
-use crate::ops::gemm::{MatRef, PackedB, Rhs, gemm, product, tiled};
+use crate::ops::gemm::{MatRef, PackedB, Rhs, gemm, product};
 use crate::ops::host::HostSlice;
-use crate::source::EncodedMatrix;
 
 /// See [`Weight::on_host`].
 pub(crate) struct HostWeight<'a> {
     weight: &'a Weight,
-    encoded: Option<&'a EncodedMatrix>,
+    encoded: Option<&'a EncodedWeight>,
     packed: Option<&'a PackedB>,
     dense: Option<HostSlice<'a>>,
 }
@@ -48,7 +48,7 @@ impl<'a> HostWeight<'a> {
     /// If the shapes do not fit.
     pub(crate) fn times(&self, x: MatRef<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
         match self.encoded {
-            Some(encoded) => tiled::times(x, encoded, bias),
+            Some(encoded) => encoded.times(x, bias),
             None => product(x, self.transposed()?, 1.0, bias),
         }
     }
@@ -59,7 +59,7 @@ impl<'a> HostWeight<'a> {
     /// If the shapes do not fit.
     pub(crate) fn times_into(&self, x: MatRef<'_>, out: &mut [f32]) -> Result<()> {
         match self.encoded {
-            Some(encoded) => tiled::times_into(x, encoded, out),
+            Some(encoded) => encoded.times_into(x, out),
             None => gemm(out, x, self.transposed()?, 1.0, 0.0),
         }
     }
@@ -70,7 +70,7 @@ impl<'a> HostWeight<'a> {
     /// If the shapes do not fit, or the weight was packed for decoding only.
     pub(crate) fn back(&self, dy: MatRef<'_>) -> Result<Vec<f32>> {
         match self.encoded {
-            Some(encoded) => tiled::back(dy, encoded),
+            Some(encoded) => encoded.back(dy),
             None => product(dy, Rhs::Dense(self.matrix()?), 1.0, None),
         }
     }
@@ -81,7 +81,7 @@ impl<'a> HostWeight<'a> {
     /// As [`HostWeight::back`].
     pub(crate) fn back_into(&self, dy: MatRef<'_>, out: &mut [f32]) -> Result<()> {
         match self.encoded {
-            Some(encoded) => tiled::back_into(dy, encoded, out),
+            Some(encoded) => encoded.back_into(dy, out),
             None => gemm(out, dy, Rhs::Dense(self.matrix()?), 1.0, 0.0),
         }
     }
@@ -94,7 +94,7 @@ impl<'a> HostWeight<'a> {
         let width = self.weight.shape.1;
         if let Some(encoded) = self.encoded {
             let mut row = vec![0.0; width];
-            encoded.row(id as usize, 0..width, &mut row);
+            encoded.matrix.row(id as usize, 0..width, &mut row);
             return Ok(take(&row));
         }
         Ok(take(&self.dense()?[id as usize * width..][..width]))

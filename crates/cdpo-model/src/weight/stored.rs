@@ -5,7 +5,8 @@ use candle_core::Tensor;
 use crate::error::Result;
 use crate::ops::gemm::PackedB;
 use crate::ops::host::{HostSlice, is_host_f32};
-use crate::source::EncodedMatrix;
+
+use super::encoded::EncodedWeight;
 
 /// A matrix `[out, in]` in at least one form.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) enum Stored {
         dense: Option<Tensor>,
     },
     /// As its file has it, on the CPU. Nothing of it changes.
-    Encoded(EncodedMatrix),
+    Encoded(EncodedWeight),
 }
 
 impl Stored {
@@ -49,9 +50,9 @@ impl Stored {
     }
 
     /// The encoded form, if it is the one.
-    pub(super) fn encoded(&self) -> Option<&EncodedMatrix> {
+    pub(super) fn encoded(&self) -> Option<&EncodedWeight> {
         match self {
-            Self::Encoded(matrix) => Some(matrix),
+            Self::Encoded(weight) => Some(weight),
             _ => None,
         }
     }

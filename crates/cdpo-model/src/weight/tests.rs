@@ -110,7 +110,7 @@ fn off_the_cpu_kernels_nothing_is_packed() {
 fn encoded_and_dense(rows: usize, row_len: usize) -> Vec<(&'static str, Weight, Weight)> {
     let all = random(rows, row_len, 1, RowOrder::Straight).into_iter();
     all.map(|(name, matrix)| {
-        let encoded = Weight::encoded("w", matrix).unwrap();
+        let encoded = Weight::encoded("w", matrix, Products::Exact).unwrap();
         let dense = Weight::named("w", encoded.values().unwrap()).unwrap();
         (name, encoded, dense)
     })

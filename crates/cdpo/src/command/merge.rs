@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cdpo_model::DType;
+use cdpo_model::{DType, Products};
 use serde_json::Value;
 
 use crate::args::{DtypeChoice, MergeArgs};
@@ -14,10 +14,13 @@ use crate::run::open_model;
 
 /// Carries the command out.
 pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<()> {
-    let (vocabulary, base) = open_model(&ModelSection {
-        path: Some(args.model.clone()),
-        ..ModelSection::default()
-    })?;
+    let (vocabulary, base) = open_model(
+        &ModelSection {
+            path: Some(args.model.clone()),
+            ..ModelSection::default()
+        },
+        Products::Exact,
+    )?;
     base.open()?;
     let taken = args.out.exists()
         && std::fs::read_dir(&args.out)

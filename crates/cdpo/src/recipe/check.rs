@@ -1,5 +1,6 @@
 //! Ranges and combinations that no single section can see.
 
+use cdpo_model::Products;
 use cdpo_sample::SampleParams;
 use cdpo_train::{Examples, Method, Parameters};
 
@@ -40,6 +41,15 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
             "ce.train.parameters: the contrastive models are adapters on one base, so that one pass scores with both; \"lora\" is expected"
                 .into(),
         );
+    }
+    if recipe.run.products == Products::Fast {
+        for (method, settings) in &recipe.train.methods {
+            if settings.parameters == Some(Parameters::All) {
+                fault(format!(
+                    "train.{method}.parameters: all parameters are trained in f32; run.products = \"exact\" is expected"
+                ));
+            }
+        }
     }
     if let Err(e) = recipe.select.validate() {
         fault(e.to_string());

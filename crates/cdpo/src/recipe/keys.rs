@@ -4,7 +4,10 @@ use cdpo_train::{Method, loss_settings, loss_settings_of};
 use toml::{Table, Value};
 
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("run", &["name", "dir", "seed", "seeds", "threads"]),
+    (
+        "run",
+        &["name", "dir", "seed", "seeds", "threads", "products"],
+    ),
     ("model", &["path", "hub", "revision", "bos", "weights"]),
     (
         "data",

@@ -117,7 +117,7 @@ pub(super) fn train(
     let settings = &wanted.settings;
     let model_id = match &wanted.start {
         Some(Trained::Model(folder)) => hash_folder(folder)?,
-        _ => run.base.content_id()?,
+        _ => run.base.numbers_id()?,
     };
     // The pairs are the same for every method, and so are the reference's log-probabilities.
     let cache = run.dir.join("reference.bin");

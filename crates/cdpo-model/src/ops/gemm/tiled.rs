@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::{MatRef, Rhs, accumulate};
+use super::{MatRef, Rhs, accumulate, few};
 use crate::error::{Error, Result};
 use crate::ops::simd::{column_panels, column_panels_into};
 
@@ -20,10 +20,16 @@ pub(crate) trait Tiles: Sync {
 
     /// Writes rows x columns into `tile`, row-major.
     fn tile(&self, rows: Range<usize>, columns: Range<usize>, tile: &mut [f32]);
+
+    /// A row as bf16, little-endian, where that is how it is stored.
+    fn half_row(&self, row: usize) -> Option<&[u8]>;
+
+    /// Writes part of a row into `out`, rounded to bf16, little-endian.
+    fn halves(&self, row: usize, columns: Range<usize>, out: &mut [u8]);
 }
 
 /// Length of the part of `k` that the kernel sums up before it adds to the result.
-const DEPTH: usize = 256;
+pub(super) const DEPTH: usize = 256;
 /// Least columns of the result that one thread makes.
 const PANEL: usize = 128;
 
@@ -39,11 +45,13 @@ thread_local! {
 pub(crate) fn times(x: MatRef<'_>, w: &impl Tiles, bias: Option<&[f32]>) -> Result<Vec<f32>> {
     let (out_features, in_features) = w.shape();
     check(x, in_features, out_features)?;
-    if bias.is_some_and(|bias| bias.len() != out_features) {
-        return Err(Error::Invalid(format!(
-            "a bias of {} elements for {out_features} columns",
-            bias.map_or(0, <[f32]>::len)
-        )));
+    check_bias(bias, out_features)?;
+    if few::is_few(x.rows) {
+        return column_panels(x.rows, out_features, PANEL, |columns, out| {
+            let bias = bias.map(|bias| &bias[columns.clone()]);
+            few::times_panel(x, w, bias, columns, out);
+            Ok(())
+        });
     }
     one_row_as_two(x, out_features, |x| {
         column_panels(x.rows, out_features, PANEL, |columns, out| {
@@ -59,6 +67,12 @@ pub(crate) fn times(x: MatRef<'_>, w: &impl Tiles, bias: Option<&[f32]>) -> Resu
 pub(crate) fn times_into(x: MatRef<'_>, w: &impl Tiles, out: &mut [f32]) -> Result<()> {
     let (out_features, in_features) = w.shape();
     check(x, in_features, out_features)?;
+    if few::is_few(x.rows) {
+        return column_panels_into(out, x.rows, out_features, PANEL, |columns, out| {
+            few::times_panel(x, w, None, columns, out);
+            Ok(())
+        });
+    }
     if x.rows == 1 {
         return replace(out, &times(x, w, None)?);
     }
@@ -153,7 +167,7 @@ fn replace(out: &mut [f32], row: &[f32]) -> Result<()> {
     Ok(())
 }
 
-fn with_tile<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+pub(super) fn with_tile<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let mut tile = TILE.take();
     if tile.len() < len {
         tile.resize(len, 0.0);
@@ -178,8 +192,19 @@ fn one_row_as_two(
     Ok(out)
 }
 
+/// Checks that a bias has an element for each column.
+pub(super) fn check_bias(bias: Option<&[f32]>, columns: usize) -> Result<()> {
+    match bias {
+        Some(bias) if bias.len() != columns => Err(Error::Invalid(format!(
+            "a bias of {} elements for {columns} columns",
+            bias.len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Checks that there is something to multiply, of the weight's width.
-fn check(a: MatRef<'_>, k: usize, n: usize) -> Result<()> {
+pub(super) fn check(a: MatRef<'_>, k: usize, n: usize) -> Result<()> {
     if a.cols == k && k > 0 {
         return Ok(());
     }

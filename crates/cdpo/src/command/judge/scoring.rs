@@ -34,7 +34,7 @@ pub(super) fn scored(
         .map(|record| pair(run, record, few_shot))
         .collect();
     let key = artifact::hash_json(&json!({
-        "model": run.base.content_id()?,
+        "model": run.base.numbers_id()?,
         "positive": artifact::hash_folder(&adapters.positive)?,
         "negative": artifact::hash_folder(&adapters.negative)?,
         "ce_beta": ce_beta,
