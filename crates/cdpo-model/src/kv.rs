@@ -6,12 +6,15 @@
 
 mod device;
 mod host;
+mod page;
 
 use candle_core::{Device, Tensor};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::ops::attention::{Heads, TILE};
+
+pub use page::KvForm;
 
 /// Positions per page: the tile in which every attention row folds its keys.
 pub const PAGE: usize = TILE;
@@ -68,8 +71,18 @@ impl KvPath {
 impl KvCache {
     /// A cache for at most `max_tokens` tokens, rounded up to whole pages. Nothing is allocated yet.
     pub fn new(config: &ModelConfig, max_tokens: usize, device: &Device) -> Self {
+        Self::with_form(config, max_tokens, device, KvForm::F32)
+    }
+
+    /// As [`KvCache::new`], with numbers held in `form` on the CPU.
+    pub fn with_form(
+        config: &ModelConfig,
+        max_tokens: usize,
+        device: &Device,
+        form: KvForm,
+    ) -> Self {
         if device.is_cpu() {
-            Self::with_store(max_tokens, Store::Host(host::HostPages::new(config)))
+            Self::with_store(max_tokens, Store::Host(host::HostPages::new(config, form)))
         } else {
             Self::composed(config, max_tokens, device)
         }
@@ -93,8 +106,16 @@ impl KvCache {
     }
 
     /// Bytes that one token's keys and values take in all layers.
-    pub fn bytes_per_token(config: &ModelConfig) -> usize {
-        config.layers * config.kv_heads * config.head_dim * 2 * size_of::<f32>()
+    pub fn bytes_per_token(config: &ModelConfig, form: KvForm) -> usize {
+        config.layers * config.kv_heads * config.head_dim * 2 * form.bytes()
+    }
+
+    /// How it holds numbers on the CPU.
+    pub fn form(&self) -> KvForm {
+        match &self.store {
+            Store::Host(store) => store.form(),
+            Store::Device(_) => KvForm::F32,
+        }
     }
 
     /// An empty path.

@@ -32,7 +32,7 @@ pub use config::ModelConfig;
 pub use error::{Error, Result};
 pub use forest::{SegmentId, Target, TokenForest};
 pub use keyed::Key;
-pub use kv::{KvCache, KvPath};
+pub use kv::{KvCache, KvForm, KvPath};
 pub use model::{Contrast, Extend, Model, Pass, Recompute, TrainOptions};
 pub use ops::gemm::bf16::Products;
 pub use ops::head::Standing;

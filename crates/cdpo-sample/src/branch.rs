@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use cdpo_data::Finish;
-use cdpo_model::{Key, KvCache, Model, Tokenizer};
+use cdpo_model::{Key, Model, Tokenizer};
 
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
@@ -134,7 +134,7 @@ impl<'a> Branches<'a> {
         let decoder = Local {
             model,
             tokenizer,
-            cache: KvCache::new(model.config(), sampler.max_cache_tokens(), model.device()),
+            cache: sampler.new_cache(params.kv),
         };
         let eos = sampler.eos().to_vec();
         Ok(Self {

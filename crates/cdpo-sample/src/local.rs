@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use candle_core::{CpuStorage, Storage, Tensor};
 use cdpo_model::kv::PAGE;
-use cdpo_model::{Extend, KvCache, KvPath, Model, Tokenizer};
+use cdpo_model::{Extend, KvCache, KvForm, KvPath, Model, Tokenizer};
 
 use crate::decoder::{Decoder, PathStep};
 use crate::error::{Error, Result};
@@ -66,7 +66,8 @@ impl<'a> LocalSampler<'a> {
             .collect();
         eos.sort_unstable();
         eos.dedup();
-        let max_cache_tokens = CACHE_BYTES / KvCache::bytes_per_token(model.config()).max(1);
+        let max_cache_tokens =
+            CACHE_BYTES / KvCache::bytes_per_token(model.config(), KvForm::F32).max(1);
         Self {
             model,
             tokenizer,
@@ -114,9 +115,14 @@ impl<'a> LocalSampler<'a> {
         (self.model, self.tokenizer)
     }
 
-    /// Tokens whose keys and values are held at most.
-    pub(crate) fn max_cache_tokens(&self) -> usize {
-        self.max_cache_tokens
+    /// An empty cache.
+    pub(crate) fn new_cache(&self, kv: KvForm) -> KvCache {
+        KvCache::with_form(
+            self.model.config(),
+            self.max_cache_tokens,
+            self.model.device(),
+            kv,
+        )
     }
 }
 
@@ -131,18 +137,15 @@ impl Sampler for LocalSampler<'_> {
         if !self.model.is_packed() {
             return Err(Error::NotPacked);
         }
-        let fresh = || CachedPrefixes {
-            cache: KvCache::new(
-                self.model.config(),
-                self.max_cache_tokens,
-                self.model.device(),
-            ),
-            prefixes: Vec::new(),
-        };
+        let kept = self.kept.take();
+        let kept = kept.filter(|kept| kept.cache.form() == params.kv);
         let CachedPrefixes {
             cache,
             mut prefixes,
-        } = self.kept.take().unwrap_or_else(fresh);
+        } = kept.unwrap_or_else(|| CachedPrefixes {
+            cache: self.new_cache(params.kv),
+            prefixes: Vec::new(),
+        });
         let mut decoder = Local {
             model: self.model,
             tokenizer: self.tokenizer,

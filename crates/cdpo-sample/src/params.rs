@@ -1,5 +1,6 @@
 //! Sampling settings: what a caller may choose, and the check that reports every fault at once.
 
+use cdpo_model::KvForm;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -30,6 +31,16 @@ pub struct SampleParams {
     pub logps: bool,
     /// Seed of every draw.
     pub seed: u64,
+    /// How the local engine holds keys and values while it decodes.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kv: KvForm,
+}
+
+/// What was the only form once is left out of a key.
+// serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_default(kv: &KvForm) -> bool {
+    *kv == KvForm::default()
 }
 
 impl Default for SampleParams {
@@ -42,6 +53,7 @@ impl Default for SampleParams {
             stop: Vec::new(),
             logps: false,
             seed: 0,
+            kv: KvForm::F32,
         }
     }
 }

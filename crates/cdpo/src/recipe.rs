@@ -15,7 +15,7 @@ use cdpo_critical::SelectionSettings;
 use cdpo_data::OnBadRow;
 use cdpo_data::problems::{Columns, Format};
 use cdpo_grade::GradeOptions;
-use cdpo_model::{LoraConfig, Products};
+use cdpo_model::{KvForm, LoraConfig, Products};
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
@@ -266,6 +266,8 @@ pub(crate) struct SampleSection {
     pub(crate) max_batch: usize,
     /// Memory for keys and values in MiB; never changes a sample.
     pub(crate) cache_mib: usize,
+    /// How keys and values are held, in the evaluation and in rollouts too.
+    pub(crate) kv: KvForm,
 }
 
 impl Default for SampleSection {
@@ -279,6 +281,7 @@ impl Default for SampleSection {
             seed: None,
             max_batch: 64,
             cache_mib: 2048,
+            kv: KvForm::F32,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_data::artifact::{Manifest, hash_json};
-use cdpo_model::Products;
 use cdpo_model::source::open_files;
+use cdpo_model::{KvCache, Products};
 
 use crate::base_model::BaseModel;
 use crate::prompt::Prompt;
@@ -88,6 +88,13 @@ impl Run {
             base,
             done: BTreeMap::new(),
         })
+    }
+
+    /// Tokens whose keys and values the cache of a decoding stage has room for.
+    pub(crate) fn cache_tokens(&self) -> usize {
+        let sample = &self.recipe.sample;
+        let bytes = KvCache::bytes_per_token(&self.base.config, sample.kv);
+        (sample.cache_mib << 20) / bytes.max(1)
     }
 
     /// Goes over to another seed of the run; what does not depend on it stays done.

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::page::{KvForm, Page};
 use super::{PAGE, Rows};
 use crate::config::ModelConfig;
 use crate::error::Result;
@@ -18,28 +19,34 @@ pub(super) struct HostPages {
     heads: usize,
     dim: usize,
     floats: usize,
-    pages: Vec<Vec<f32>>,
+    form: KvForm,
+    pages: Vec<Page>,
 }
 
 impl HostPages {
-    pub(super) fn new(config: &ModelConfig) -> Self {
+    pub(super) fn new(config: &ModelConfig, form: KvForm) -> Self {
         let (heads, dim) = (config.kv_heads, config.head_dim);
         Self {
             heads,
             dim,
             floats: config.layers * heads * 2 * dim * PAGE,
+            form,
             pages: Vec::new(),
         }
     }
 
+    pub(super) fn form(&self) -> KvForm {
+        self.form
+    }
+
     /// One more page.
     pub(super) fn add(&mut self) {
-        self.pages.push(vec![0.0; self.floats]);
+        self.pages.push(Page::zeros(self.form, self.floats));
     }
 
     pub(super) fn copy(&mut self, from: u32, to: u32) {
         if let Ok([from, to]) = self.pages.get_disjoint_mut([from as usize, to as usize]) {
-            to.copy_from_slice(from);
+            to.clone_from(from);
         }
     }
 
@@ -52,13 +59,13 @@ impl HostPages {
         let (slot, dim) = (position % PAGE, self.dim);
         for head in 0..self.heads {
             let base = self.base(layer, head);
-            let data =
-                &mut self.pages[pages[position / PAGE] as usize][base..base + 2 * dim * PAGE];
-            for (i, k) in key[head * dim..(head + 1) * dim].iter().enumerate() {
-                data[i * PAGE + slot] = *k;
-            }
-            data[dim * PAGE + slot * dim..][..dim]
-                .copy_from_slice(&value[head * dim..(head + 1) * dim]);
+            let page = &mut self.pages[pages[position / PAGE] as usize];
+            page.write(base + slot, PAGE, &key[head * dim..][..dim]);
+            page.write(
+                base + dim * PAGE + slot * dim,
+                1,
+                &value[head * dim..][..dim],
+            );
         }
     }
 
@@ -132,11 +139,12 @@ impl Keys for PagedKeys<'_> {
         row: usize,
         slot: usize,
         head: usize,
-        _buffer: &'a mut TileBuffer,
+        buffer: &'a mut TileBuffer,
     ) -> Tile<'a> {
         let (base, half) = (self.store.base(self.layer, head), self.store.dim * PAGE);
         let page = &self.store.pages[self.rows.pages[row][slot] as usize];
-        let (keys, values) = page[base..base + 2 * half].split_at(half);
+        let keys = page.read(base, half, &mut buffer.keys);
+        let values = page.read(base + half, half, &mut buffer.values);
         Tile { keys, values }
     }
 }

@@ -97,16 +97,6 @@ impl<'a> MatRef<'a> {
         &self.data[i * row..][..self.cols]
     }
 
-    /// Some rows of some of its columns, without a copy.
-    fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
-        let part = self.columns(columns);
-        Self {
-            data: &part.data[rows.start * part.strides[0]..],
-            rows: rows.len(),
-            ..part
-        }
-    }
-
     /// Its rows, of a row-major matrix.
     fn row_slices(self) -> impl Iterator<Item = &'a [f32]> {
         (0..self.rows).map(move |i| self.row(i))

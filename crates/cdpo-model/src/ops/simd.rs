@@ -13,10 +13,9 @@
 
 mod fresh;
 pub(crate) mod pairs;
-mod transpose;
+pub(crate) mod tile;
 
 pub(crate) use fresh::{column_panels, column_panels_into, filled, row_pairs, rows};
-pub(crate) use transpose::transpose16;
 
 /// Partial results that every reduction keeps.
 pub(crate) const LANES: usize = 16;
@@ -122,6 +121,19 @@ fn avx512<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx2,fma")]
 fn avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Fused>()
+}
+
+/// Asks for bytes that will be read soon.
+#[inline]
+pub(crate) fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every processor of this kind has the instruction, which reads nothing that the program sees.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// Sum of `lanes` in a fixed tree.

@@ -9,7 +9,7 @@ use super::encoding::{self, Encoding};
 use super::mapping::FileBytes;
 use crate::error::Result;
 use crate::ops::gemm::tiled::Tiles;
-use crate::ops::simd::pairs;
+use crate::ops::simd::{pairs, prefetch};
 
 /// Where the file keeps a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +105,15 @@ impl EncodedMatrix {
         self.encoding.decode(&self.stored_row(row)[from..to], out);
     }
 
+    /// Asks for the bytes of part of a row, which will be decoded soon.
+    fn prefetch(&self, row: usize, columns: &Range<usize>) {
+        if row < self.shape.0 {
+            let (len, size) = self.encoding.block();
+            let (from, to) = (columns.start / len * size, columns.end / len * size);
+            prefetch(&self.stored_row(row)[from..to]);
+        }
+    }
+
     /// The bytes of a row.
     fn stored_row(&self, row: usize) -> &[u8] {
         let stored = match self.order {
@@ -128,6 +137,7 @@ impl Tiles for EncodedMatrix {
     fn tile(&self, rows: Range<usize>, columns: Range<usize>, tile: &mut [f32]) {
         for (row, out) in rows.zip(tile.chunks_exact_mut(columns.len())) {
             self.row(row, columns.clone(), out);
+            self.prefetch(row + AHEAD, &columns);
         }
     }
 
@@ -146,6 +156,10 @@ impl Tiles for EncodedMatrix {
         }
     }
 }
+
+/// How many rows ahead bytes are asked for while a tile is decoded: the parts of rows that a tile takes are too short for the
+/// processor to guess the next ones.
+const AHEAD: usize = 32;
 
 /// About how many elements one thread rounds at a time.
 const PIECE: usize = 1 << 16;

@@ -5,7 +5,6 @@
 // A decoder must be part of the function that is compiled for an instruction set.
 #![allow(clippy::inline_always)]
 
-use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
@@ -124,6 +123,16 @@ impl Encoding {
     }
 }
 
+/// Applies a block decoder to each block. A macro, because a decoder that is handed over as a function is compiled by itself, for the
+/// baseline; sizes are the decoder's, so that its indices are checked once.
+macro_rules! blocks {
+    ($src:expr, $dst:expr, $decode:path) => {
+        for (x, y) in $src.as_chunks().0.iter().zip($dst.as_chunks_mut().0) {
+            $decode(x, y);
+        }
+    };
+}
+
 /// See [`Encoding::decode`].
 struct Decode<'a> {
     encoding: Encoding,
@@ -144,13 +153,8 @@ impl Kernel for Decode<'_> {
                 }
             }
             Encoding::F16 => {
-                let mut halves = [f16::ZERO; 256];
-                for (y, x) in dst.chunks_mut(256).zip(src.chunks(512)) {
-                    let halves = &mut halves[..y.len()];
-                    for (h, b) in halves.iter_mut().zip(x.as_chunks::<2>().0) {
-                        *h = f16::from_le_bytes(*b);
-                    }
-                    halves.convert_to_f32_slice(y);
+                for (y, x) in dst.iter_mut().zip(src.as_chunks::<2>().0) {
+                    *y = widened(u16::from_le_bytes(*x));
                 }
             }
             Encoding::Bf16 => {
@@ -158,16 +162,16 @@ impl Kernel for Decode<'_> {
                     *y = bf16::from_le_bytes(*x).to_f32();
                 }
             }
-            Encoding::Q4_0 => blocks(src, dst, legacy::q4_0),
-            Encoding::Q4_1 => blocks(src, dst, legacy::q4_1),
-            Encoding::Q5_0 => blocks(src, dst, legacy::q5_0),
-            Encoding::Q5_1 => blocks(src, dst, legacy::q5_1),
-            Encoding::Q8_0 => blocks(src, dst, legacy::q8_0),
-            Encoding::Q2K => blocks(src, dst, kquants::q2_k),
-            Encoding::Q3K => blocks(src, dst, kquants::q3_k),
-            Encoding::Q4K => blocks(src, dst, kquants::q4_k),
-            Encoding::Q5K => blocks(src, dst, kquants::q5_k),
-            Encoding::Q6K => blocks(src, dst, kquants::q6_k),
+            Encoding::Q4_0 => blocks!(src, dst, legacy::q4_0),
+            Encoding::Q4_1 => blocks!(src, dst, legacy::q4_1),
+            Encoding::Q5_0 => blocks!(src, dst, legacy::q5_0),
+            Encoding::Q5_1 => blocks!(src, dst, legacy::q5_1),
+            Encoding::Q8_0 => blocks!(src, dst, legacy::q8_0),
+            Encoding::Q2K => blocks!(src, dst, kquants::q2_k),
+            Encoding::Q3K => blocks!(src, dst, kquants::q3_k),
+            Encoding::Q4K => blocks!(src, dst, kquants::q4_k),
+            Encoding::Q5K => blocks!(src, dst, kquants::q5_k),
+            Encoding::Q6K => blocks!(src, dst, kquants::q6_k),
         }
     }
 }
@@ -209,27 +213,22 @@ impl Kernel for AllFinite<'_> {
     }
 }
 
-/// Applies a block decoder to each block. Sizes are const so that the decoders' indices are checked once.
-#[inline(always)]
-fn blocks<const BYTES: usize, const LEN: usize>(
-    src: &[u8],
-    dst: &mut [f32],
-    decode: impl Fn(&[u8; BYTES], &mut [f32; LEN]),
-) {
-    for (x, y) in src
-        .as_chunks::<BYTES>()
-        .0
-        .iter()
-        .zip(dst.as_chunks_mut::<LEN>().0)
-    {
-        decode(x, y);
-    }
-}
-
-/// The f16 at bytes `at` and `at + 1` of a block.
+/// The f16 at bytes `at` and `at + 1` of a block. The library's own conversion asks for the processor's features every time.
 #[inline(always)]
 fn half_at<const N: usize>(block: &[u8; N], at: usize) -> f32 {
-    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+    widened(u16::from_le_bytes([block[at], block[at + 1]]))
+}
+
+/// The value of an f16, exactly.
+#[inline(always)]
+fn widened(half: u16) -> f32 {
+    // The exponent's bias of f32 over that of f16; f16's subnormal numbers become f32's on the way.
+    const REBIAS: f32 = f32::from_bits((127 + 127 - 15) << 23);
+    const INFINITE: u32 = 0x7f80_0000;
+    let half = u32::from(half);
+    let finite = (f32::from_bits((half & 0x7fff) << 13) * REBIAS).to_bits();
+    let special = if half & 0x7c00 == 0x7c00 { INFINITE } else { 0 };
+    f32::from_bits(finite | special | (half & 0x8000) << 16)
 }
 
 /// About how many elements one parallel piece decodes.

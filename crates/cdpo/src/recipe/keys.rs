@@ -47,6 +47,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "seed",
             "max_batch",
             "cache_mib",
+            "kv",
         ],
     ),
     (

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{Problem, Trajectory};
-use cdpo_model::KvCache;
 use cdpo_sample::{Completion, LocalSampler, Request, SampleParams, Sampler as _};
 use serde_json::{Value, json};
 
@@ -42,6 +41,7 @@ pub(crate) fn training_params(run: &Run) -> SampleParams {
         stop: run.prompt.framing.stop.clone(),
         logps: false,
         seed: sample.seed.unwrap_or(run.recipe.run.seed),
+        kv: sample.kv,
     }
 }
 
@@ -50,6 +50,7 @@ pub(super) fn evaluation_params(run: &Run) -> SampleParams {
     let most = run.recipe.eval.max_new_tokens;
     SampleParams {
         stop: run.prompt.framing.stop.clone(),
+        kv: run.recipe.sample.kv,
         ..SampleParams::greedy(most.unwrap_or(run.recipe.sample.max_new_tokens))
     }
 }
@@ -142,12 +143,10 @@ fn draw(
     let before = have.len() as u64;
     let all = wanted.problems.len() as u64 * u64::from(wanted.n);
     let model = run.base.decoder(wanted.trained)?;
-    let cache =
-        (run.recipe.sample.cache_mib << 20) / KvCache::bytes_per_token(model.config()).max(1);
     let mut sampler = LocalSampler::new(&model, &run.vocabulary.tokenizer)
         .with_eos(run.vocabulary.stops.clone())
         .with_max_batch(wanted.max_batch)
-        .with_max_cache_tokens(cache);
+        .with_max_cache_tokens(run.cache_tokens());
     let name = dir.dir().file_name().unwrap_or_default().to_owned();
     let mut bar = ProgressLine::new(&name.to_string_lossy(), before, all);
     let mut kept = Instant::now();

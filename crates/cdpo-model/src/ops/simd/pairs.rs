@@ -133,6 +133,27 @@ pub(crate) fn rounded(x: f32) -> u16 {
     if x.is_nan() { 0x7fc0 } else { up }
 }
 
+/// `from` as f32, which changes no value.
+pub(crate) fn widened(from: &[u16], to: &mut [f32]) {
+    super::dispatch(Widen { from, to });
+}
+
+struct Widen<'a> {
+    from: &'a [u16],
+    to: &'a mut [f32],
+}
+
+impl super::Kernel for Widen<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: super::Isa>(self) {
+        for (to, from) in self.to.iter_mut().zip(self.from) {
+            *to = f32::from_bits(u32::from(*from) << 16);
+        }
+    }
+}
+
 /// Rounds a row to pairs; an odd last element stands with a zero.
 pub(crate) fn round_pairs(from: &[f32], to: &mut [u32]) {
     super::dispatch(RoundPairs { from, to });

@@ -140,3 +140,14 @@ fn a_number_of_elements_that_is_no_whole_number_of_blocks_has_no_size() {
     assert_eq!(Encoding::Q8_0.bytes(33), None);
     assert_eq!(Encoding::F32.bytes(usize::MAX), None);
 }
+
+#[test]
+fn every_f16_keeps_its_value() {
+    for bits in 0..=u16::MAX {
+        let (got, expected) = (super::widened(bits), f16::from_bits(bits).to_f32());
+        assert!(
+            got.to_bits() == expected.to_bits() || (got.is_nan() && expected.is_nan()),
+            "{bits:#06x}: {got} for {expected}"
+        );
+    }
+}

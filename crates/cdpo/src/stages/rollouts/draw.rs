@@ -12,7 +12,7 @@ use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::rollout_record::{PositionScore, RolloutRound};
 use cdpo_data::{CriticalKind, Problem, RolloutRecord};
 use cdpo_grade::{Grader, Outcome};
-use cdpo_model::{KvCache, Model};
+use cdpo_model::Model;
 use cdpo_report::interval::wilson_95;
 use cdpo_sample::{Branches, LocalSampler};
 use serde_json::{Value, json};
@@ -68,12 +68,10 @@ pub(super) fn branches<'a>(
     model: &'a Model,
     grader: &'a Grader,
 ) -> anyhow::Result<Branches<'a>> {
-    let cache =
-        (run.recipe.sample.cache_mib << 20) / KvCache::bytes_per_token(model.config()).max(1);
     let sampler = LocalSampler::new(model, &run.vocabulary.tokenizer)
         .with_eos(run.vocabulary.stops.clone())
         .with_max_batch(run.recipe.rollout.max_batch)
-        .with_max_cache_tokens(cache);
+        .with_max_cache_tokens(run.cache_tokens());
     let mut branches = Branches::new(&sampler, training_params(run))?;
     if run.recipe.stops_early() {
         branches = branches.with_settled(Box::new(|text| grader.settled_at(text)));
