@@ -46,17 +46,18 @@ impl<'a> Loader<'a> {
     pub(crate) fn weight(&self, place: Place) -> Result<Weight> {
         let TensorSpec { name, shape, .. } = self.spec(place)?;
         let WeightOptions { form, products } = self.options;
-        let by_bf16 = products.by_bf16();
-        if self.device.is_cpu() && (form == WeightForm::Stored || by_bf16) {
-            let stored = self.source.encoded(name, shape)?;
-            // What lies in the file as bf16 needs no copy.
-            if let Some(matrix) = stored.filter(|m| form == WeightForm::Stored || m.is_bf16()) {
+        let on_host = self.device.is_cpu();
+        if let (true, Some(matrix)) = (on_host, self.source.encoded(name, shape)?) {
+            // What lies in the file as bf16 needs no copy where products are made of it.
+            let stays = matrix.is_bf16() && products.kernel(true).is_some();
+            if form == WeightForm::Stored || stays {
                 return Weight::encoded(name, matrix, products);
             }
         }
-        if let (true, true, [rows, columns]) = (self.device.is_cpu(), by_bf16, shape.as_slice()) {
+        let rounded = on_host && products.kernel(false).is_some();
+        if let (true, &[rows, columns]) = (rounded, shape.as_slice()) {
             let values = self.source.read(name, shape)?;
-            let matrix = EncodedMatrix::rounded(&values, (*rows, *columns));
+            let matrix = EncodedMatrix::rounded(&values, (rows, columns));
             return Weight::encoded(name, matrix, products);
         }
         let (name, values) = self.read(place)?;

@@ -1,7 +1,7 @@
 //! A frozen matrix that stays encoded, with the kernel that multiplies by it.
 
 use crate::error::Result;
-use crate::ops::gemm::bf16::{self, Products};
+use crate::ops::gemm::bf16::{Kernel, Products};
 use crate::ops::gemm::{MatRef, tiled};
 use crate::source::EncodedMatrix;
 
@@ -9,47 +9,45 @@ use crate::source::EncodedMatrix;
 #[derive(Debug, Clone)]
 pub(super) struct EncodedWeight {
     pub(super) matrix: EncodedMatrix,
-    products: Products,
+    /// `None` for the f32 kernel.
+    kernel: Option<Kernel>,
 }
 
 impl EncodedWeight {
     pub(super) fn new(matrix: EncodedMatrix, products: Products) -> Self {
-        Self { matrix, products }
+        let kernel = products.kernel(matrix.is_bf16());
+        Self { matrix, kernel }
     }
 
     /// `x W^T`, with `bias` `[out]` added to every row: `[N, out]`.
     pub(super) fn times(&self, x: MatRef<'_>, bias: Option<&[f32]>) -> Result<Vec<f32>> {
-        if self.products.by_bf16() {
-            bf16::times(x, &self.matrix, bias)
-        } else {
-            tiled::times(x, &self.matrix, bias)
+        match self.kernel {
+            Some(kernel) => kernel.times(x, &self.matrix, bias),
+            None => tiled::times(x, &self.matrix, bias),
         }
     }
 
     /// `out = x W^T`, `[N, out]`.
     pub(super) fn times_into(&self, x: MatRef<'_>, out: &mut [f32]) -> Result<()> {
-        if self.products.by_bf16() {
-            bf16::times_into(x, &self.matrix, out)
-        } else {
-            tiled::times_into(x, &self.matrix, out)
+        match self.kernel {
+            Some(kernel) => kernel.times_into(x, &self.matrix, out),
+            None => tiled::times_into(x, &self.matrix, out),
         }
     }
 
     /// `dy W`: `[N, in]`.
     pub(super) fn back(&self, dy: MatRef<'_>) -> Result<Vec<f32>> {
-        if self.products.by_bf16() {
-            bf16::back(dy, &self.matrix)
-        } else {
-            tiled::back(dy, &self.matrix)
+        match self.kernel {
+            Some(kernel) => kernel.back(dy, &self.matrix),
+            None => tiled::back(dy, &self.matrix),
         }
     }
 
     /// `out = dy W`, `[N, in]`.
     pub(super) fn back_into(&self, dy: MatRef<'_>, out: &mut [f32]) -> Result<()> {
-        if self.products.by_bf16() {
-            bf16::back_into(dy, &self.matrix, out)
-        } else {
-            tiled::back_into(dy, &self.matrix, out)
+        match self.kernel {
+            Some(kernel) => kernel.back_into(dy, &self.matrix, out),
+            None => tiled::back_into(dy, &self.matrix, out),
         }
     }
 }

@@ -1,15 +1,48 @@
 //! Products of bf16 numbers with f32 sums, by instructions that take them in pairs, and what makes pairs.
 //!
-//! Goes in: rows of bf16. Comes out: f32. A step of the unit takes two pairs: `sum + a1 b1`, rounded, then `+ a0 b0`, rounded; a
-//! product of two bf16 is exact; numbers below the smallest normal one count as 0. `ops/gemm/bf16/emulated.rs` is the order of all sums.
+//! Goes in: rows of bf16. Comes out: f32. A product of two bf16 is exact in f32, and every sum is rounded to it; numbers below the
+//! smallest normal one count as 0. `ops/gemm/bf16/emulated.rs` is the order of the sums of each unit.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
-/// Elements of a row that one step takes.
-pub(crate) const STEP: usize = 32;
-/// Columns of one tile of [`outer`].
+/// Pairs of which a tile has a multiple.
+pub(crate) const STEP: usize = 16;
+/// Columns of a tile.
 pub(crate) const COLUMNS: usize = 32;
+
+/// What multiplies bf16 on a processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Vectors of sixteen pairs.
+    Avx512,
+    /// Tiles of sixteen rows of sixteen pairs.
+    Amx,
+}
+
+impl Unit {
+    /// The fastest of this machine.
+    pub(crate) fn here() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            // Weights are laid out by AVX-512 for both.
+            if !avx512::is_here() {
+                return None;
+            }
+            Some(if amx::is_here() {
+                Self::Amx
+            } else {
+                Self::Avx512
+            })
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            None
+        }
+    }
+}
 
 /// Rows of pairs of bf16, the first of a pair in the lower half: row `i` begins at `i * stride`.
 #[derive(Debug, Clone, Copy)]
@@ -33,62 +66,49 @@ impl Pairs<'_> {
     }
 }
 
-/// Whether this machine has such instructions.
-pub(crate) fn is_here() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        avx512::is_here()
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
-
-/// Some columns of a row-major matrix: those from `first` of `width`.
-#[derive(Debug)]
-pub(crate) struct Columns<'a> {
-    pub(crate) values: &'a mut [f32],
-    pub(crate) width: usize,
-    pub(crate) first: usize,
-}
-
-/// `out[i][j] = x_i . w_j` for `rows` rows of `x`.
+/// `out[i][c] = sum over p of left[i][p] . tiles[p][c]` for `rows` rows of `left` and the `width` columns of `out`, row-major.
 ///
-/// The rows of `x` have `k` elements, and something up to a multiple of [`STEP`]; those of `w` have `k`, little-endian, and need not be
-/// aligned.
+/// A tile is `[count, COLUMNS]` pairs, `count` a multiple of [`STEP`]; pairs beyond the matrix are zeros on both sides. With `add` the
+/// sums go on from what `out` holds.
 ///
 /// # Panics
-/// If the machine has no such instructions, or a slice is too short.
-pub(crate) fn dots(x: Pairs<'_>, rows: usize, w: &[&[u8]], k: usize, out: Columns<'_>) {
-    #[cfg(target_arch = "x86_64")]
-    avx512::dots(x, rows, w, k, out);
-    #[cfg(not(target_arch = "x86_64"))]
-    unreachable!("{:?}", (x, rows, w, k, out));
-}
-
-/// `out[i][c] = sum over r of dy[i][r] w[r][c]` for `rows` rows of `dy` and all columns of `out`, over `2 * count` rows of `w`.
-///
-/// `w` has tiles of [`COLUMNS`] columns, each `[count, COLUMNS]`: two rows' elements of one column are a pair. With `add` the sums go on
-/// from what `out` holds.
-///
-/// # Panics
-/// As [`dots`].
-pub(crate) fn outer(
-    dy: Pairs<'_>,
+/// If the machine has no such unit, or a slice is too short.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn product(
+    unit: Unit,
+    left: Pairs<'_>,
     rows: usize,
-    w: &[u32],
+    tiles: &[u32],
     count: usize,
-    out: Columns<'_>,
+    out: &mut [f32],
+    width: usize,
     add: bool,
 ) {
+    assert!(count > 0 && count.is_multiple_of(STEP) && left.holds(rows, count));
+    assert!(tiles.len() >= width.div_ceil(COLUMNS) * count * COLUMNS);
+    assert!(out.len() >= rows * width);
     #[cfg(target_arch = "x86_64")]
-    avx512::outer(dy, rows, w, count, out, add);
+    match unit {
+        Unit::Avx512 => avx512::product(left, rows, tiles, count, out, width, add),
+        Unit::Amx => amx::product(left, rows, tiles, count, out, width, add),
+    }
     #[cfg(not(target_arch = "x86_64"))]
-    unreachable!("{:?}", (dy, rows, w, count, out, add));
+    unreachable!("{unit:?} {add}");
 }
 
-/// Two rows of bf16, little-endian, as pairs, in tiles as [`outer`] takes them: row `pair` of each tile of `pairs` rows.
+/// Half a tile out of sixteen rows of bf16, little-endian, that need not be aligned: a row becomes a column of pairs, and a row that
+/// ends before `count` pairs goes on with zeros. `tile` begins at the half's first column.
+///
+/// # Panics
+/// As [`product`].
+pub(crate) fn pair_rows(rows: &[&[u8]; 16], tile: &mut [u32], count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    avx512::pair_rows(rows, tile, count);
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("{rows:?} {tile:?} {count}");
+}
+
+/// Two rows of bf16, little-endian, as pairs, in tiles as [`product`] takes them: row `pair` of each tile of `pairs` rows.
 pub(crate) fn interleave(low: &[u8], high: &[u8], tiles: &mut [u32], pair: usize, pairs: usize) {
     super::dispatch(Interleave {
         low,
@@ -175,6 +195,33 @@ impl super::Kernel for RoundPairs<'_> {
         }
         if let [last] = rest {
             self.to[pairs.len()] = u32::from(rounded(*last));
+        }
+    }
+}
+
+/// As [`round_pairs`], and leaves in `from` what rounding took away.
+pub(crate) fn split_pairs(from: &mut [f32], to: &mut [u32]) {
+    round_pairs(from, to);
+    super::dispatch(TakeRounded { from });
+}
+
+struct TakeRounded<'a> {
+    from: &'a mut [f32],
+}
+
+impl super::Kernel for TakeRounded<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<I: super::Isa>(self) {
+        for x in self.from {
+            let taken = f32::from_bits(u32::from(rounded(*x)) << 16);
+            // Nothing is left of what is not finite.
+            *x = if x.is_finite() && taken.is_finite() {
+                *x - taken
+            } else {
+                0.0
+            };
         }
     }
 }

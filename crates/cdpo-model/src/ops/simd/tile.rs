@@ -85,7 +85,7 @@ pub(crate) fn transpose16(from: &[f32], stride: usize, to: &mut [f32], width: us
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: the feature is present, and both slices were just measured.
-        unsafe { transpose_avx512(from.as_ptr(), stride, to.as_mut_ptr(), width) };
+        unsafe { transpose_f32(from.as_ptr(), stride, to.as_mut_ptr(), width) };
         return;
     }
     for i in 0..16 {
@@ -99,57 +99,72 @@ pub(crate) fn transpose16(from: &[f32], stride: usize, to: &mut [f32], width: us
 /// `from` has sixteen rows of 16, `stride` apart; `to` has room for as many, `width` apart.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn transpose_avx512(from: *const f32, stride: usize, to: *mut f32, width: usize) {
+unsafe fn transpose_f32(from: *const f32, stride: usize, to: *mut f32, width: usize) {
+    use std::arch::x86_64::{_mm512_castps_si512, _mm512_loadu_ps, _mm512_setzero_si512};
+    let mut rows = [_mm512_setzero_si512(); 16];
+    for (i, row) in rows.iter_mut().enumerate() {
+        // SAFETY: the caller's duty.
+        *row = unsafe { _mm512_castps_si512(_mm512_loadu_ps(from.add(i * stride))) };
+    }
+    // SAFETY: the caller's duty.
+    unsafe { transpose_rows(&rows, to.cast(), width) };
+}
+
+/// Writes the columns of sixteen rows of sixteen numbers of 32 bits to rows, `width` apart.
+///
+/// # Safety
+/// `to` has room for sixteen rows of 16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) unsafe fn transpose_rows(
+    rows: &[std::arch::x86_64::__m512i; 16],
+    to: *mut i32,
+    width: usize,
+) {
     use std::arch::x86_64::{
-        _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_ps,
-        _mm512_shuffle_f32x4, _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps,
-        _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+        _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_epi32, _mm512_unpackhi_epi32,
+        _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
     };
     // Loops and no closures: a closure is compiled by itself, without the feature.
-    let zero = _mm512_setzero_ps();
     // Columns `4 g + e` of rows `4 q .. 4 q + 4` in the g-th quarter of `fours[q][e]`.
-    let mut fours = [[zero; 4]; 4];
-    for (q, four) in fours.iter_mut().enumerate() {
-        let mut rows = [zero; 4];
-        for (i, row) in rows.iter_mut().enumerate() {
-            // SAFETY: the caller's duty.
-            *row = unsafe { _mm512_loadu_ps(from.add((4 * q + i) * stride)) };
-        }
-        let [a, b, c, d] = rows;
-        let ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
-        let ab_high = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
-        let cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
-        let cd_high = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+    let mut fours = [[_mm512_setzero_si512(); 4]; 4];
+    for (four, rows) in fours.iter_mut().zip(rows.as_chunks::<4>().0) {
+        let [a, b, c, d] = *rows;
+        let ab = _mm512_unpacklo_epi32(a, b);
+        let ab_high = _mm512_unpackhi_epi32(a, b);
+        let cd = _mm512_unpacklo_epi32(c, d);
+        let cd_high = _mm512_unpackhi_epi32(c, d);
         *four = [
-            _mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
-            _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)),
-            _mm512_castpd_ps(_mm512_unpacklo_pd(ab_high, cd_high)),
-            _mm512_castpd_ps(_mm512_unpackhi_pd(ab_high, cd_high)),
+            _mm512_unpacklo_epi64(ab, cd),
+            _mm512_unpackhi_epi64(ab, cd),
+            _mm512_unpacklo_epi64(ab_high, cd_high),
+            _mm512_unpackhi_epi64(ab_high, cd_high),
         ];
     }
     let [q0, q1, q2, q3] = fours;
     for e in 0..4 {
         let (a, b, c, d) = (q0[e], q1[e], q2[e], q3[e]);
         // Quarters 0 and 2, and 1 and 3, of two.
-        let even = _mm512_shuffle_f32x4::<0x88>(a, b);
-        let odd = _mm512_shuffle_f32x4::<0xdd>(a, b);
-        let next_even = _mm512_shuffle_f32x4::<0x88>(c, d);
-        let next_odd = _mm512_shuffle_f32x4::<0xdd>(c, d);
+        let even = _mm512_shuffle_i32x4::<0x88>(a, b);
+        let odd = _mm512_shuffle_i32x4::<0xdd>(a, b);
+        let next_even = _mm512_shuffle_i32x4::<0x88>(c, d);
+        let next_odd = _mm512_shuffle_i32x4::<0xdd>(c, d);
         // SAFETY: the caller's duty.
         unsafe {
             let to = to.add(e * width);
-            _mm512_storeu_ps(to, _mm512_shuffle_f32x4::<0x88>(even, next_even));
-            _mm512_storeu_ps(
+            _mm512_storeu_epi32(to, _mm512_shuffle_i32x4::<0x88>(even, next_even));
+            _mm512_storeu_epi32(
                 to.add(8 * width),
-                _mm512_shuffle_f32x4::<0xdd>(even, next_even),
+                _mm512_shuffle_i32x4::<0xdd>(even, next_even),
             );
-            _mm512_storeu_ps(
+            _mm512_storeu_epi32(
                 to.add(4 * width),
-                _mm512_shuffle_f32x4::<0x88>(odd, next_odd),
+                _mm512_shuffle_i32x4::<0x88>(odd, next_odd),
             );
-            _mm512_storeu_ps(
+            _mm512_storeu_epi32(
                 to.add(12 * width),
-                _mm512_shuffle_f32x4::<0xdd>(odd, next_odd),
+                _mm512_shuffle_i32x4::<0xdd>(odd, next_odd),
             );
         }
     }

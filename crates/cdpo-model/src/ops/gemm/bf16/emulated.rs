@@ -1,8 +1,10 @@
-//! The sums of the bf16 unit in plain Rust, in their order.
+//! The sums of the bf16 units in plain Rust, in their order.
 
 use half::bf16;
 
-/// What a step of the unit adds: an exact product, rounded with the sum; numbers below the smallest normal one are 0.
+use crate::ops::simd::pairs::Unit;
+
+/// A sum as both units make it: an exact product, one rounding, and numbers below the smallest normal one are 0.
 fn add(sum: f32, a: bf16, b: bf16) -> f32 {
     flushed(flushed(sum) + flushed(a.to_f32()) * flushed(b.to_f32()))
 }
@@ -15,29 +17,47 @@ fn flushed(x: f32) -> f32 {
     }
 }
 
-fn pair(sum: f32, a: &[bf16], b: &[bf16]) -> f32 {
-    let of = |x: &[bf16], i| x.get(i).copied().unwrap_or(bf16::ZERO);
-    add(add(sum, of(a, 1), of(b, 1)), of(a, 0), of(b, 0))
-}
-
-/// An element of `x W^T`: lane `i` of sixteen sums up every sixteenth pair, the later element of a pair first; then lanes are added in a
-/// fixed tree.
-pub(super) fn dot(x: &[bf16], w: &[bf16]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    for (x, w) in x.chunks(32).zip(w.chunks(32)) {
-        for (lane, (x, w)) in lanes.iter_mut().zip(x.chunks(2).zip(w.chunks(2))) {
-            *lane = pair(*lane, x, w);
-        }
+/// `sum + left . right`, pair by pair. What is beyond a slice's end is 0.
+pub(super) fn dot(unit: Unit, sum: f32, left: &[bf16], right: &[bf16]) -> f32 {
+    let at = |x: &[bf16], i: usize| x.get(i).copied().unwrap_or(bf16::ZERO);
+    match unit {
+        // One sum, the later element of a pair first.
+        Unit::Avx512 => (0..left.len()).step_by(2).fold(sum, |sum, i| {
+            let sum = add(sum, at(left, i + 1), at(right, i + 1));
+            add(sum, at(left, i), at(right, i))
+        }),
+        // A step of sixteen pairs sums up first elements and second elements apart, then both, then adds that to the whole.
+        Unit::Amx => (0..left.len()).step_by(32).fold(sum, |sum, step| {
+            let (mut first, mut second) = (0.0, 0.0);
+            for i in (step..step + 32).step_by(2) {
+                first = add(first, at(left, i), at(right, i));
+                second = add(second, at(left, i + 1), at(right, i + 1));
+            }
+            flushed(sum + flushed(first + second))
+        }),
     }
-    let four: [f32; 4] = std::array::from_fn(|i| {
-        let of = |j: usize| lanes[4 * i + j];
-        (of(0) + of(2)) + (of(1) + of(3))
-    });
-    (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// An element of `dy W`: one sum over the rows of `W` in pairs, the later row of a pair first.
-pub(super) fn column(dy: &[bf16], w: &[bf16]) -> f32 {
-    let pairs = dy.chunks(2).zip(w.chunks(2));
-    pairs.fold(0.0, |sum, (dy, w)| pair(sum, dy, w))
+/// `x` cut into `parts` bf16 numbers, the largest first.
+pub(super) fn cut(x: &[f32], parts: usize) -> Vec<Vec<bf16>> {
+    let mut rest = x.to_vec();
+    let mut part = || {
+        let part: Vec<bf16> = rest.iter().map(|&x| bf16::from_f32(x)).collect();
+        for (rest, part) in rest.iter_mut().zip(&part) {
+            *rest -= part.to_f32();
+        }
+        part
+    };
+    (0..parts).map(|_| part()).collect()
+}
+
+/// An element of a product: blocks of 256, of each the small parts first.
+pub(super) fn element(unit: Unit, parts: usize, left: &[f32], right: &[bf16]) -> f32 {
+    let blocks = left.chunks(256).zip(right.chunks(256));
+    blocks.fold(0.0, |sum, (left, right)| {
+        let cut = cut(left, parts);
+        cut.iter()
+            .rev()
+            .fold(sum, |sum, left| dot(unit, sum, left, right))
+    })
 }

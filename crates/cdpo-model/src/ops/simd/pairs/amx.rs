@@ -3,10 +3,8 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::{COLUMNS, Columns, Pairs};
+use super::{COLUMNS, Pairs, STEP};
 
-/// Pairs that one step takes.
-const STEP: usize = 16;
 /// Rows, and columns, of a tile.
 const TILE: usize = 16;
 
@@ -61,60 +59,31 @@ fn is_permitted() -> bool {
     }
 }
 
-/// See [`super::outer`]; `count` is a multiple of sixteen.
-pub(super) fn outer(dy: Pairs<'_>, rows: usize, w: &[u32], count: usize, out: Columns<'_>, add: bool) {
-    assert!(dy.holds(rows, count));
-    let stride = dy.stride * size_of::<u32>();
-    // SAFETY: all of `rows` rows of `count` pairs are there.
-    unsafe { product(dy.values.as_ptr().cast(), stride, rows, w, count, out, add) }
-}
-
-/// See [`super::outer_bytes`]; `count` is a multiple of sixteen.
-pub(super) fn outer_bytes(
-    rows: &[u8],
-    stride: usize,
-    row_count: usize,
-    w: &[u32],
-    count: usize,
-    out: Columns<'_>,
-    add: bool,
-) {
-    let room = row_count.saturating_sub(1) * stride + count * size_of::<u32>();
-    assert!(row_count == 0 || rows.len() >= room);
-    // SAFETY: as in `outer`.
-    unsafe { product(rows.as_ptr(), stride, row_count, w, count, out, add) }
-}
-
-/// # Safety
-/// `rows` rows of `count` pairs begin at `a`, `stride` bytes apart.
-unsafe fn product(
-    a: *const u8,
-    stride: usize,
+/// See [`super::product`], which measured the slices.
+pub(super) fn product(
+    left: Pairs<'_>,
     rows: usize,
-    w: &[u32],
+    tiles: &[u32],
     count: usize,
-    Columns { values, width, .. }: Columns<'_>,
+    out: &mut [f32],
+    width: usize,
     add: bool,
 ) {
     assert!(is_here(), "AMX was asked for where it is not");
-    assert!(count.is_multiple_of(STEP) && count > 0);
-    assert!(w.len() >= width.div_ceil(COLUMNS) * count * COLUMNS);
-    assert!(values.len() >= rows * width);
-    for (first, w) in (0..width).step_by(COLUMNS).zip(w.chunks_exact(count * COLUMNS)) {
-        let columns = COLUMNS.min(width - first);
+    let tiles = tiles.chunks_exact(count * COLUMNS);
+    for (first, tile) in (0..width).step_by(COLUMNS).zip(tiles) {
         for from in (0..rows).step_by(2 * TILE) {
             let block = Block {
-                // SAFETY: the caller's duty.
-                a: unsafe { a.add(from * stride) },
-                stride,
+                a: left.skip(from, 0).values.as_ptr(),
+                stride: left.stride * size_of::<u32>(),
                 rows: (2 * TILE).min(rows - from),
-                b: w.as_ptr(),
-                columns,
-                c: values[from * width + first..].as_mut_ptr(),
+                b: tile.as_ptr(),
+                columns: COLUMNS.min(width - first),
+                c: out[from * width + first..].as_mut_ptr(),
                 width,
                 steps: count / STEP,
             };
-            // SAFETY: the rows are there, as `values` and `w` are: all were measured above.
+            // SAFETY: rows, tile and room were measured, and the machine has the instructions.
             unsafe { block.run(add) };
         }
     }
@@ -122,7 +91,7 @@ unsafe fn product(
 
 /// At most two tiles of rows by two of columns.
 struct Block {
-    a: *const u8,
+    a: *const u32,
     stride: usize,
     rows: usize,
     b: *const u32,
@@ -204,7 +173,7 @@ impl Block {
                     shapes = in(reg) &raw const shapes,
                     add = in(reg) usize::from(add),
                     a = inout(reg) self.a => _,
-                    a1 = inout(reg) self.a.wrapping_add(second_rows) => _,
+                    a1 = inout(reg) self.a.wrapping_byte_add(second_rows) => _,
                     a_stride = in(reg) self.stride,
                     b = inout(reg) self.b => _,
                     b_stride = in(reg) COLUMNS * size_of::<u32>(),
