@@ -137,12 +137,16 @@ impl Tiles for EncodedMatrix {
     fn tile(&self, rows: Range<usize>, columns: Range<usize>, tile: &mut [f32]) {
         for (row, out) in rows.zip(tile.chunks_exact_mut(columns.len())) {
             self.row(row, columns.clone(), out);
-            self.prefetch(row + AHEAD, &columns);
+            self.ask(row, &columns);
         }
     }
 
     fn half_row(&self, row: usize) -> Option<&[u8]> {
         self.is_bf16().then(|| self.stored_row(row))
+    }
+
+    fn ask(&self, row: usize, columns: &Range<usize>) {
+        self.prefetch(row + AHEAD, columns);
     }
 
     fn halves(&self, row: usize, columns: Range<usize>, out: &mut [u8]) {

@@ -252,6 +252,7 @@ fn stored_or_decoded<'a>(
     columns: Range<usize>,
     room: &'a mut [u8],
 ) -> &'a [u8] {
+    w.ask(row, &columns);
     if let Some(stored) = w.half_row(row) {
         return &stored[2 * columns.start..2 * columns.end];
     }

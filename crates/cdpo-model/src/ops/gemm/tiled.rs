@@ -24,6 +24,9 @@ pub(crate) trait Tiles: Sync {
     /// A row as bf16, little-endian, where that is how it is stored.
     fn half_row(&self, row: usize) -> Option<&[u8]>;
 
+    /// Asks for the part of a later row that will follow in use.
+    fn ask(&self, row: usize, columns: &Range<usize>);
+
     /// Writes part of a row into `out`, rounded to bf16, little-endian.
     fn halves(&self, row: usize, columns: Range<usize>, out: &mut [u8]);
 }
