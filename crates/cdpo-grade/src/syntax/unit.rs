@@ -41,39 +41,28 @@ pub(super) fn is_word(run: &str) -> bool {
         )
 }
 
+/// Symbols that are units wherever they stand behind a number, even where they touch it: no product is written with these letters.
+pub(crate) const SYMBOLS: [&str; 18] = [
+    "cm", "mm", "km", "ft", "kg", "lb", "lbs", "oz", "yd", "hr", "hrs", "mph", "mL", "ml", "am",
+    "pm", "AM", "PM",
+];
+
 fn is_short_unit(run: &str) -> bool {
-    matches!(
-        run,
-        "cm" | "mm"
-            | "km"
-            | "ft"
-            | "kg"
-            | "lb"
-            | "lbs"
-            | "oz"
-            | "mi"
-            | "yd"
-            | "hr"
-            | "hrs"
-            | "mph"
-            | "kph"
-            | "m/s"
-            | "mL"
-            | "ml"
-            | "sq"
-            | "in"
-            | "pm"
-            | "am"
-            | "PM"
-            | "AM"
-            | "units"
-            | "dollars"
-            | "cents"
-            | "a.m"
-            | "p.m"
-            | "A.M"
-            | "P.M"
-    )
+    SYMBOLS.contains(&run)
+        || matches!(
+            run,
+            "mi" | "kph"
+                | "m/s"
+                | "sq"
+                | "in"
+                | "units"
+                | "dollars"
+                | "cents"
+                | "a.m"
+                | "p.m"
+                | "A.M"
+                | "P.M"
+        )
 }
 
 /// Whether a text begins with a unit that stands behind a number without `\text`.
@@ -88,26 +77,7 @@ pub(super) fn is_bare_unit(text: &str) -> bool {
         || ["a.m", "p.m", "A.M", "P.M", "m/s"]
             .iter()
             .any(|unit| text.starts_with(unit))
-        || matches!(
-            &text[..len],
-            "cm" | "mm"
-                | "km"
-                | "ft"
-                | "kg"
-                | "lb"
-                | "lbs"
-                | "oz"
-                | "yd"
-                | "hr"
-                | "hrs"
-                | "mph"
-                | "mL"
-                | "ml"
-                | "am"
-                | "pm"
-                | "AM"
-                | "PM"
-        )
+        || SYMBOLS.contains(&&text[..len])
 }
 
 /// Letters that name a unit where they stand as text behind a number.
@@ -128,22 +98,43 @@ pub(super) fn is_unit_in_text(input: &Input<'_>) -> bool {
     })
 }
 
-/// A power of ten that words before a unit may name.
+/// Powers of ten in words.
+const MAGNITUDES: [(&str, i64); 5] = [
+    ("hundred", 100),
+    ("thousand", 1000),
+    ("million", 1_000_000),
+    ("billion", 1_000_000_000),
+    ("trillion", 1_000_000_000_000),
+];
+
+/// A power of ten that a word before a unit may name, in the singular or the plural and in any case.
 pub(super) fn magnitude(word: &str) -> Option<i64> {
-    Some(match word.strip_suffix('s').unwrap_or(word) {
-        "hundred" => 100,
-        "thousand" => 1000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        _ => return None,
-    })
+    let word = word.strip_suffix(['s', 'S']).unwrap_or(word);
+    MAGNITUDES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        .map(|(_, value)| *value)
 }
 
-/// Whether a text begins with such a word.
-pub(crate) fn begins_with_magnitude(text: &str) -> bool {
-    let len = text.find(|c: char| !c.is_alphabetic());
-    magnitude(&text[..len.unwrap_or(text.len())]).is_some()
+/// The length of the word behind a number that makes millions of it, with the blanks before it; none if there is no such word.
+pub(crate) fn magnitude_len(after: &str) -> usize {
+    let word = after.trim_start_matches(' ');
+    let len = word
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(word.len());
+    match magnitude(&word[..len]) {
+        Some(_) => after.len() - word.len() + len,
+        None => 0,
+    }
+}
+
+/// Whether a text that breaks off behind a number may yet become such a word.
+pub(crate) fn may_become_magnitude(after: &str) -> bool {
+    let word = after.trim_start_matches(' ');
+    MAGNITUDES.iter().any(|(name, _)| {
+        name.get(..word.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(word))
+    })
 }
 
 /// Names of fractions, without the s.
