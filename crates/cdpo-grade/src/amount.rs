@@ -47,6 +47,7 @@ pub(crate) fn read(answer: &str) -> Option<(String, Measure)> {
     if !text.starts_with(begins) && !is_money(head) && head != "kr" {
         return None;
     }
+    let in_text = is_unit_in_text(&text);
     let text = plain(&text)?;
     let (sign, text) = signed(&text);
     let (before, text) = money_before(text);
@@ -65,16 +66,16 @@ pub(crate) fn read(answer: &str) -> Option<(String, Measure)> {
     let measure = match (before, rest.trim_start()) {
         (Before::Nothing | Before::Dollar, "") => return None,
         (Before::Money(measure), "") => measure,
-        (Before::Nothing, unit) => after(unit, rest)?,
+        (Before::Nothing, unit) => after(unit, rest, in_text)?,
         // The sign of dollars, or the mark of a formula that ends before the unit: `$5 USD`, `$5$ EUR`.
         (Before::Dollar, unit) => match unit.strip_prefix('$') {
-            Some(unit) => after(unit.trim_start(), " ")?,
+            Some(unit) => after(unit.trim_start(), " ", in_text)?,
             // One sign is enough: `$5 C$` is a formula, or nothing.
             None if unit.ends_with('$') => return None,
-            None => after(unit, rest).filter(|measure| measure.agrees(Measure::DOLLAR))?,
+            None => after(unit, rest, in_text).filter(|measure| measure.agrees(Measure::DOLLAR))?,
         },
         (Before::Money(measure), unit) => {
-            after(unit, rest).filter(|after| after.agrees(measure))?
+            after(unit, rest, in_text).filter(|after| after.agrees(measure))?
         }
     };
     Some((format!("{sign}{inner_sign}{number}{magnitude}"), measure))
@@ -144,8 +145,9 @@ fn money_before(text: &str) -> (Before, &str) {
     )
 }
 
-/// The measure of a whole text after a number, if it can be nothing else; `rest` is that text with the blanks before it.
-fn after(unit: &str, rest: &str) -> Option<Measure> {
+/// The measure of a whole text after a number, if it can be nothing else; `rest` is that text with the blanks before it, `in_text` whether a
+/// text command holds all of it.
+fn after(unit: &str, rest: &str, in_text: bool) -> Option<Measure> {
     if let Some((code, len)) = currency(unit)
         && len == unit.len()
         && unit != "$"
@@ -162,7 +164,8 @@ fn after(unit: &str, rest: &str) -> Option<Measure> {
     let mut symbols = unit
         .split(|c: char| !c.is_ascii_alphabetic())
         .filter(|symbol| !symbol.is_empty());
-    let stands = sign
+    let stands = in_text
+        || sign
         || is_of_letters(unit, spaced)
         || (!unit.contains('^') && symbols.any(|symbol| is_symbol(symbol, spaced)));
     stands.then_some(measure)
@@ -201,12 +204,16 @@ const RAISED: char = '\u{e000}';
 
 /// The text with the commands of formulas for signs and spaces written plainly; none if others are left.
 fn plain(text: &str) -> Option<String> {
+    Some(joined_degrees(plain_with_blanks(text)?.trim()))
+}
+
+fn plain_with_blanks(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         if c == '\\' {
             if let Some((content, len)) = words_in_text(rest) {
-                out.push_str(content);
+                out.push_str(&plain_with_blanks(content)?);
                 rest = &rest[len..];
                 continue;
             }
@@ -254,7 +261,7 @@ fn plain(text: &str) -> Option<String> {
         }
         out.push(digit);
     }
-    Some(joined_degrees(out.trim()))
+    Some(out)
 }
 
 /// The text with no blank within `° C` and `° F`.
@@ -267,14 +274,29 @@ fn joined_degrees(text: &str) -> String {
     format!("{before}°{}", if joins { scale } else { after })
 }
 
+/// What opens a text command.
+const IN_TEXT: [&str; 4] = ["\\text{", "\\mathrm{", "\\textrm{", "\\mbox{"];
+
+/// Whether a text ends in a text command without a number in front, and what is before it has the number: `5\text{ m}^2`.
+fn is_unit_in_text(text: &str) -> bool {
+    let Some(at) = IN_TEXT.iter().filter_map(|open| text.find(open)).min() else {
+        return false;
+    };
+    let digit = |c: char| crate::syntax::digit(c).is_some();
+    words_in_text(&text[at..]).is_some_and(|(content, len)| {
+        let behind = &text[at + len..];
+        let power = |c: char| matches!(c, '^' | '²' | '³' | '⁻' | '.' | ' ');
+        text[..at].contains(digit)
+            && !content.trim_start().starts_with(digit)
+            && !behind.starts_with(|c| !power(c))
+    })
+}
+
 /// The words of a text command at the head of a text, and its length with its braces.
 fn words_in_text(text: &str) -> Option<(&str, usize)> {
-    let open = ["\\text{", "\\mathrm{", "\\textrm{", "\\mbox{"]
-        .iter()
-        .find(|open| text.starts_with(**open))?
-        .len();
+    let open = IN_TEXT.iter().find(|open| text.starts_with(**open))?.len();
     let content = &text[open..open + text[open..].find('}')?];
-    let plain = !content.contains(['\\', '{', '$']);
+    let plain = !content.contains(['{', '$']);
     plain.then_some((content, open + content.len() + 1))
 }
 
@@ -385,6 +407,11 @@ mod tests {
             ("5 N·m", "5", "N*m"),
             (r"5\,\mu m", "5", "µm"),
             (r"5\,k\Omega", "5", "kΩ"),
+            (r"5\,\mathrm{kW\cdot h}", "5", "kWh"),
+            (r"5\mathrm{L\cdot W}", "5", "L*W"),
+            (r"5\text{ m}^2", "5", "m^2"),
+            (r"2\text{mg}.", "2", "mg"),
+            (r"\text{5 kWh}", "5", "kWh"),
             ("5µm", "5", "µm"),
             ("5Ω", "5", "Ω"),
             ("20° C", "20", "celsius"),
@@ -447,6 +474,8 @@ mod tests {
             "2mg/h",
             r"5\mu m",
             r"2\Omega",
+            r"2\text{m}g",
+            r"\text{2mg}",
             "**5**",
             "2**kg",
             "5x",

@@ -301,14 +301,7 @@ mod tests {
         for (name_of, spellings) in [
             (
                 "kWh",
-                &[
-                    "kWh",
-                    "kilowatt hours",
-                    "kilowatt-hour",
-                    "kW·h",
-                    "h·kW",
-                    "kilowatts*h",
-                ][..],
+                &["kWh", "kilowatt hours", "kilowatt-hour", "kW·h", "h·kW"][..],
             ),
             ("kWh^2", &["kWh^2", "kW^2 h^2"]),
             ("kWh/m^2", &["kWh/m^2", r"kW\cdot h/m^2"]),

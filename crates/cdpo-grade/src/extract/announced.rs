@@ -71,17 +71,16 @@ fn whole(response: &str, from: usize, rule: Rule) -> Option<(Range<usize>, Optio
         .count();
     let number = &text[head..head + digits];
     let after = &text[head + digits..];
-    let goes_on = number.ends_with(|c: char| c.is_ascii_digit());
-    let word = if goes_on {
-        unit::magnitude_len(after)
+    let (word, decided) = if number.ends_with(|c: char| c.is_ascii_digit()) {
+        (unit::magnitude_len(after), unit::magnitude_decided(after))
     } else {
-        0
+        (0, (!after.is_empty()).then_some(0))
     };
-    let end = start + head + digits + word;
-    let open = end == response.len() || (goes_on && unit::may_become_magnitude(after));
+    let end = start + head + digits;
+    let settled = decided.map(|behind| end + behind);
     number
         .contains(|c: char| c.is_ascii_digit())
-        .then_some((start..end, (!open).then_some(end)))
+        .then_some((start..end + word, settled))
 }
 
 /// As lm-evaluation-harness's strict filters do it, `#### (-?[0-9.,]+)` and `The answer is (-?[0-9.,]+).`

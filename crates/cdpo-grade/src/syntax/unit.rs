@@ -116,25 +116,43 @@ pub(super) fn magnitude(word: &str) -> Option<i64> {
         .map(|(_, value)| *value)
 }
 
-/// The length of the word behind a number that makes millions of it, with the blanks before it; none if there is no such word.
-pub(crate) fn magnitude_len(after: &str) -> usize {
-    let word = after.trim_start_matches(' ');
+/// The word at the head of a text, and the blanks before it.
+fn first_word(text: &str) -> (usize, &str) {
+    let word = text.trim_start_matches(' ');
     let len = word
-        .find(|c: char| !c.is_alphanumeric())
+        .find(|c: char| !c.is_alphabetic())
         .unwrap_or(word.len());
-    match magnitude(&word[..len]) {
-        Some(_) => after.len() - word.len() + len,
-        None => 0,
-    }
+    (text.len() - word.len(), &word[..len])
 }
 
-/// Whether a text that breaks off behind a number may yet become such a word.
-pub(crate) fn may_become_magnitude(after: &str) -> bool {
-    let word = after.trim_start_matches(' ');
-    MAGNITUDES.iter().any(|(name, _)| {
-        name.get(..word.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(word))
-    })
+/// The length of the word behind a number that makes millions of it, with the blanks before it; none if there is no such word.
+pub(crate) fn magnitude_len(after: &str) -> usize {
+    let (blanks, word) = first_word(after);
+    magnitude(word).map_or(0, |_| blanks + word.len())
+}
+
+/// How many bytes behind a number decide whether such a word stands there, whatever is added and so are they cut there or anywhere
+/// behind; none if what follows may change it.
+pub(crate) fn magnitude_decided(after: &str) -> Option<usize> {
+    let (blanks, word) = first_word(after);
+    let may_become = |(name, _): &(&str, i64)| {
+        let head = name.get(..word.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(word)) || magnitude(word).is_some()
+    };
+    if after.len() == blanks + word.len() && MAGNITUDES.iter().any(may_become) {
+        return None;
+    }
+    if magnitude(word).is_some() {
+        return Some(blanks + word.len());
+    }
+    // "millionaires" are none from their "a" on.
+    let begins = (1..word.len())
+        .rev()
+        .find(|len| word.get(..*len).and_then(magnitude).is_some());
+    Some(begins.map_or(0, |len| {
+        let next = word[len..].chars().next().map_or(0, char::len_utf8);
+        blanks + len + next
+    }))
 }
 
 /// Names of fractions, without the s.
