@@ -136,23 +136,25 @@ impl Measure {
     fn contracted(self) -> Measure {
         let mut measure = self;
         for (product, first, second) in PRODUCTS {
-            let part = |bare: bool, unit: &str| {
-                let is = |p: &&Part| p.unit == unit && !(bare && !p.prefix.is_empty());
-                measure.parts.iter().find(is).copied()
-            };
-            let (Some(a), Some(b)) = (part(false, first), part(true, second)) else {
+            let part = |unit: &str| measure.parts.iter().find(|p| p.unit == unit).copied();
+            let (Some(a), Some(b)) = (part(first), part(second)) else {
                 continue;
             };
-            if a.power.signum() != b.power.signum() {
+            // As often as both stand there, above or below the fraction bar.
+            let power = match (a.power > 0, b.power > 0) {
+                (true, true) => a.power.min(b.power),
+                (false, false) => a.power.max(b.power),
+                _ => continue,
+            };
+            let Some(back) = power.checked_neg() else {
                 continue;
-            }
-            let power = a.power.signum() * a.power.abs().min(b.power.abs());
+            };
             let of = |prefix, unit| Measure::one(prefix, unit);
             // Times the product first, so that no step is without a unit.
             let contracted = measure
                 .times(of(a.prefix, product), power)
-                .and_then(|m| m.times(of(a.prefix, first), -power))
-                .and_then(|m| m.times(of("", second), -power));
+                .and_then(|m| m.times(of(a.prefix, first), back))
+                .and_then(|m| m.times(of("", second), back));
             measure = contracted.unwrap_or(measure);
         }
         measure

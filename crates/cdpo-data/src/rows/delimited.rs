@@ -110,7 +110,7 @@ impl Delimited {
                 return Ok(None);
             }
             // A record ends with its line; it began as many lines before as there are line breaks in its fields.
-            let breaks = record.as_slice().iter().filter(|b| **b == b'\n').count();
+            let breaks = record.as_slice().split(|b| *b == b'\n').count() - 1;
             let line = (self.records.position().line() as usize).saturating_sub(1 + breaks);
             let last = &record[record.len() - 1];
             // Such a record ends with the text and not with a line.
