@@ -239,7 +239,7 @@ fn an_empty_field_and_a_null_are_absent_alike_in_every_reader() {
         for absent in ["null", "\"\"", "\" \""] {
             let cell = |(name, cell): (&str, &str)| match cell {
                 "" => format!("\"{name}\": {absent}"),
-                cell => format!("\"{name}\": {:?}", cell),
+                cell => format!("\"{name}\": {cell:?}"),
             };
             let json = format!("{{{}}}\n", row.map(cell).join(", "));
             let by_json = told(reader, &text_file(dir.path(), "t.jsonl", &json));
