@@ -25,7 +25,7 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(GivenPairs,
     let mut rows = Rows::open(path, wanted)?;
     let encoded = loop {
         match rows.next_row()? {
-            Some((_, Ok(columns))) => break columns.contains_key("prompt_ids"),
+            Some((_, Ok(columns))) => break columns.present("prompt_ids").is_some(),
             Some((_, Err(_))) => {}
             None => break false,
         }

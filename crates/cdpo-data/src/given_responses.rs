@@ -2,7 +2,7 @@
 //!
 //! | column | what |
 //! |---|---|
-//! | `response` | the response, a text or a number |
+//! | `response` | the response, a text or a number; an empty one is a response too, which has no answer |
 //! | `gold` or `answer` | the right answer, a text or a number |
 //! | `label` or `correct` | optional: whether the response is right by another judge, true or false; anything else is passed over |
 //!
@@ -10,9 +10,9 @@
 
 use std::path::Path;
 
-use crate::cell::{Cell, Columns};
-use crate::record::check_text;
-use crate::rows::{self, Rows};
+use crate::cell::Cell;
+use crate::columns::Columns;
+use crate::rows::Rows;
 use crate::{Error, Result};
 
 /// One response.
@@ -28,6 +28,7 @@ pub struct GivenResponse {
     pub label: Option<bool>,
 }
 
+const RESPONSE: &str = "response";
 const GOLD: [&str; 2] = ["gold", "answer"];
 const LABEL: [&str; 2] = ["label", "correct"];
 
@@ -38,30 +39,39 @@ const LABEL: [&str; 2] = ["label", "correct"];
 /// rows; [`Error::Io`].
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<GivenResponse>> {
     let path = path.as_ref();
-    let wanted = |name: &str| name == "response" || GOLD.contains(&name) || LABEL.contains(&name);
+    let wanted = |name: &str| name == RESPONSE || GOLD.contains(&name) || LABEL.contains(&name);
     let mut rows = Rows::open(path, wanted)?;
     let mut responses = Vec::new();
     while let Some((line, columns)) = rows.next_row()? {
         let response = columns.and_then(|columns| response(&columns, line));
         responses.push(response.map_err(|reason| Error::row(path, line, reason))?);
     }
+    if responses.is_empty() {
+        return Err(Error::file(
+            path,
+            "the file has no rows: at least one response with its gold answer is expected",
+        ));
+    }
     Ok(responses)
 }
 
 fn response(columns: &Columns, line: usize) -> std::result::Result<GivenResponse, String> {
-    let first = |names: [&'static str; 2]| {
-        let present = |name: &&str| columns.get(*name).is_some_and(|cell| !cell.is_absent());
-        names.into_iter().find(present).unwrap_or(names[0])
-    };
-    let gold = rows::text(columns, first(GOLD), "the gold answer")?;
-    check_text("the gold answer", &gold)?;
+    let gold = columns.text(
+        columns.first_of(&GOLD).unwrap_or(GOLD[0]),
+        "the gold answer",
+    )?;
+    let no_words = columns.has(RESPONSE) && columns.present(RESPONSE).is_none();
     Ok(GivenResponse {
         line,
-        response: rows::text(columns, "response", "the response")?,
+        response: if no_words {
+            String::new()
+        } else {
+            columns.text(RESPONSE, "the response")?
+        },
         gold,
         label: LABEL
             .iter()
-            .find_map(|name| columns.get(*name).and_then(Cell::truth)),
+            .find_map(|name| columns.present(name).and_then(Cell::truth)),
     })
 }
 
@@ -107,7 +117,7 @@ mod tests {
             ),
             (
                 r#"{"response": "a", "gold": " "}"#,
-                "r.jsonl:1: the gold answer is empty",
+                "r.jsonl:1: the gold answer is empty (column \"gold\"): a string or a number is expected",
             ),
             (
                 r#"{"response": "a", "gold": [1]}"#,

@@ -22,10 +22,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Columns};
+use crate::cell::Cell;
+use crate::columns::Columns;
 use crate::order;
 use crate::record::{Record, check_text};
-use crate::rows::{self, text};
 use crate::table::{self, TableOptions};
 use crate::{OnBadRow, Problem, Result, Skipped};
 
@@ -152,23 +152,18 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(Vec<GivenSo
 }
 
 fn solution(columns: &Columns, fallback_id: String) -> std::result::Result<GivenSolution, String> {
-    let first = |names: [&'static str; 2]| {
-        names
-            .into_iter()
-            .find(|name| columns.contains_key(*name))
-            .unwrap_or(names[0])
-    };
-    let present = |name: &str| columns.get(name).filter(|value| !value.is_absent());
+    let first = |names: [&'static str; 2]| columns.first_of(&names).unwrap_or(names[0]);
+    let present = |name: &str| columns.present(name);
     let steps = match (present("steps"), present("response")) {
         (Some(steps), None) => without_numbers(list(steps)?),
-        (None, Some(_)) => vec![text(columns, "response", "the solution")?],
+        (None, Some(_)) => vec![columns.text("response", "the solution")?],
         (Some(_), Some(_)) => {
             return Err("there are both steps and response: one of them is expected".into());
         }
         (None, None) => {
             return Err(format!(
                 "the solution is missing: there is neither \"steps\" nor \"response\" among {}",
-                rows::names(columns)
+                columns.names()
             ));
         }
     };
@@ -181,14 +176,18 @@ fn solution(columns: &Columns, fallback_id: String) -> std::result::Result<Given
             )
         })?),
     };
-    let optional =
-        |name: &str, role: &str| present(name).map(|_| text(columns, name, role)).transpose();
+    let optional = |name: &str, role: &str| {
+        let text = present(name).map(|_| columns.text(name, role));
+        text.transpose()
+    };
     Ok(GivenSolution {
         id: optional("id", "the id")?.unwrap_or(fallback_id),
-        question: text(columns, first(QUESTION), "the question")?
+        question: columns
+            .text(first(QUESTION), "the question")?
             .trim()
             .to_owned(),
-        gold: text(columns, first(GOLD), "the gold answer")?
+        gold: columns
+            .text(first(GOLD), "the gold answer")?
             .trim()
             .to_owned(),
         steps,

@@ -7,6 +7,7 @@
 
 pub mod artifact;
 mod cell;
+mod columns;
 mod error;
 pub mod exemplars;
 mod framing;

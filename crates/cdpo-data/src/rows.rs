@@ -8,16 +8,17 @@ mod parquet;
 use std::path::Path;
 
 use crate::Result;
-use crate::cell::{Cell, Columns, json_row};
+use crate::columns::{Columns, json_row};
 use crate::lines::Lines;
 use delimited::Delimited;
 use input::Input;
 pub(crate) use input::unpacked_name;
 use parquet::Table;
 
-/// The rows of one file, in file order.
-pub(crate) struct Rows {
+/// The rows of one file, in file order. A column for which `wanted` does not hold changes nothing, whatever stands in it.
+pub(crate) struct Rows<W> {
     source: Source,
+    wanted: W,
 }
 
 enum Source {
@@ -29,7 +30,7 @@ enum Source {
 /// A row with its line (from 1; in Parquet the row), or the reason why it cannot be read.
 pub(crate) type NumberedRow = (usize, std::result::Result<Columns, String>);
 
-impl Rows {
+impl<W: Fn(&str) -> bool> Rows<W> {
     /// The lines of the file, if it is JSON Lines.
     pub(crate) fn into_lines(self) -> Option<Lines> {
         match self.source {
@@ -38,12 +39,12 @@ impl Rows {
         }
     }
 
-    /// Opens a file of any kind that is read, told by its content. Of a Parquet file only the columns for which `wanted` holds are read;
-    /// other rows come whole.
+    /// Opens a file of any kind that is read, told by its content, to read the columns for which `wanted` holds; of others the names are
+    /// known at most.
     ///
     /// # Errors
     /// [`crate::Error::Io`]; [`crate::Error::File`] for an empty file, a broken one, one of a kind that is not read, or a table with no wanted column.
-    pub(crate) fn open(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<Self> {
+    pub(crate) fn open(path: &Path, wanted: W) -> Result<Self> {
         let source = match input::open(path, &wanted)? {
             Input::Parquet => Source::Parquet(Table::open(path, &wanted)?),
             Input::Json(text) => Source::Json(Lines::of(path, text)),
@@ -51,7 +52,7 @@ impl Rows {
                 Source::Delimited(Delimited::open(path, text, delimiter, &wanted)?)
             }
         };
-        Ok(Self { source })
+        Ok(Self { source, wanted })
     }
 
     /// The next row, or none at the end.
@@ -65,7 +66,7 @@ impl Rows {
                 let Some(line) = lines.next_line()? else {
                     return Ok(None);
                 };
-                Ok(Some((line.number, json_row(line.bytes))))
+                Ok(Some((line.number, json_row(line.bytes, &self.wanted))))
             }
             Source::Delimited(table) => table.next_row(),
             Source::Parquet(table) => {
@@ -74,32 +75,4 @@ impl Rows {
             }
         }
     }
-}
-
-/// The text of a column that may be a string or a number.
-///
-/// # Errors
-/// The reason, naming `role` and the column, if the column is missing or of another kind.
-pub(crate) fn text(
-    columns: &Columns,
-    column: &str,
-    role: &str,
-) -> std::result::Result<String, String> {
-    match columns.get(column) {
-        Some(Cell::Text(text) | Cell::Number(text)) => Ok(text.clone()),
-        Some(other) => Err(format!(
-            "{role} (column {column:?}) is {}: a string or a number is expected",
-            other.described()
-        )),
-        None => Err(format!(
-            "{role} is missing: there is no column {column:?} among {}",
-            names(columns)
-        )),
-    }
-}
-
-/// The columns' names, for messages.
-pub(crate) fn names(columns: &Columns) -> String {
-    let names: Vec<&str> = columns.keys().map(String::as_str).collect();
-    format!("[{}]", names.join(", "))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::cell::Columns;
+use crate::columns::Columns;
 use crate::rows::{Rows, unpacked_name};
 use crate::{Error, OnBadRow, Result, Skipped};
 
@@ -29,7 +29,7 @@ pub(crate) struct TableOptions {
     pub(crate) limit: Option<usize>,
 }
 
-/// Reads the rows of a file, in file order. Of a Parquet file only the columns for which `wanted` holds are read. `read` makes a
+/// Reads the rows of a file, in file order. The columns for which `wanted` holds are read. `read` makes a
 /// record of a row's columns; its second argument is the id of a row without one, `STEM/ROW`: the file's name without extension (and `.gz`)
 /// and the row from 0, unusable ones counted. `id` gives a record's id, which must be unique.
 ///

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use crate::cell::{Cell, Columns};
-use crate::record::check_text;
-use crate::rows::text;
+use crate::cell::Cell;
+use crate::columns::Columns;
 use crate::table::{self, BadRead, TableOptions};
 use crate::{OnBadRow, Pair, Result, Skipped};
 
@@ -94,20 +93,21 @@ pub(crate) fn wanted(name: &str) -> bool {
 
 /// The column that holds messages instead of text: a list, or a list's text, as a CSV file has it.
 fn conversational(columns: &Columns) -> Option<&'static str> {
-    COLUMNS.into_iter().find(|name| match columns.get(*name) {
-        Some(Cell::List(_)) => true,
-        Some(Cell::Text(text)) => ["'role'", "\"role\"", "'content'", "\"content\""]
-            .iter()
-            .any(|key| text.strip_prefix("[{").is_some_and(|t| t.starts_with(key))),
-        _ => false,
-    })
+    COLUMNS
+        .into_iter()
+        .find(|name| match columns.present(name) {
+            Some(Cell::List(_)) => true,
+            Some(Cell::Text(text)) => ["'role'", "\"role\"", "'content'", "\"content\""]
+                .iter()
+                .any(|key| text.strip_prefix("[{").is_some_and(|t| t.starts_with(key))),
+            _ => false,
+        })
 }
 
-/// A column of token weights; absent and null mean none.
+/// A column of token weights; absent ones are none.
 fn weights(columns: &Columns, name: &str) -> std::result::Result<Option<Vec<f32>>, String> {
-    let values = match columns.get(name) {
+    let values = match columns.present(name) {
         None => return Ok(None),
-        Some(cell) if cell.is_absent() => return Ok(None),
         Some(Cell::List(values)) => values,
         Some(_) => {
             return Err(format!(
@@ -138,9 +138,9 @@ fn weights(columns: &Columns, name: &str) -> std::result::Result<Option<Vec<f32>
 }
 
 fn text_pair(columns: &Columns, fallback_id: String) -> std::result::Result<TextPair, String> {
-    if !columns.contains_key("prompt")
-        && columns.contains_key("chosen")
-        && columns.contains_key("rejected")
+    if !columns.has("prompt")
+        && columns.present("chosen").is_some()
+        && columns.present("rejected").is_some()
     {
         return Err(
             "there is no column \"prompt\" (TRL calls this an implicit prompt): split the common beginning of chosen and rejected off into a column of its own (in Python: trl's extract_prompt)"
@@ -150,18 +150,14 @@ fn text_pair(columns: &Columns, fallback_id: String) -> std::result::Result<Text
     let pair = TextPair {
         id: ID
             .iter()
-            .filter(|name| columns.get(**name).is_some_and(|cell| !cell.is_absent()))
-            .find_map(|name| text(columns, name, "the id").ok())
+            .find_map(|name| columns.text(name, "the id").ok())
             .unwrap_or(fallback_id),
-        prompt: text(columns, "prompt", "the prompt")?,
-        chosen: text(columns, "chosen", "the chosen response")?,
-        rejected: text(columns, "rejected", "the rejected response")?,
+        prompt: columns.text("prompt", "the prompt")?,
+        chosen: columns.text("chosen", "the chosen response")?,
+        rejected: columns.text("rejected", "the rejected response")?,
         chosen_weights: weights(columns, WEIGHTS[0])?,
         rejected_weights: weights(columns, WEIGHTS[1])?,
     };
-    check_text("prompt", &pair.prompt)?;
-    check_text("chosen", &pair.chosen)?;
-    check_text("rejected", &pair.rejected)?;
     if pair.chosen == pair.rejected {
         return Err("chosen and rejected are the same text: there is nothing to prefer".into());
     }

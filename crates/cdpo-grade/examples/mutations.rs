@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cdpo_grade::{Extraction, GradeOptions, Grader, Outcome};
+use fastrand::Rng;
 
 /// Pieces that mutations put in.
 const PIECES: &[&str] = &[
@@ -95,23 +96,6 @@ const PIECES: &[&str] = &[
     "\u{1F600}",
 ];
 
-/// Draws from a counter (SplitMix64), so that a run repeats.
-struct Draws(u64);
-
-impl Draws {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
-
 /// Texts of the folder: answers, and ends of responses.
 fn texts(folder: &Path) -> (Vec<String>, Vec<String>) {
     let files = [
@@ -143,12 +127,12 @@ fn texts(folder: &Path) -> (Vec<String>, Vec<String>) {
 }
 
 /// A text with one to six changes.
-fn mutated(text: &str, others: &[String], draws: &mut Draws) -> String {
+fn mutated(text: &str, others: &[String], rng: &mut Rng) -> String {
     let mut chars: Vec<char> = text.chars().collect();
-    for _ in 0..=draws.below(6) {
-        let at = draws.below(chars.len() + 1);
-        let len = draws.below(8).min(chars.len() - at);
-        match draws.below(8) {
+    for _ in 0..=rng.usize(..6) {
+        let at = rng.usize(..=chars.len());
+        let len = rng.usize(..8).min(chars.len() - at);
+        match rng.usize(..8) {
             0 => drop(chars.drain(at..at + len)),
             1 => {
                 let copied: Vec<char> = chars[at..at + len].to_vec();
@@ -156,22 +140,22 @@ fn mutated(text: &str, others: &[String], draws: &mut Draws) -> String {
             }
             2 => {
                 // The same piece again and again.
-                let piece = PIECES[draws.below(PIECES.len())];
-                let times = 1 << draws.below(7);
+                let piece = PIECES[rng.usize(..PIECES.len())];
+                let times = 1 << rng.usize(..7);
                 chars.splice(at..at, piece.repeat(times).chars());
             }
             3 => {
-                let other: Vec<char> = others[draws.below(others.len())].chars().collect();
-                let from = draws.below(other.len() + 1);
+                let other: Vec<char> = others[rng.usize(..others.len())].chars().collect();
+                let from = rng.usize(..=other.len());
                 chars.splice(at..at + len, other[from..].iter().copied());
             }
-            4 if at < chars.len() => chars[at] = char::from(32 + draws.below(95) as u8),
+            4 if at < chars.len() => chars[at] = char::from(rng.u8(32..127)),
             5 if at < chars.len() => {
-                let with = draws.below(chars.len());
+                let with = rng.usize(..chars.len());
                 chars.swap(at, with);
             }
             _ => {
-                let piece = PIECES[draws.below(PIECES.len())];
+                let piece = PIECES[rng.usize(..PIECES.len())];
                 chars.splice(at..at, piece.chars());
             }
         }
@@ -211,14 +195,14 @@ fn main() {
             ..GradeOptions::default()
         })
     });
-    let mut draws = Draws(seed);
+    let mut rng = Rng::with_seed(seed);
     let (mut read, mut equal, mut parsed, mut correct) = (0u64, 0u64, 0u64, 0u64);
     let mut worst = (Duration::ZERO, String::new(), String::new());
     for n in 0..count {
-        let a = mutated(&answers[draws.below(answers.len())], &answers, &mut draws);
-        let b = match draws.below(3) {
-            0 => answers[draws.below(answers.len())].clone(),
-            1 => mutated(&a, &answers, &mut draws),
+        let a = mutated(&answers[rng.usize(..answers.len())], &answers, &mut rng);
+        let b = match rng.usize(..3) {
+            0 => answers[rng.usize(..answers.len())].clone(),
+            1 => mutated(&a, &answers, &mut rng),
             _ => a.clone() + "+0",
         };
         let grader = &graders[(n % 6) as usize];
@@ -234,11 +218,11 @@ fn main() {
         let mut slow = (took, a, b);
         if n % 4 == 0 {
             let response = mutated(
-                &responses[draws.below(responses.len())],
+                &responses[rng.usize(..responses.len())],
                 &responses,
-                &mut draws,
+                &mut rng,
             );
-            let gold = answers[draws.below(answers.len())].clone();
+            let gold = answers[rng.usize(..answers.len())].clone();
             let start = Instant::now();
             let verdict = grader.grade(&response, &gold);
             let took = start.elapsed();

@@ -1,38 +1,54 @@
 //! Amounts in plain text: a number with a currency before it or a unit after it goes in (`€5`, `USD 5`, `5 kWh`, `5°C`, `5 m²`); the
 //! number's own text and the measure come out.
 //!
-//! The grammar reads letters after a number as variables, and words as units. This comes before it and takes what can be nothing else:
-//! a number alone, and beside it signs and symbols of the table of units. A lone letter stays a variable (`5m`, `5 m`), unless its
-//! power is a raised digit, as nobody writes a variable's in plain text (`5 m²`).
+//! The grammar reads letters after a number as variables, and words as units. This comes before it and takes what can be nothing else: a
+//! number alone, and beside it signs and symbols of the table of units. When letters are a unit and when variables:
+//! - in a text command they are a unit (the grammar sees to that), and so is a sign that is no letter of a formula: `€`, `°`, `Ω`, `µ`;
+//! - behind a blank they are one from two letters on, but for pairs that name segments or products in formulas ([`is_symbol`]): `5 mg`;
+//! - where they touch the number they are one if they are of three letters or more in both cases, as no product is (`5kWh`), or in
+//!   a short list of symbols (`5cm`); others are variables: `2mg`, `3kT`, `5ms`;
+//! - a lone letter is a variable (`5m`, `5 m`, `6s²`, `2L·W`), but for `m²`, `m³`, `m/s` and what is written with them (`m/s²`, `W/m²`), and behind a blank `N·m`, `A·h`, `W·h` and powers below zero
+//!   in raised digits (`5 s⁻¹`).
+//!
+//! A formula's letters are no different: what a blank says there, a thin space or a text command says.
 
-use crate::form::unit::{Measure, currency};
+use std::borrow::Cow;
 
-/// Symbols that may as well be variables: they are units in words and in text commands alone.
-const VARIABLES: [&str; 6] = ["ac", "pt", "ly", "as", "sr", "hp"];
+use crate::measure::{Measure, currency};
+use crate::refusal::MAX_LEN;
+use crate::syntax::unit::{SYMBOLS, magnitude_len};
 
-/// Symbols of small letters that are units even where they touch the number.
-const GLUED: [&str; 17] = [
-    "cm", "mm", "km", "kg", "mg", "ft", "lb", "lbs", "oz", "yd", "hr", "hrs", "mph", "kph", "ml",
-    "am", "pm",
+/// Pairs of letters that may as well be variables: they are units in words and in text commands alone.
+const VARIABLES: [&str; 12] = [
+    "ac", "pt", "ly", "as", "sr", "hp", "kT", "pV", "ds", "dA", "dT", "dV",
 ];
 
+/// Pairs of capitals that are units behind a blank; others name segments, as `MN` does.
+const CAPITALS: [&str; 9] = ["KB", "MB", "GB", "TB", "MW", "GW", "TW", "MJ", "GJ"];
+
+/// Symbols that are units even where they touch the number, besides those of the grammar.
+const GLUED: [&str; 7] = ["kph", "kW", "kJ", "kB", "Hz", "dB", "eV"];
+
 /// Words for money that may stand before the number.
-const WORDS: [&str; 14] = [
-    "dollar", "dollars", "euro", "euros", "pound", "pounds", "rupee", "rupees", "yen", "yuan",
-    "franc", "francs", "peso", "pesos",
+const WORDS: [&str; 8] = [
+    "dollar", "euro", "pound", "rupee", "yen", "yuan", "franc", "peso",
 ];
 
 /// An answer that is a number beside a known currency or unit: the number's text, with its sign, and the measure.
 pub(crate) fn read(answer: &str) -> Option<(String, Measure)> {
     let text = answer.trim();
-    let begins = |c: char| !(c.is_ascii_lowercase() || matches!(c, '(' | '[' | '{'));
-    if !text.starts_with(begins)
-        && !WORDS.iter().any(|word| text.starts_with(word))
-        && !text.starts_with("kr")
-    {
+    let bare = |c: char| c.is_ascii_digit() || b"+-*/=., ".contains(&(c as u8));
+    if text.len() > MAX_LEN || text.chars().all(|c| c.is_ascii() && bare(c)) {
         return None;
     }
-    let text = plain(text)?;
+    let text = undressed(text);
+    let begins = |c: char| !(c.is_ascii_lowercase() || matches!(c, '(' | '[' | '{'));
+    let head = word(&text);
+    if !text.starts_with(begins) && !is_money(head) && head != "kr" {
+        return None;
+    }
+    let in_text = is_unit_in_text(&text);
+    let text = plain(&text)?;
     let (sign, text) = signed(&text);
     let (before, text) = money_before(text);
     let (inner_sign, text) = signed(text);
@@ -44,22 +60,61 @@ pub(crate) fn read(answer: &str) -> Option<(String, Measure)> {
         return None;
     }
     let number = text[..len].trim_end_matches(['.', ',', ' ', '/']);
-    let (magnitude, rest) = magnitude(&text[number.len()..]);
+    let after_number = &text[number.len()..];
+    let (magnitude, rest) = after_number.split_at(magnitude_len(after_number));
     let rest = rest.trim_end_matches(['.', ' ']);
     let measure = match (before, rest.trim_start()) {
         (Before::Nothing | Before::Dollar, "") => return None,
         (Before::Money(measure), "") => measure,
-        (Before::Nothing, unit) => after(unit, rest)?,
+        (Before::Nothing, unit) => after(unit, rest, in_text)?,
         // The sign of dollars, or the mark of a formula that ends before the unit: `$5 USD`, `$5$ EUR`.
         (Before::Dollar, unit) => match unit.strip_prefix('$') {
-            Some(unit) => after(unit.trim_start(), " ")?,
-            None => after(unit, rest).filter(|measure| measure.agrees(Measure::DOLLAR))?,
+            Some(unit) => after(unit.trim_start(), " ", in_text)?,
+            // One sign is enough: `$5 C$` is a formula, or nothing.
+            None if unit.ends_with('$') => return None,
+            None => after(unit, rest, in_text).filter(|measure| measure.agrees(Measure::DOLLAR))?,
         },
         (Before::Money(measure), unit) => {
-            after(unit, rest).filter(|after| after.agrees(measure))?
+            after(unit, rest, in_text).filter(|after| after.agrees(measure))?
         }
     };
     Some((format!("{sign}{inner_sign}{number}{magnitude}"), measure))
+}
+
+/// The letters at the head of a text.
+fn word(text: &str) -> &str {
+    let len = text.find(|c: char| !c.is_alphabetic());
+    &text[..len.unwrap_or(text.len())]
+}
+
+/// Whether a word for money may stand before its number.
+fn is_money(word: &str) -> bool {
+    let word = word.strip_suffix('s').unwrap_or(word);
+    WORDS.iter().any(|money| money.eq_ignore_ascii_case(word))
+}
+
+/// The text without a formula's marks and emphasis of Markdown around all of it, or emphasis of its beginning or end: `$5 kWh$`, `**5
+/// kWh**`, `**5** kWh`.
+fn undressed(text: &str) -> Cow<'_, str> {
+    let mut text = text;
+    while let Some(inner) = ["$$", "$", "__", "_", "`"]
+        .iter()
+        .find_map(|mark| within(text, mark))
+        .or_else(|| within(text, "**").or_else(|| within(text, "*")))
+    {
+        text = inner.trim();
+    }
+    let emphasis = text.starts_with("**") || text.ends_with("**");
+    if emphasis && text.matches("**").count() == 2 {
+        return Cow::Owned(text.replace("**", ""));
+    }
+    Cow::Borrowed(text)
+}
+
+/// What stands between two marks, where they are the only ones.
+fn within<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
+    let inner = text.strip_prefix(mark)?.strip_suffix(mark)?;
+    (!inner.is_empty() && !inner.contains(mark) && !inner.ends_with('\\')).then_some(inner)
 }
 
 /// What stands before a number.
@@ -75,14 +130,11 @@ fn money_before(text: &str) -> (Before, &str) {
     if let Some(rest) = text.strip_prefix("\\$").or_else(|| text.strip_prefix('$')) {
         return (Before::Dollar, rest.trim_start());
     }
-    let word = text
-        .find(|c: char| !c.is_alphabetic())
-        .unwrap_or(text.len());
-    let named = WORDS.contains(&text[..word].to_lowercase().as_str());
+    let head = word(text);
     let (measure, len) = match currency(text) {
         Some((code, len)) => (Measure::currency(code), len),
-        None if named => match Measure::named(&text[..word]) {
-            Some(measure) => (measure, word),
+        None if is_money(head) => match Measure::named(head) {
+            Some(measure) => (measure, head.len()),
             None => return (Before::Nothing, text),
         },
         None => return (Before::Nothing, text),
@@ -93,8 +145,9 @@ fn money_before(text: &str) -> (Before, &str) {
     )
 }
 
-/// The measure of a whole text after a number, if it can be nothing else; `rest` is that text with the blanks before it.
-fn after(unit: &str, rest: &str) -> Option<Measure> {
+/// The measure of a whole text after a number, if it can be nothing else; `rest` is that text with the blanks before it, `in_text` whether a
+/// text command holds all of it.
+fn after(unit: &str, rest: &str, in_text: bool) -> Option<Measure> {
     if let Some((code, len)) = currency(unit)
         && len == unit.len()
         && unit != "$"
@@ -103,28 +156,47 @@ fn after(unit: &str, rest: &str) -> Option<Measure> {
     }
     let spaced = rest.starts_with(' ');
     // Words of three letters, which the grammar takes for variables: "5 yen".
-    if spaced
-        && unit.len() >= 3
-        && unit.bytes().all(|b| b.is_ascii_lowercase())
-        && !VARIABLES.contains(&unit)
-    {
+    if spaced && unit.len() >= 3 && unit.bytes().all(|b| b.is_ascii_lowercase()) {
         return Measure::named(unit);
     }
-    let raised = unit.contains(RAISED);
     let measure = Measure::of_symbols(&unit.replace(RAISED, "^"))?;
-    let runs = || {
-        unit.split(|c: char| !c.is_ascii_alphabetic())
-            .filter(|run| !run.is_empty())
-    };
-    let foreign = unit.contains(|c: char| !c.is_ascii() && c != RAISED);
-    // `m/s` is read wherever it stands; another quotient of letters is one of variables.
-    let long = runs().any(|run| run.len() > 1 && !VARIABLES.contains(&run)) || unit == "m/s";
-    // Letters of one case that touch the number are variables: "5ms", "5MB".
-    let small = runs().all(|run| {
-        run.bytes().all(|b| b.is_ascii_lowercase()) || run.bytes().all(|b| b.is_ascii_uppercase())
-    });
-    let loose = spaced || !small || unit.contains('/') || GLUED.contains(&unit);
-    (raised || foreign || (long && loose && !unit.contains('^'))).then_some(measure)
+    let sign = unit.contains(|c: char| !(c.is_ascii() || matches!(c, RAISED | '·')));
+    let mut symbols = unit
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .filter(|symbol| !symbol.is_empty());
+    let stands = in_text
+        || sign
+        || is_of_letters(unit, spaced)
+        || (!unit.contains('^') && symbols.any(|symbol| is_symbol(symbol, spaced)));
+    stands.then_some(measure)
+}
+
+/// Whether letters are the symbol of a unit and no product of variables; `spaced` if a blank is between them and the number.
+fn is_symbol(letters: &str, spaced: bool) -> bool {
+    let capitals = letters.bytes().all(|b| b.is_ascii_uppercase());
+    let small = letters.bytes().all(|b| b.is_ascii_lowercase());
+    let glued = SYMBOLS.contains(&letters)
+        || GLUED.contains(&letters)
+        || (letters.len() >= 3 && !small && !capitals);
+    let apart = letters.len() >= 2
+        && !VARIABLES.contains(&letters)
+        && (letters.len() > 2 || !capitals || CAPITALS.contains(&letters));
+    glued || (spaced && apart)
+}
+
+/// Whether a unit is one of those few of lone letters that are no variables.
+fn is_of_letters(unit: &str, spaced: bool) -> bool {
+    let metres = unit
+        .split(['/', '·', '*', ' ', '('])
+        .any(|part| matches!(part.split_once(RAISED), Some(("m", "2" | "3"))));
+    let speed = unit
+        .strip_prefix("m/s")
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let below_zero = unit
+        .split(RAISED)
+        .skip(1)
+        .any(|power| power.starts_with('-'));
+    metres || speed || (spaced && (below_zero || matches!(unit, "N·m" | "A·h" | "W·h")))
 }
 
 /// Stands for a raised digit's mark, so that it is not mistaken for a power in a formula.
@@ -132,12 +204,16 @@ const RAISED: char = '\u{e000}';
 
 /// The text with the commands of formulas for signs and spaces written plainly; none if others are left.
 fn plain(text: &str) -> Option<String> {
+    Some(joined_degrees(plain_with_blanks(text)?.trim()))
+}
+
+fn plain_with_blanks(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         if c == '\\' {
             if let Some((content, len)) = words_in_text(rest) {
-                out.push_str(content);
+                out.push_str(&plain_with_blanks(content)?);
                 rest = &rest[len..];
                 continue;
             }
@@ -185,17 +261,42 @@ fn plain(text: &str) -> Option<String> {
         }
         out.push(digit);
     }
-    Some(out.trim().to_owned())
+    Some(out)
+}
+
+/// The text with no blank within `° C` and `° F`.
+fn joined_degrees(text: &str) -> String {
+    let Some((before, after)) = text.split_once('°') else {
+        return text.to_owned();
+    };
+    let scale = after.trim_start();
+    let joins = matches!(word(scale), "C" | "F" | "K");
+    format!("{before}°{}", if joins { scale } else { after })
+}
+
+/// What opens a text command.
+const IN_TEXT: [&str; 4] = ["\\text{", "\\mathrm{", "\\textrm{", "\\mbox{"];
+
+/// Whether a text ends in a text command without a number in front, and what is before it has the number: `5\text{ m}^2`.
+fn is_unit_in_text(text: &str) -> bool {
+    let Some(at) = IN_TEXT.iter().filter_map(|open| text.find(open)).min() else {
+        return false;
+    };
+    let digit = |c: char| crate::syntax::digit(c).is_some();
+    words_in_text(&text[at..]).is_some_and(|(content, len)| {
+        let behind = &text[at + len..];
+        let power = |c: char| matches!(c, '^' | '²' | '³' | '⁻' | '.' | ' ');
+        text[..at].contains(digit)
+            && !content.trim_start().starts_with(digit)
+            && !behind.starts_with(|c| !power(c))
+    })
 }
 
 /// The words of a text command at the head of a text, and its length with its braces.
 fn words_in_text(text: &str) -> Option<(&str, usize)> {
-    let open = ["\\text{", "\\mathrm{", "\\textrm{", "\\mbox{"]
-        .iter()
-        .find(|open| text.starts_with(**open))?
-        .len();
+    let open = IN_TEXT.iter().find(|open| text.starts_with(**open))?.len();
     let content = &text[open..open + text[open..].find('}')?];
-    let plain = !content.contains(['\\', '{', '$']);
+    let plain = !content.contains(['{', '$']);
     plain.then_some((content, open + content.len() + 1))
 }
 
@@ -217,8 +318,9 @@ fn command(text: &str) -> Option<(&'static str, usize)> {
         ("\\pounds", "£"),
         ("\\textsterling", "£"),
         ("\\yen", "¥"),
-        ("\\mu", "µ"),
-        ("\\Omega", "Ω"),
+        // Letters in a formula, as the signs "µ" and "Ω" are not.
+        ("\\mu", "u"),
+        ("\\Omega", "ohm"),
         ("\\quad", " "),
     ];
     let (command, plain) = COMMANDS.iter().rfind(|(command, _)| {
@@ -263,18 +365,6 @@ fn number_len(text: &str) -> usize {
     len
 }
 
-/// A power of ten in words at the head of a text, as it stands there, and what follows it.
-fn magnitude(text: &str) -> (&str, &str) {
-    let word = text.trim_start();
-    if !crate::syntax::unit::begins_with_magnitude(word) {
-        return ("", text);
-    }
-    let len = word
-        .find(|c: char| !c.is_alphabetic())
-        .unwrap_or(word.len());
-    text.split_at(text.len() - word.len() + len)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,7 +405,34 @@ mod tests {
             ("5 km/h", "5", "km/h"),
             ("5 kg/m³", "5", "kg/m^3"),
             ("5 N·m", "5", "N*m"),
-            (r"5\mu m", "5", "µm"),
+            (r"5\,\mu m", "5", "µm"),
+            (r"5\,k\Omega", "5", "kΩ"),
+            (r"5\,\mathrm{kW\cdot h}", "5", "kWh"),
+            (r"5\mathrm{L\cdot W}", "5", "L*W"),
+            (r"5\text{ m}^2", "5", "m^2"),
+            (r"2\text{mg}.", "2", "mg"),
+            (r"\text{5 kWh}", "5", "kWh"),
+            ("5µm", "5", "µm"),
+            ("5Ω", "5", "Ω"),
+            ("20° C", "20", "celsius"),
+            (r"20^\circ \mathrm{C}", "20", "celsius"),
+            ("20 ° F.", "20", "fahrenheit"),
+            ("**5 kWh**", "5", "kWh"),
+            ("**5** kWh", "5", "kWh"),
+            ("5 **kWh**", "5", "kWh"),
+            ("*5 kWh*", "5", "kWh"),
+            ("`€5`", "5", "EUR"),
+            ("$5 kWh$", "5", "kWh"),
+            ("$$5 kWh$$", "5", "kWh"),
+            ("5kW·h", "5", "kWh"),
+            ("5 A·h", "5", "Ah"),
+            ("5 mAh", "5", "mAh"),
+            ("5 m s⁻²", "5", "m/s^2"),
+            ("9.8 m/s²", "9.8", "m/s^2"),
+            ("9.8m/s²", "9.8", "m/s^2"),
+            ("5 W/m²", "5", "W/m^2"),
+            ("5 m³/s", "5", "m^3/s"),
+            ("5 Million EUR", "5 Million", "EUR"),
             ("٥ kWh", "٥", "kWh"),
         ] {
             let expected = Some((number.to_owned(), measure.to_owned()));
@@ -337,6 +454,30 @@ mod tests {
             "5 ac",
             "5ab",
             "5 J/K",
+            r"2L\cdot W",
+            "2L·W",
+            "2 L·W",
+            "2 L W",
+            "5N·m",
+            "$5A$",
+            "$$5A$$",
+            "$5 C$",
+            "-$5C$",
+            "$5US$",
+            "3kT",
+            "3 kT",
+            "2mg",
+            "2 MN",
+            "6s²",
+            "6 s²",
+            "5g³",
+            "2mg/h",
+            r"5\mu m",
+            r"2\Omega",
+            r"2\text{m}g",
+            r"\text{2mg}",
+            "**5**",
+            "2**kg",
             "5x",
             "$5",
             "$5$",

@@ -6,10 +6,8 @@ mod quantity;
 use crate::form::answer::{as_region, interval};
 use crate::form::matrix::as_vector;
 use crate::form::region::Region;
-use crate::form::spelled;
 use crate::form::sum::Sum;
 use crate::form::text::without_blanks;
-use crate::form::unit::Measure;
 use crate::form::value::Value;
 use crate::options::GradeOptions;
 
@@ -58,13 +56,9 @@ fn one_way(a: &Value, b: &Value, options: &GradeOptions) -> bool {
         (Value::Inequalities(a), Value::Inequalities(b)) => collection::same_inequalities(a, b),
         (Value::Based(a, base), Value::Based(b, other)) => base == other && same_digits(a, b),
         (Value::Text(a), Value::Text(b)) => same_text(a, b),
-        // A single letter may stand as text or as a symbol, a small number as a word.
+        // A single letter may stand as text or as a symbol.
         (Value::Text(text), Value::Scalar(q)) => {
-            (text.chars().count() == 1 && q.sum.to_string().eq_ignore_ascii_case(text))
-                || spelled::number(text).is_some_and(|(number, measure)| {
-                    let agree = |(a, b): (Measure, Measure)| a.agrees(b);
-                    q.sum == Sum::rational(number) && measure.zip(q.measure).is_none_or(agree)
-                })
+            text.chars().count() == 1 && q.sum.to_string().eq_ignore_ascii_case(text)
         }
         (Value::Region(a), Value::Region(b)) => collection::same_regions(a, b, options),
         (Value::Region(a), Value::Tuple(open @ ('(' | '['), items, close)) => {
@@ -126,9 +120,7 @@ fn same_digits(a: &str, b: &str) -> bool {
 }
 
 fn same_text(a: &str, b: &str) -> bool {
-    a == b
-        || (!a.contains('\\') && !b.contains('\\') && letters(a) == letters(b))
-        || spelled::number(a).is_some_and(|number| spelled::number(b) == Some(number))
+    a == b || (!a.contains('\\') && !b.contains('\\') && letters(a) == letters(b))
 }
 
 /// The text without case, blanks and punctuation.

@@ -153,7 +153,8 @@ fn unmarked<'a>(
     let formula = formula::last(response, body.clone());
     let number = prose::last_number(response, body.clone());
     // What breaks off within a formula is that formula: "= 15 + 15" is not 15.
-    if let (Some(open), Some(n)) = (formula::unclosed(response, body.clone()), &number)
+    if let Some(n) = &number
+        && let Some(open) = formula::unclosed(response, body.clone())
         && n.span.start >= open
     {
         return Extracted::slice(response, open..body.end, Rule::LastFormula);

@@ -13,5 +13,4 @@ pub(crate) mod region;
 pub(crate) mod spelled;
 pub(crate) mod sum;
 pub(crate) mod text;
-pub(crate) mod unit;
 pub(crate) mod value;

@@ -1,6 +1,7 @@
 //! The grader: extraction and comparison under one set of options.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use crate::budget;
 use crate::equal;
@@ -46,7 +47,16 @@ impl Grader {
     /// A response whose answer cannot be found or is refused (see [`Refusal`]) is unparsed; everything else that is not
     /// shown equal to the gold answer is wrong.
     pub fn grade(&self, response: &str, gold: &str) -> Verdict {
-        let Some(found) = self.extract(response) else {
+        // What was tried as a formula mostly is the answer: it is read once.
+        let tried = RefCell::new(None);
+        let is_formula = |text: &str| {
+            let read = self.read(text);
+            let formula = is_formula(&read);
+            tried.replace(Some((text.as_bytes().as_ptr_range(), read)));
+            formula
+        };
+        let found = extract::extract(response, self.options.extraction, &is_formula);
+        let Some(found) = found else {
             return Verdict {
                 outcome: Outcome::Unparsed,
                 answer: None,
@@ -66,8 +76,12 @@ impl Grader {
         let span = Some((found.span.start, found.span.end));
         let joined = matches!(found.text, Cow::Owned(_))
             || (found.rule == Rule::AnswerIs && found.text.contains("or"));
+        let read = match tried.into_inner() {
+            Some((place, read)) if place == found.text.as_bytes().as_ptr_range() => read,
+            _ => self.read(&found.text),
+        };
         let answer = found.text.into_owned();
-        let value = match self.read(&answer) {
+        let value = match read {
             Ok(value) => value,
             Err(refusal) => {
                 let why = format!("the answer is not read: {refusal}");
@@ -167,9 +181,14 @@ impl Grader {
 
     /// Finds the answer of a response.
     pub fn extract<'a>(&self, response: &'a str) -> Option<Extracted<'a>> {
-        let is_formula = |text: &str| !matches!(self.read(text), Err(_) | Ok(Value::Text(_)));
+        let is_formula = |text: &str| is_formula(&self.read(text));
         extract::extract(response, self.options.extraction, &is_formula)
     }
+}
+
+/// Whether a text that was read is mathematics from end to end.
+fn is_formula(read: &Result<Value, Refusal>) -> bool {
+    !matches!(read, Err(_) | Ok(Value::Text(_)))
 }
 
 #[cfg(test)]

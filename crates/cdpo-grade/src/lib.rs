@@ -39,6 +39,7 @@ mod form;
 mod function;
 mod grader;
 mod group;
+mod measure;
 mod options;
 mod rational;
 mod read;
@@ -56,7 +57,7 @@ pub use verdict::{Outcome, Verdict};
 /// The version of the verdicts: bumped with every change that can alter an outcome, an extracted answer, its place or a key of some
 /// response under some options. Speed, wording and documentation do not bump it. Whoever keeps verdicts puts it beside the
 /// inputs that they are kept under, so that verdicts of another version are made anew.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,8 +9,8 @@ pub enum Extraction {
     /// Every convention, the most explicit first: `####`, `\boxed{}`, "the answer is", last formula or number.
     #[default]
     Auto,
-    /// The number after the first `####` or "The answer is", whichever comes first, read whole: with `$`, thousands marks and a
-    /// fraction's bar.
+    /// The number after the first `####` or "The answer is", whichever comes first, read whole: with a currency, thousands
+    /// marks, a fraction's bar and a word such as "million".
     Gsm8kStrict,
     /// The strict filters of lm-evaluation-harness for GSM8K, character by character, to compare figures with: they read no number
     /// after a `$`, and lose the last digit of one that nothing follows on its line.

@@ -161,6 +161,17 @@ fn the_first_announced_number_is_read_whole() {
     strict("The answer is -$5 then", "-$5", Rule::AnswerIs);
     strict("The answer is $-5 then", "$-5", Rule::AnswerIs);
     strict("The answer is  €7", "€7", Rule::AnswerIs);
+    // Any currency of the table of units, and the word that makes millions of a number.
+    strict("The answer is EUR 7 then", "EUR 7", Rule::AnswerIs);
+    strict("The answer is US$7", "US$7", Rule::AnswerIs);
+    strict("#### ₽ 7", "₽ 7", Rule::HashMarks);
+    strict("The answer is Rs. 7", "Rs. 7", Rule::AnswerIs);
+    strict("The answer is -R$ 7", "-R$ 7", Rule::AnswerIs);
+    strict("The answer is £-7", "£-7", Rule::AnswerIs);
+    strict("The answer is 5 million.", "5 million", Rule::AnswerIs);
+    strict("#### $1.5 Billion dollars", "$1.5 Billion", Rule::HashMarks);
+    strict("The answer is 5. Million", "5", Rule::AnswerIs);
+    strict("The answer is 5 millimeters", "5", Rule::AnswerIs);
     strict("The answer is 3/4 of it", "3/4", Rule::AnswerIs);
     strict("The answer is $12/hour", "$12", Rule::AnswerIs);
     strict("She adds.\n####42", "42", Rule::HashMarks);
@@ -189,8 +200,16 @@ fn a_response_is_settled_where_the_first_announced_number_ends() {
         ("The answer is 12.\n", Some(17)),
         ("The answer is 12. So", Some(17)),
         ("The answer is $12é", Some(17)),
-        ("The answer is $ 12. The answer is 3 or", Some(35)),
-        ("The answer is $ 12. The answer is 3", None),
+        ("The answer is $x. The answer is 3 or", Some(33)),
+        ("The answer is $x. The answer is 3", None),
+        ("The answer is $ 12. The answer is 3", Some(19)),
+        ("The answer is 12 ", None),
+        ("The answer is 12 mil", None),
+        ("The answer is 12 mile", Some(16)),
+        ("The answer is 12 million", None),
+        ("The answer is 12 million.", Some(24)),
+        ("The answer is 12 millions", None),
+        ("The answer is 12 millionaires", Some(25)),
         ("####5\n", Some(5)),
     ] {
         assert_eq!(strict.settled_at(response), settled, "{response:?}");

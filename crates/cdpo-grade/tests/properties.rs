@@ -126,6 +126,11 @@ fn announced() -> impl Strategy<Value = String> {
         " ",
         "é",
         "so",
+        " million",
+        " mil",
+        "S",
+        "€",
+        "EUR",
     ];
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..12)
         .prop_map(|pieces| pieces.concat())

@@ -197,6 +197,115 @@ fn currencies_and_units_stand_before_or_after_as_sign_code_or_word() {
     ]);
 }
 
+/// See "When letters are a unit" in docs/inputs.md.
+#[test]
+fn letters_after_a_number_are_a_unit_only_where_they_are_no_variables() {
+    different(&[
+        (r"2L\cdot W", "2"),
+        ("2L·W", "2"),
+        (r"$2 L \cdot W$", "2"),
+        ("$5A$", "5"),
+        ("$5A$", "5 AUD"),
+        ("$5C$", "$5"),
+        ("3kT", "3"),
+        ("3 kT", "3"),
+        ("2mg", "2"),
+        ("$2mg$", "2"),
+        ("6s²", "6"),
+        ("6 s²", "6"),
+        ("5g³", "5"),
+        ("2 MN", "2"),
+        (r"5\mu m", "5"),
+        (r"2\Omega", "2"),
+        ("5 mg", "5 g"),
+    ]);
+    equal(&[
+        (r"2L\cdot W", "2LW"),
+        ("$5A$", "5A"),
+        ("6s²", "6s^2"),
+        ("2mg", "2gm"),
+        ("3kT", "3Tk"),
+        // The unit beside the same letters.
+        ("2mg", "2 mg"),
+        ("2mg", r"2\text{ mg}"),
+        (r"2\text{mg}", "2"),
+        (r"3\text{kT}", "3"),
+        ("2 mg", "2"),
+        ("5 kT", "5kT"),
+        ("5kWh", "5"),
+        ("5MHz", "5"),
+        ("5kW", "5"),
+        ("5 s⁻¹", "5"),
+        (r"5\,\mu m", "5 µm"),
+        (r"5\,k\Omega", "5 kΩ"),
+        ("US$5", "5 USD"),
+    ]);
+}
+
+#[test]
+fn names_of_one_unit_are_equal_however_they_are_spelt_and_dressed() {
+    equal(&[
+        ("5 kW·h", "5 kWh"),
+        (r"5\,\mathrm{kW\cdot h}", "5 kilowatt-hours"),
+        ("5 A·h", "5 Ah"),
+        ("5 decameters", "5 dekametres"),
+        ("5 m/s/s", "5 m/s²"),
+        ("5 meters per second per second", "5 m/s²"),
+        ("20° C", "20 °C"),
+        (r"20^\circ \text{ C}", "20 degrees Celsius"),
+        ("20° F", "20°F"),
+        ("300 °K", "300 K"),
+        ("**5 kWh**", "5 kWh"),
+        ("**5** kWh", "5 kWh"),
+        ("*5 kWh*", "5"),
+        ("`5 kWh`", "5"),
+        ("**€5**", "5 EUR"),
+        ("_5 kWh_", "5"),
+    ]);
+    different(&[
+        ("5 kW·h", "5 kW"),
+        ("5 kW·h", "5 MWh"),
+        ("5 decameters", "5 decimeters"),
+        ("20° C", "20 °F"),
+        ("**5 kWh**", "5 MWh"),
+        ("**5 kWh**", "6"),
+    ]);
+}
+
+#[test]
+fn numbers_in_words_are_compared_as_numbers_with_words_and_with_percentages() {
+    equal(&[
+        ("one hundred and three quarters", "100.75"),
+        ("one hundred three quarters", "103/4"),
+        ("two and three quarters", "2.75"),
+        ("forty-two", "forty-two dollars"),
+        ("forty-two dollars", "forty-two us dollars"),
+        ("one half", "two quarters"),
+        ("a hundred", "one hundred"),
+        ("fifty percent", r"50\%"),
+        ("fifty percent", "fifty"),
+        (r"\text{forty-two}", "42"),
+    ]);
+    different(&[
+        ("one hundred and three quarters", "103/4"),
+        // Either of two numbers.
+        ("one hundred and five halves", "102.5"),
+        ("one hundred and five halves", "52.5"),
+        ("forty-two dollars", "forty-two euros"),
+        ("fifty percent", "0.5"),
+        ("fifty percent", "one half"),
+    ]);
+    let percent = Grader::new(GradeOptions {
+        percent_rule: true,
+        ..GradeOptions::default()
+    });
+    for half in ["0.5", "one half", "1/2"] {
+        assert!(percent.equal("fifty percent", half) && percent.equal(half, "fifty percent"));
+    }
+    let key = |answer| Grader::default().key(answer);
+    assert_eq!(key("Forty-two"), key("42"));
+}
+
 #[test]
 fn numbers_in_words_and_in_other_scripts_are_numbers() {
     equal(&[

@@ -2,8 +2,8 @@
 
 use super::{Columns, Format, ReadOptions};
 use crate::Problem;
-use crate::cell::{self, Cell};
-use crate::rows::{names, text};
+use crate::cell::Cell;
+use crate::columns;
 
 /// How rows of one file are read.
 #[derive(Debug, Clone)]
@@ -48,22 +48,30 @@ pub(super) fn knows(options: &ReadOptions, name: &str) -> bool {
 }
 
 /// Tells the layout from one row.
-pub(super) fn detect(columns: &cell::Columns) -> Option<Layout> {
-    first_of(columns, &QUESTION)?;
-    if columns.contains_key(SOLUTION) {
+pub(super) fn detect(columns: &columns::Columns) -> Option<Layout> {
+    columns.first_of(&QUESTION)?;
+    if columns.present(SOLUTION).is_some() {
         return Some(Layout::Math);
     }
-    match columns.get(ANSWER)? {
+    match columns.present(ANSWER)? {
         Cell::Text(answer) if answer.contains(MARK) => Some(Layout::Gsm8k),
         _ => Some(Layout::Plain),
     }
 }
 
 /// The reason for a row whose layout cannot be told.
-pub(super) fn undetected(columns: &cell::Columns) -> String {
+pub(super) fn undetected(columns: &columns::Columns) -> String {
+    let empty = |(name, role): (&str, &str)| {
+        let stands = columns.has(name) && columns.present(name).is_none();
+        stands.then(|| columns.text(name, role).err()).flatten()
+    };
+    let needed = [(QUESTION[0], "the question"), (ANSWER, "the answer")];
+    if let Some(reason) = needed.into_iter().find_map(empty) {
+        return reason;
+    }
     format!(
         "cannot tell the format from the columns {}: GSM8K has question and answer, MATH problem and solution; for anything else give a column mapping (question = .., answer = ..)",
-        names(columns)
+        columns.names()
     )
 }
 
@@ -71,12 +79,12 @@ impl Layout {
     /// The problem in one row; `fallback_id` is used where the row has no id. Emptiness is checked by the caller.
     pub(super) fn problem(
         &self,
-        columns: &cell::Columns,
+        columns: &columns::Columns,
         fallback_id: String,
     ) -> Result<Problem, String> {
         match self {
             Self::Gsm8k => {
-                let full = text(columns, ANSWER, "the answer")?;
+                let full = columns.text(ANSWER, "the answer")?;
                 let (worked, answer) = full
                     .rsplit_once(MARK)
                     .ok_or("the answer has no final line \"#### ANSWER\", as GSM8K's have")?;
@@ -90,50 +98,53 @@ impl Layout {
                 })
             }
             Self::Math => {
-                let solution = text(columns, SOLUTION, "the solution")?;
-                let answer = match columns.get(ANSWER) {
-                    None | Some(Cell::Null) => last_boxed(&solution)
+                // It may be empty beside an answer, but a file without the column is of another form.
+                let solution = optional(columns, SOLUTION);
+                let answer = match (columns.present(ANSWER), &solution) {
+                    (Some(_), _) if columns.has(SOLUTION) => columns.text(ANSWER, "the answer")?,
+                    (None, Some(solution)) => last_boxed(solution)
                         .ok_or("there is no answer column and no \\boxed{..} in the solution")?
-                        .to_string(),
-                    Some(_) => text(columns, ANSWER, "the answer")?,
+                        .to_owned(),
+                    _ => columns.text(SOLUTION, "the solution")?,
                 };
                 Ok(Problem {
                     id: optional_of(columns, &ID).unwrap_or(fallback_id),
                     question: question(columns)?,
                     answer: answer.trim().to_string(),
-                    solution: non_empty(&solution),
+                    solution,
                     subject: optional_of(columns, &SUBJECT),
-                    level: columns.get(LEVEL).and_then(level),
+                    level: columns.present(LEVEL).and_then(level),
                 })
             }
             Self::Plain => Ok(Problem {
                 id: optional_of(columns, &ID).unwrap_or(fallback_id),
                 question: question(columns)?,
-                answer: text(columns, ANSWER, "the answer")?.trim().to_string(),
+                answer: columns.text(ANSWER, "the answer")?.trim().to_string(),
                 solution: optional(columns, SOLUTION),
                 subject: optional_of(columns, &SUBJECT),
-                level: columns.get(LEVEL).and_then(level),
+                level: columns.present(LEVEL).and_then(level),
             }),
             Self::Mapped(c) => {
                 let opt = |column: &Option<String>| {
                     column.as_deref().and_then(|name| optional(columns, name))
                 };
                 let id = match &c.id {
-                    Some(column) => text(columns, column, "the id")?,
+                    Some(column) => columns.text(column, "the id")?,
                     None => fallback_id,
                 };
                 Ok(Problem {
                     id,
-                    question: text(columns, &c.question, "the question")?
+                    question: columns
+                        .text(&c.question, "the question")?
                         .trim()
                         .to_string(),
-                    answer: text(columns, &c.answer, "the answer")?.trim().to_string(),
+                    answer: columns.text(&c.answer, "the answer")?.trim().to_string(),
                     solution: opt(&c.solution),
                     subject: opt(&c.subject),
                     level: c
                         .level
                         .as_deref()
-                        .and_then(|name| columns.get(name))
+                        .and_then(|name| columns.present(name))
                         .and_then(level),
                 })
             }
@@ -141,24 +152,19 @@ impl Layout {
     }
 }
 
-fn question(columns: &cell::Columns) -> Result<String, String> {
-    let name = first_of(columns, &QUESTION).unwrap_or(QUESTION[0]);
-    Ok(text(columns, name, "the question")?.trim().to_string())
+fn question(columns: &columns::Columns) -> Result<String, String> {
+    let name = columns.first_of(&QUESTION).unwrap_or(QUESTION[0]);
+    Ok(columns.text(name, "the question")?.trim().to_string())
 }
 
-fn first_of<'a>(columns: &cell::Columns, candidates: &[&'a str]) -> Option<&'a str> {
-    candidates
-        .iter()
-        .copied()
-        .find(|name| columns.get(*name).is_some_and(|v| !v.is_absent()))
+fn optional_of(columns: &columns::Columns, candidates: &[&str]) -> Option<String> {
+    columns
+        .first_of(candidates)
+        .and_then(|name| optional(columns, name))
 }
 
-fn optional_of(columns: &cell::Columns, candidates: &[&str]) -> Option<String> {
-    first_of(columns, candidates).and_then(|name| optional(columns, name))
-}
-
-fn optional(columns: &cell::Columns, name: &str) -> Option<String> {
-    text(columns, name, name).ok().and_then(|t| non_empty(&t))
+fn optional(columns: &columns::Columns, name: &str) -> Option<String> {
+    columns.text(name, name).ok().and_then(|t| non_empty(&t))
 }
 
 fn non_empty(text: &str) -> Option<String> {

@@ -4,11 +4,12 @@
 use std::io::{BufRead, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 
 use super::NumberedRow;
 use super::input::Text;
-use crate::cell::{Cell, Columns};
+use crate::cell::Cell;
+use crate::columns::Columns;
 use crate::{Error, Result};
 
 /// A record put at the end of the text. If it is not found as one, a quotation mark was left open, and everything after it would be one
@@ -19,7 +20,8 @@ const END: &[u8] = b"\0end of the table";
 pub(super) struct Delimited {
     path: PathBuf,
     records: Reader<Box<dyn BufRead>>,
-    names: Vec<String>,
+    /// Each column's name, and whether it is read.
+    names: Vec<(String, bool)>,
 }
 
 impl Delimited {
@@ -39,6 +41,9 @@ impl Delimited {
             .delimiter(delimiter)
             .has_headers(false)
             .flexible(true)
+            // A carriage return before it is taken off below. With the reader's own "either of them" its line numbers stand still
+            // between the two.
+            .terminator(Terminator::Any(b'\n'))
             .from_reader(text);
         let mut table = Self {
             path: path.to_path_buf(),
@@ -56,7 +61,7 @@ impl Delimited {
                 )
             })?;
             let name = name.trim();
-            if wanted(name) && table.names.iter().any(|other| other == name) {
+            if wanted(name) && table.names.iter().any(|(other, _)| other == name) {
                 return Err(Error::file(
                     path,
                     format!(
@@ -64,14 +69,15 @@ impl Delimited {
                     ),
                 ));
             }
-            table.names.push(name.to_owned());
+            table.names.push((name.to_owned(), wanted(name)));
         }
-        if !table.names.iter().any(|name| wanted(name)) {
+        if !table.names.iter().any(|(_, wanted)| *wanted) {
+            let names: Vec<&str> = table.names.iter().map(|(name, _)| name.as_str()).collect();
             return Err(Error::file(
                 path,
                 format!(
                     "none of the expected columns is in the header row, which has: {}",
-                    table.names.join(", ")
+                    names.join(", ")
                 ),
             ));
         }
@@ -89,31 +95,43 @@ impl Delimited {
         Ok(Some((line, self.columns(&record))))
     }
 
-    /// The next record with its first line.
+    /// The next record with its first line. Blank lines are passed over.
     fn record(&mut self) -> Result<Option<(usize, ByteRecord)>> {
-        let mut record = ByteRecord::new();
-        let some = self
-            .records
-            .read_byte_record(&mut record)
-            .map_err(|e| match e.into_kind() {
-                csv::ErrorKind::Io(e) => Error::io(&self.path, "read", e),
-                other => Error::file(&self.path, format!("cannot read as CSV: {other:?}")),
-            })?;
-        let last = record
-            .get(record.len().saturating_sub(1))
-            .unwrap_or_default();
-        if !some || (record.len() == 1 && last == END) {
-            return Ok(None);
+        loop {
+            let mut record = ByteRecord::new();
+            let some =
+                self.records
+                    .read_byte_record(&mut record)
+                    .map_err(|e| match e.into_kind() {
+                        csv::ErrorKind::Io(e) => Error::io(&self.path, "read", e),
+                        other => Error::file(&self.path, format!("cannot read as CSV: {other:?}")),
+                    })?;
+            if !some || (record.len() == 1 && &record[0] == END) {
+                return Ok(None);
+            }
+            // A record ends with its line; it began as many lines before as there are line breaks in its fields.
+            let breaks = record.as_slice().split(|b| *b == b'\n').count() - 1;
+            let line = (self.records.position().line() as usize).saturating_sub(1 + breaks);
+            let last = &record[record.len() - 1];
+            // Such a record ends with the text and not with a line.
+            if last.trim_ascii_end().ends_with(END) {
+                return Err(Error::row(
+                    &self.path,
+                    line + 1,
+                    "a quotation mark opens a field here that is not closed by the end of the file: quotation marks within a field are doubled",
+                ));
+            }
+            let Some(bare) = last.strip_suffix(b"\r") else {
+                return Ok(Some((line, record)));
+            };
+            if record.len() == 1 && bare.is_empty() {
+                continue;
+            }
+            let mut fields: Vec<&[u8]> = record.iter().collect();
+            fields.pop();
+            fields.push(bare);
+            return Ok(Some((line, ByteRecord::from(fields))));
         }
-        let line = record.position().map_or(0, |at| at.line() as usize);
-        if last.trim_ascii_end().ends_with(END) {
-            return Err(Error::row(
-                &self.path,
-                line,
-                "a quotation mark opens a field here that is not closed by the end of the file: quotation marks within a field are doubled",
-            ));
-        }
-        Ok(Some((line, record)))
     }
 
     fn columns(&self, record: &ByteRecord) -> std::result::Result<Columns, String> {
@@ -124,11 +142,17 @@ impl Delimited {
                 self.names.len()
             ));
         }
-        let cell = |(name, field): (&String, &[u8])| match std::str::from_utf8(field) {
-            Ok(text) => Ok((name.clone(), Cell::Text(text.into()))),
-            Err(_) => Err(format!(
-                "the column {name:?} is not UTF-8: save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8 FILE > NAME`)"
-            )),
+        let cell = |((name, wanted), field): (&(String, bool), &[u8])| {
+            let cell = match std::str::from_utf8(field) {
+                _ if !wanted => Cell::Unread,
+                Ok(text) => Cell::Text(text.into()),
+                Err(_) => {
+                    return Err(format!(
+                        "the column {name:?} is not UTF-8: save the file as UTF-8 (`iconv -f LATIN1 -t UTF-8 FILE > NAME`)"
+                    ));
+                }
+            };
+            Ok((name.clone(), cell))
         };
         self.names.iter().zip(record).map(cell).collect()
     }

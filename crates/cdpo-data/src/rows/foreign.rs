@@ -5,7 +5,7 @@ use std::path::Path;
 /// How many first bytes [`named`] is to be given; a tar archive is known by the 262nd.
 pub(super) const HEAD: usize = 4096;
 
-/// Kinds of file that begin with fixed bytes.
+/// Kinds of file that begin with fixed bytes, which no table begins with.
 const BEGINNINGS: &[(&[u8], &str)] = &[
     (
         b"\x28\xb5\x2f\xfd",
@@ -24,25 +24,17 @@ const BEGINNINGS: &[(&[u8], &str)] = &[
         "this is a 7z archive: unpack it and name the file in it",
     ),
     (
-        b"Rar!",
+        b"Rar!\x1a\x07",
         "this is a RAR archive: unpack it and name the file in it",
     ),
     (b"PK\x05\x06", "this is an empty zip archive"),
     (
-        b"ARROW1",
+        b"ARROW1\0\0",
         "this is an Arrow (Feather) file: write it as Parquet (in Python: pyarrow.feather.read_table(FILE), then pyarrow.parquet.write_table)",
     ),
     (
         b"\xff\xff\xff\xff",
         "this is an Arrow stream, as `datasets` keeps: write it as Parquet (in Python: datasets.Dataset.from_file(FILE).to_parquet(NAME))",
-    ),
-    (
-        b"FEA1",
-        "this is a Feather file: write it as Parquet (in Python: pandas.read_feather(FILE).to_parquet(NAME))",
-    ),
-    (
-        b"PARE",
-        "this is an encrypted Parquet file: write it without encryption",
     ),
     (
         b"Obj\x01",
@@ -65,7 +57,7 @@ const BEGINNINGS: &[(&[u8], &str)] = &[
         "this is an Excel workbook (.xls): save the sheet as CSV",
     ),
     (
-        b"%PDF",
+        b"%PDF-",
         "this is a PDF file: JSON Lines, CSV or Parquet is expected",
     ),
     (
@@ -80,6 +72,8 @@ pub(super) fn named(head: &[u8], path: &Path) -> Option<String> {
         return Some((*what).into());
     }
     let has = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
+    // Letters alone may begin a text as well: "PARENT,question".
+    let binary = head.contains(&0);
     let what = if head.starts_with(b"PK\x03\x04") {
         let workbook = path
             .extension()
@@ -91,7 +85,11 @@ pub(super) fn named(head: &[u8], path: &Path) -> Option<String> {
         }
     } else if head.starts_with(b"BZh") && head.get(4..10) == Some(b"1AY&SY") {
         "this is compressed with bzip2: unpack it (`bzip2 -d FILE`), or pack it with gzip, which is read"
-    } else if head.starts_with(b"ORC") && head.contains(&0) {
+    } else if head.starts_with(b"FEA1") && binary {
+        "this is a Feather file: write it as Parquet (in Python: pandas.read_feather(FILE).to_parquet(NAME))"
+    } else if head.starts_with(b"PARE") && binary {
+        "this is an encrypted Parquet file: write it without encryption"
+    } else if head.starts_with(b"ORC") && binary {
         "this is an ORC file: write it as Parquet (in Python: pandas.read_orc(FILE).to_parquet(NAME))"
     } else if head.get(257..262) == Some(b"ustar") {
         "this is a tar archive: unpack it (`tar xf FILE`) and name the file in it"
@@ -101,7 +99,7 @@ pub(super) fn named(head: &[u8], path: &Path) -> Option<String> {
         "this is a Python pickle, which is never opened here because it can run code: write it as Parquet (in Python, if you trust it: pandas.read_pickle(FILE).to_parquet(NAME))"
     } else if is_page(head) {
         "this is an HTML or XML page, not data: what a download gives where a login, a licence or another link is asked for; open it to see, and download the file again"
-    } else if head.contains(&0) {
+    } else if binary {
         "this is binary data of a kind that is not known here: JSON Lines, CSV or Parquet is expected"
     } else {
         return None;

@@ -12,7 +12,8 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
 
-use crate::cell::{Cell, Columns};
+use crate::cell::Cell;
+use crate::columns::Columns;
 use crate::{Error, Result};
 
 /// The rows of one file.

@@ -121,7 +121,7 @@ fn a_parquet_number_that_is_none_and_a_truth_are_refused() {
     let (_dir, path) = parquet_file::<DoubleType>("double answer", &[f64::NAN]);
     let error = read(&path, &options()).unwrap_err().to_string();
     assert!(
-        error.contains("is null: a string or a number is expected"),
+        error.contains("the answer is empty (column \"answer\"): a string or a number is expected"),
         "{error}"
     );
     let (_dir, path) = parquet_file::<BoolType>("boolean answer", &[true]);

@@ -7,7 +7,7 @@ use cdpo_data::problems::{Format, read};
 use cdpo_data::{Problem, given_pairs, given_responses, given_solutions};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use parquet::basic::{BrotliLevel, Compression as Codec, GzipLevel, ZstdLevel};
+use parquet::basic::Compression as Codec;
 
 use crate::problems::{GSM8K, options, skip};
 use crate::{parquet_file, text_file};
@@ -174,6 +174,170 @@ fn an_empty_field_is_an_absent_one() {
     );
 }
 
+/// What a reader makes of rows in which a column is empty: the same in CSV and, as null or as a blank text, in JSON Lines.
+#[test]
+fn an_empty_field_and_a_null_are_absent_alike_in_every_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |reader: usize, path: &Path| {
+        let problems = read(path, &skip()).map(|(p, s)| (p, reasons(&s)));
+        let pairs = given_pairs::read(path, skip().on_bad_row).map(|(p, s)| (p, reasons(&s)));
+        let solutions =
+            given_solutions::read(path, skip().on_bad_row).map(|(p, s)| (p, reasons(&s)));
+        let responses = given_responses::read(path).map(|all| {
+            let fields = |r: given_responses::GivenResponse| (r.response, r.gold, r.label);
+            all.into_iter().map(fields).collect::<Vec<_>>()
+        });
+        let words = |text: String| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let text = text
+                .replace(&path.display().to_string(), "")
+                .replace(name, "");
+            // The header is a line of its own.
+            text.replace(":2:", ":1:").replace("line 2", "line 1")
+        };
+        let error = |e: cdpo_data::Error| words(e.to_string());
+        [
+            words(format!("{:?}", problems.map_err(error))),
+            words(format!("{:?}", pairs.map_err(error))),
+            words(format!("{:?}", solutions.map_err(error))),
+            words(format!("{:?}", responses.map_err(error))),
+        ][reader]
+            .clone()
+    };
+    for (reader, row) in [
+        // Questions.
+        (
+            0,
+            [
+                ("question", "q"),
+                ("answer", ""),
+                ("solution", "so \\boxed{4}"),
+            ],
+        ),
+        (0, [("question", "q"), ("answer", "4"), ("solution", "")]),
+        (
+            0,
+            [("question", "q"), ("answer", "so #### 4"), ("solution", "")],
+        ),
+        (0, [("question", ""), ("problem", "p"), ("answer", "4")]),
+        (0, [("question", ""), ("answer", "4"), ("id", "")]),
+        // Pairs.
+        (1, [("prompt", ""), ("chosen", "a"), ("rejected", "b")]),
+        (1, [("prompt", "p"), ("chosen", ""), ("rejected", "b")]),
+        (1, [("prompt", "p"), ("chosen", "a"), ("rejected", "")]),
+        // Solutions.
+        (2, [("question", "q"), ("gold", ""), ("response", "r")]),
+        (2, [("problem", "q"), ("gold", "4"), ("response", "")]),
+        // Responses.
+        (3, [("response", ""), ("gold", "4"), ("label", "true")]),
+        (3, [("response", "r"), ("gold", ""), ("answer", "4")]),
+        (3, [("response", "r"), ("gold", "4"), ("label", "")]),
+    ] {
+        let names = row.map(|(name, _)| name).join(",");
+        let csv = format!("{names}\n{}\n", row.map(|(_, cell)| cell).join(","));
+        let by_csv = told(reader, &text_file(dir.path(), "t.csv", &csv));
+        for absent in ["null", "\"\"", "\" \""] {
+            let cell = |(name, cell): (&str, &str)| match cell {
+                "" => format!("\"{name}\": {absent}"),
+                cell => format!("\"{name}\": {cell:?}"),
+            };
+            let json = format!("{{{}}}\n", row.map(cell).join(", "));
+            let by_json = told(reader, &text_file(dir.path(), "t.jsonl", &json));
+            assert_eq!(by_csv, by_json, "{json}");
+        }
+    }
+    // Pairs are encoded if there are ids, not if there is an empty column for them.
+    for ids in ["null", "\"\""] {
+        let row = format!(
+            "{{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\", \"prompt_ids\": {ids}}}"
+        );
+        let path = text_file(dir.path(), "p.jsonl", &row);
+        let (pairs, _) = given_pairs::read(&path, options().on_bad_row).unwrap();
+        assert!(matches!(pairs, given_pairs::GivenPairs::Text(_)), "{ids}");
+    }
+}
+
+fn reasons(skipped: &cdpo_data::Skipped) -> Vec<String> {
+    skipped.rows.iter().map(|row| row.reason.clone()).collect()
+}
+
+#[test]
+fn lines_are_counted_whatever_ends_them_and_wherever_they_are_blank() {
+    let dir = tempfile::tempdir().unwrap();
+    let unix = "\n\nquestion,answer\n\n\"q\n\n0\",1\nq1,2,3\n\n\nq2\n\"q3\",\"4\"\n";
+    for text in [unix.to_owned(), unix.replace('\n', "\r\n")] {
+        let path = text_file(dir.path(), "t.csv", &text);
+        let (problems, skipped) = read(&path, &skip()).unwrap();
+        let lines: Vec<usize> = skipped.rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [8, 11], "{text:?}");
+        let answers: Vec<&str> = problems.iter().map(|p| p.answer.as_str()).collect();
+        assert_eq!(answers, ["1", "4"], "{text:?}");
+        let open = text_file(dir.path(), "o.csv", &(text + "q4,\"5"));
+        let error = refusal(&open);
+        assert!(error.contains("o.csv:13: a quotation mark"), "{error}");
+        let one = text_file(dir.path(), "r.csv", "response,gold\r\n\r\na,\r\n");
+        let error = given_responses::read(&one).unwrap_err().to_string();
+        assert!(
+            error.contains("r.csv:3: the gold answer is empty"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_header_that_begins_like_another_kind_of_file_is_a_header() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [
+        "PARENT", "PARE", "FEA1", "ARROW1", "Rar!", "ORC", "BZh", "%PDF",
+    ] {
+        let text = format!("{name},question,answer\nx,q,1\n");
+        let path = text_file(dir.path(), "t.csv", &text);
+        assert_eq!(rows(&path), [("q".to_owned(), "1".to_owned())], "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_responses_without_rows_is_an_error_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text, reason) in [
+        ("r.csv", "response,gold\n", "r.csv: the file has no rows"),
+        (
+            "r.csv",
+            "response,gold\r\n\r\n",
+            "r.csv: the file has no rows",
+        ),
+        ("r.jsonl", "\n", "r.jsonl: the file is empty"),
+        ("r.jsonl", "", "r.jsonl: the file is empty"),
+    ] {
+        let error = given_responses::read(text_file(dir.path(), name, text))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_column_that_nobody_reads_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let expected = [("q".to_owned(), "1".to_owned())];
+    let csv = bytes_file(
+        dir.path(),
+        "t.csv",
+        b"question,note,answer,note\nq,caf\xe9,1,\n",
+    );
+    assert_eq!(rows(&csv), expected);
+    let deep = "[".repeat(50) + &"]".repeat(50);
+    let json = format!("{{\"note\": {deep}, \"question\": \"q\", \"note\": 2, \"answer\": 1}}");
+    assert_eq!(rows(&text_file(dir.path(), "t.jsonl", &json)), expected);
+    // Of one that is read, which is meant cannot be told.
+    let json = "{\"question\": \"q\", \"answer\": 2, \"answer\": 1}";
+    let error = refusal(&text_file(dir.path(), "t.jsonl", json));
+    assert!(
+        error.contains("the column \"answer\" stands there twice"),
+        "{error}"
+    );
+}
+
 #[test]
 fn every_reader_of_users_files_takes_csv_and_gzip() {
     let dir = tempfile::tempdir().unwrap();
@@ -312,15 +476,7 @@ fn parquet_is_read_in_every_usual_compression() {
         vec![Some("q0"), Some("so #### 1")],
         vec![Some("q1"), Some("so #### 2")],
     ];
-    for codec in [
-        Codec::UNCOMPRESSED,
-        Codec::SNAPPY,
-        Codec::GZIP(GzipLevel::default()),
-        Codec::BROTLI(BrotliLevel::default()),
-        Codec::LZ4,
-        Codec::LZ4_RAW,
-        Codec::ZSTD(ZstdLevel::default()),
-    ] {
+    for codec in parquet_file::codecs() {
         let path = parquet_file::write(
             dir.path(),
             "t.parquet",
@@ -378,10 +534,10 @@ fn what_is_plainly_something_else_is_refused_by_name_with_a_remedy() {
             "Arrow stream",
             "to_parquet",
         ),
-        ("a.feather", b"FEA1..", "Feather", "to_parquet"),
+        ("a.feather", b"FEA1\0\x02", "Feather", "to_parquet"),
         (
             "a.parquet",
-            b"PARE..",
+            b"PARE\x15\0",
             "encrypted Parquet",
             "without encryption",
         ),

@@ -6,7 +6,6 @@ use std::path::Path;
 use cdpo_data::problems::{Columns, ReadOptions};
 use cdpo_data::{OnBadRow, given_pairs, given_responses, given_solutions, problems};
 use fastrand::Rng;
-use parquet::basic::{BrotliLevel, Compression as Codec, GzipLevel, ZstdLevel};
 
 use crate::kinds::gzip;
 use crate::parquet_file;
@@ -112,18 +111,9 @@ fn run(count: u64, seed: u64) -> usize {
         vec![Some("q1"), None],
         vec![Some("q2"), Some("#### 3")],
     ];
-    let codecs = [
-        Codec::UNCOMPRESSED,
-        Codec::SNAPPY,
-        Codec::GZIP(GzipLevel::default()),
-        Codec::BROTLI(BrotliLevel::default()),
-        Codec::LZ4,
-        Codec::LZ4_RAW,
-        Codec::ZSTD(ZstdLevel::default()),
-    ];
     let mut seeds: Vec<Vec<u8>> = TEXTS.iter().map(|text| text.as_bytes().to_vec()).collect();
     seeds.extend(TEXTS.iter().map(|text| gzip(text.as_bytes())));
-    seeds.extend(codecs.map(|codec| {
+    seeds.extend(parquet_file::codecs().map(|codec| {
         let path = parquet_file::write(
             dir.path(),
             "t.parquet",

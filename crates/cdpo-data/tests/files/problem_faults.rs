@@ -24,7 +24,7 @@ fn a_bad_parquet_row_is_named_by_its_number() {
     assert_eq!(
         error,
         format!(
-            "{}:2: the answer (column \"answer\") is null: a string or a number is expected",
+            "{}:2: the answer is empty (column \"answer\"): a string or a number is expected",
             path.display()
         )
     );
@@ -57,7 +57,7 @@ fn bad_rows_fail_with_path_line_and_reason_or_are_skipped_and_counted() {
         ),
         (
             r#"{"question": " ", "answer": "so #### 1"}"#,
-            "question is empty",
+            "the question is empty (column \"question\"): a string or a number is expected",
         ),
         (
             r#"{"answer": "so #### 1"}"#,

@@ -77,11 +77,11 @@ fn bad_rows_fail_with_path_line_and_reason_or_are_skipped() {
         ),
         (
             r#"{"prompt": "p", "chosen": "", "rejected": "a"}"#,
-            "chosen is empty",
+            "the chosen response is empty",
         ),
         (
             r#"{"prompt": null, "chosen": "b", "rejected": "a"}"#,
-            "the prompt (column \"prompt\") is null",
+            "the prompt is empty (column \"prompt\")",
         ),
     ];
     for (line, reason) in cases {

@@ -7,8 +7,8 @@ use crate::eval::scalar::constant;
 use crate::eval::zero::is_zero;
 use crate::form::atom::Atom;
 use crate::form::sum::Sum;
-use crate::form::unit::Measure;
 use crate::form::value::Quantity;
+use crate::measure::Measure;
 use crate::options::GradeOptions;
 use crate::rational::{Rational, integer, power_of_ten};
 

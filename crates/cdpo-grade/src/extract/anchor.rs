@@ -22,7 +22,7 @@ pub(super) fn final_answer<'a>(
     is_formula: &dyn Fn(&str) -> bool,
 ) -> Option<(Extracted<'a>, bool)> {
     let text = &response[body.clone()];
-    let hope = text.find("I hope it is correct");
+    let mut hope = None;
     let mut found = None;
     for (at, _) in text.match_indices("nal ").take(MAX_MARKS) {
         let Some(rest) = strip_word(&text[at + 4..], "answer") else {
@@ -36,6 +36,7 @@ pub(super) fn final_answer<'a>(
         let extracted = sentence(response, body.end - tail.len()..body.end, is_formula)
             .filter(|found| found.text.contains(signs) || !prose::is_prose(&found.text));
         if let Some(extracted) = extracted {
+            let hope = *hope.get_or_insert_with(|| text.find("I hope it is correct"));
             if hope.is_some_and(|hope| hope > at) {
                 return Some((extracted, true));
             }

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::{Extracted, Rule};
+use crate::measure::currency;
 use crate::options::Extraction;
+use crate::syntax::unit;
 
 /// The first announcement that has a number.
 pub(super) struct Announced {
@@ -50,30 +52,35 @@ impl Announced {
     }
 }
 
-/// The number from a byte on, with a sign and a currency before it, and the bytes that decide it. A number that the response ends in is
-/// not settled: digits may follow.
+/// The number from a byte on, with a sign and a currency before it and the word that makes millions of it, and the bytes that decide it.
+/// A number that the response ends in is not settled: digits may follow, or such a word.
 fn whole(response: &str, from: usize, rule: Rule) -> Option<(Range<usize>, Option<usize>)> {
     let skipped = |c: char| c == ' ' || (c == '#' && rule == Rule::HashMarks);
     let text = response[from..].trim_start_matches(skipped);
     let start = response.len() - text.len();
     let sign_at = |at: usize| usize::from(text[at..].starts_with('-'));
     let mut head = sign_at(0);
-    let currency = ["\\$", "$", "€", "£", "¥", "₹"]
-        .iter()
-        .find(|sign| text[head..].starts_with(**sign));
-    if let Some(sign) = currency {
-        head += sign.len();
+    if let Some((_, len)) = currency(&text[head..]) {
+        head += len;
+        head = text.len() - text[head..].trim_start_matches(' ').len();
         head += sign_at(head);
     }
     let digits = text[head..]
         .bytes()
         .take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b',' | b'/'))
         .count();
+    let number = &text[head..head + digits];
+    let after = &text[head + digits..];
+    let (word, decided) = if number.ends_with(|c: char| c.is_ascii_digit()) {
+        (unit::magnitude_len(after), unit::magnitude_decided(after))
+    } else {
+        (0, (!after.is_empty()).then_some(0))
+    };
     let end = start + head + digits;
-    let settled = (end < response.len()).then_some(end);
-    text[head..head + digits]
+    let settled = decided.map(|behind| end + behind);
+    number
         .contains(|c: char| c.is_ascii_digit())
-        .then_some((start..end, settled))
+        .then_some((start..end + word, settled))
 }
 
 /// As lm-evaluation-harness's strict filters do it, `#### (-?[0-9.,]+)` and `The answer is (-?[0-9.,]+).`

@@ -128,7 +128,7 @@ pub(super) fn is_formula_qualified(before: &str, after: &str) -> bool {
     };
     qualified
         || is_continued(after)
-        || unit::begins_with_magnitude(after.trim_start())
+        || unit::magnitude_len(after.trim_start()) > 0
         || is_changed_behind(after)
 }
 

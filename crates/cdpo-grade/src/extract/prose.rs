@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Extracted, Rule, context};
+use crate::syntax::unit;
 
 /// lm-evaluation-harness's flexible filter: the last match of `(-?[$0-9.,]{2,})|(-?[0-9]+)`.
 pub(super) fn flexible_number(response: &str) -> Option<Extracted<'_>> {
@@ -100,25 +101,11 @@ fn numbers(response: &str, body: Range<usize>) -> impl Iterator<Item = Range<usi
             if end < body.end && bytes[end] == b'%' {
                 end += 1;
             }
-            end += magnitude_len(&response[end..body.end]);
+            end += unit::magnitude_len(&response[end..body.end]);
             return Some(start..end);
         }
         None
     })
-}
-
-/// The length of the word that makes millions of a number, with the blank before it.
-fn magnitude_len(rest: &str) -> usize {
-    let Some(word) = rest.strip_prefix(' ') else {
-        return 0;
-    };
-    ["hundred", "thousand", "million", "billion", "trillion"]
-        .into_iter()
-        .find(|name| {
-            word.strip_prefix(name)
-                .is_some_and(|after| !after.starts_with(char::is_alphanumeric))
-        })
-        .map_or(0, |name| name.len() + 1)
 }
 
 /// Where the text after the last " is ", " are " or " = " outside formulas begins.

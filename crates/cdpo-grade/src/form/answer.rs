@@ -6,11 +6,11 @@ use super::inequality;
 use super::name::name;
 use super::region::{Interval, Region};
 use super::sum::Sum;
-use super::unit::Measure;
 use super::value::{Quantity, Value};
 use crate::budget::{self, STEP};
 use crate::eval::zero::is_constant;
 use crate::function::Function;
+use crate::measure::Measure;
 use crate::syntax::{Constant, Expr, Relation};
 
 /// The answer that an expression denotes.

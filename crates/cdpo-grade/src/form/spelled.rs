@@ -1,6 +1,6 @@
 //! Numbers in words: a text in lower case goes in, the number that it spells, and its unit, come out.
 
-use super::unit::Measure;
+use crate::measure::Measure;
 use crate::rational::{Rational, integer};
 
 const ONES: [&str; 20] = [
@@ -49,12 +49,18 @@ const PARTS: [(&str, i64); 10] = [
 ];
 
 /// The number that a whole text spells, with a known unit if it ends in one: "forty-two", "one hundred and five dollars", "three
-/// quarters", "two and a half". "Half" by itself, "a dozen" and ordinals are words like others.
+/// quarters", "two and a half", "one hundred and three quarters". "Half" by itself, "a dozen" and ordinals are words like others.
 pub(crate) fn number(text: &str) -> Option<(Rational, Option<Measure>)> {
     if text.len() > 200 {
         return None;
     }
     let words: Vec<&str> = text.split([' ', '-']).collect();
+    let begins = |word: &&str| {
+        ["minus", "negative", "a"].contains(word) || ONES.contains(word) || TENS.contains(word)
+    };
+    if !words.first().is_some_and(begins) {
+        return None;
+    }
     if let Some(number) = signed(&words) {
         return Some((number, None));
     }
@@ -73,12 +79,15 @@ fn signed(words: &[&str]) -> Option<Rational> {
 }
 
 fn unsigned(words: &[&str]) -> Option<Rational> {
-    match words {
-        [whole @ .., "and", "a", "half"] => {
-            Some(integer(cardinal(whole)?) + parts(&["a", "half"])?)
-        }
-        words => cardinal(words).map(integer).or_else(|| parts(words)),
+    if let Some(whole) = cardinal(words) {
+        return Some(integer(whole));
     }
+    let Some(and) = words.iter().rposition(|word| *word == "and") else {
+        return parts(words);
+    };
+    // "One hundred and three quarters" is 100 3/4. "One hundred and five halves" may be two numbers.
+    let part = parts(&words[and + 1..]).filter(|part| *part < integer(1))?;
+    Some(integer(cardinal(&words[..and])?) + part)
 }
 
 /// "Three quarters", "one half", "a third". Of more than one the plural alone: "twenty fifth" is no number of fifths.
@@ -171,6 +180,12 @@ mod tests {
             ("a third", "1/3"),
             ("three halves", "3/2"),
             ("two and a half", "5/2"),
+            ("two and three quarters", "11/4"),
+            ("one hundred and three quarters", "403/4"),
+            ("one hundred three quarters", "103/4"),
+            ("one hundred and five and one third", "316/3"),
+            ("minus two and two thirds dollars", "-8/3 $"),
+            ("fifty percent", "50 %"),
             ("forty-two dollars", "42 $"),
             ("five square meters", "5 m^2"),
             ("sixty miles per hour", "60 mile/h"),
@@ -192,6 +207,9 @@ mod tests {
             "forty twelve",
             "two three",
             "one and two",
+            "one hundred and five halves",
+            "two and five quarters",
+            "half and a third",
             "five and",
             "thousand two",
             "two thousand three million",

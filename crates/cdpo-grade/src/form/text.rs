@@ -1,11 +1,19 @@
 //! Answers compared as text.
 
 use super::region::Region;
-use super::value::Value;
+use super::spelled;
+use super::sum::Sum;
+use super::value::{Quantity, Value};
 
-/// What words say: all real numbers, or themselves.
+/// What words say: a number, all real numbers, or themselves.
 pub(crate) fn value(words: &str) -> Value {
     let text = normal(words);
+    if let Some((number, measure)) = spelled::number(&text) {
+        return Value::Scalar(Quantity {
+            measure,
+            ..Quantity::bare(Sum::rational(number))
+        });
+    }
     let noun = text.strip_prefix("the set of ").unwrap_or(&text);
     match noun {
         "all real numbers" | "all reals" | "all real" | "all real values" | "real numbers" => {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::region::Region;
 use super::sum::Sum;
-use super::unit::Measure;
+use crate::measure::Measure;
 use crate::options::GradeOptions;
 use crate::syntax::Relation;
 

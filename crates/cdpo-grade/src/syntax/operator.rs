@@ -8,6 +8,7 @@ use super::input::{
 };
 use super::{Constant, Expr, fence, numeral, symbol, unit};
 use crate::function::Function;
+use crate::measure::currency;
 use crate::rational::integer;
 use crate::refusal::Refusal;
 
@@ -268,13 +269,13 @@ pub(super) fn base(input: &mut Input<'_>) -> Parsed<Expr> {
         Some('{') => group(input),
         Some('|') => fence::bars(input, "|", "|"),
         Some('\\') => command(input),
-        Some('€' | '£' | '¥') => {
-            let sign = input.input.chars().next().unwrap_or('€');
-            input.input = &input.input[sign.len_utf8()..];
-            Ok(Expr::Unit(
-                Box::new(signed_factor(input)?),
-                sign.to_string(),
-            ))
+        Some(c)
+            if !c.is_ascii()
+                && let Some((code, len)) = currency(input.input) =>
+        {
+            input.input = &input.input[len..];
+            let amount = Box::new(signed_factor(input)?);
+            Ok(Expr::Unit(amount, code.to_owned()))
         }
         Some(c) if is_letter(c) => word(input),
         Some('∠' | '△') => {

@@ -107,7 +107,7 @@ fn quantity(input: &mut Input<'_>) -> Parsed<Expr> {
 /// A value with its unit; "5 million dollars" are 5000000 of them.
 fn with_unit(input: &mut Input<'_>, value: Expr, unit: &str) -> Parsed<Expr> {
     let (first, rest) = unit.split_once(' ').unwrap_or((unit, ""));
-    let Some(magnitude) = unit::magnitude(&first.to_lowercase()) else {
+    let Some(magnitude) = unit::magnitude(first) else {
         return Ok(Expr::Unit(Box::new(value), unit.to_owned()));
     };
     link(input)?;

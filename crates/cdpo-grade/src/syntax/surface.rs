@@ -11,15 +11,14 @@ pub(crate) fn clean(text: &str) -> Result<Cow<'_, str>, Refusal> {
     if text.len() > MAX_LEN {
         return Err(Refusal::TooLong);
     }
-    if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
-        return Err(Refusal::Control);
-    }
     let text = text.trim();
     let simple = text
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b" +-/^()[]{},=<>".contains(&b));
     let cleaned = if simple {
         Cow::Borrowed(text)
+    } else if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+        return Err(Refusal::Control);
     } else {
         Cow::Owned(rewrite(text))
     };

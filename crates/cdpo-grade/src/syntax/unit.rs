@@ -41,39 +41,28 @@ pub(super) fn is_word(run: &str) -> bool {
         )
 }
 
+/// Symbols that are units wherever they stand behind a number, even where they touch it: no product is written with these letters.
+pub(crate) const SYMBOLS: [&str; 18] = [
+    "cm", "mm", "km", "ft", "kg", "lb", "lbs", "oz", "yd", "hr", "hrs", "mph", "mL", "ml", "am",
+    "pm", "AM", "PM",
+];
+
 fn is_short_unit(run: &str) -> bool {
-    matches!(
-        run,
-        "cm" | "mm"
-            | "km"
-            | "ft"
-            | "kg"
-            | "lb"
-            | "lbs"
-            | "oz"
-            | "mi"
-            | "yd"
-            | "hr"
-            | "hrs"
-            | "mph"
-            | "kph"
-            | "m/s"
-            | "mL"
-            | "ml"
-            | "sq"
-            | "in"
-            | "pm"
-            | "am"
-            | "PM"
-            | "AM"
-            | "units"
-            | "dollars"
-            | "cents"
-            | "a.m"
-            | "p.m"
-            | "A.M"
-            | "P.M"
-    )
+    SYMBOLS.contains(&run)
+        || matches!(
+            run,
+            "mi" | "kph"
+                | "m/s"
+                | "sq"
+                | "in"
+                | "units"
+                | "dollars"
+                | "cents"
+                | "a.m"
+                | "p.m"
+                | "A.M"
+                | "P.M"
+        )
 }
 
 /// Whether a text begins with a unit that stands behind a number without `\text`.
@@ -88,26 +77,7 @@ pub(super) fn is_bare_unit(text: &str) -> bool {
         || ["a.m", "p.m", "A.M", "P.M", "m/s"]
             .iter()
             .any(|unit| text.starts_with(unit))
-        || matches!(
-            &text[..len],
-            "cm" | "mm"
-                | "km"
-                | "ft"
-                | "kg"
-                | "lb"
-                | "lbs"
-                | "oz"
-                | "yd"
-                | "hr"
-                | "hrs"
-                | "mph"
-                | "mL"
-                | "ml"
-                | "am"
-                | "pm"
-                | "AM"
-                | "PM"
-        )
+        || SYMBOLS.contains(&&text[..len])
 }
 
 /// Letters that name a unit where they stand as text behind a number.
@@ -128,22 +98,61 @@ pub(super) fn is_unit_in_text(input: &Input<'_>) -> bool {
     })
 }
 
-/// A power of ten that words before a unit may name.
+/// Powers of ten in words.
+const MAGNITUDES: [(&str, i64); 5] = [
+    ("hundred", 100),
+    ("thousand", 1000),
+    ("million", 1_000_000),
+    ("billion", 1_000_000_000),
+    ("trillion", 1_000_000_000_000),
+];
+
+/// A power of ten that a word before a unit may name, in the singular or the plural and in any case.
 pub(super) fn magnitude(word: &str) -> Option<i64> {
-    Some(match word.strip_suffix('s').unwrap_or(word) {
-        "hundred" => 100,
-        "thousand" => 1000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
-        _ => return None,
-    })
+    let word = word.strip_suffix(['s', 'S']).unwrap_or(word);
+    MAGNITUDES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        .map(|(_, value)| *value)
 }
 
-/// Whether a text begins with such a word.
-pub(crate) fn begins_with_magnitude(text: &str) -> bool {
-    let len = text.find(|c: char| !c.is_alphabetic());
-    magnitude(&text[..len.unwrap_or(text.len())]).is_some()
+/// The word at the head of a text, and the blanks before it.
+fn first_word(text: &str) -> (usize, &str) {
+    let word = text.trim_start_matches(' ');
+    let len = word
+        .find(|c: char| !c.is_alphabetic())
+        .unwrap_or(word.len());
+    (text.len() - word.len(), &word[..len])
+}
+
+/// The length of the word behind a number that makes millions of it, with the blanks before it; none if there is no such word.
+pub(crate) fn magnitude_len(after: &str) -> usize {
+    let (blanks, word) = first_word(after);
+    magnitude(word).map_or(0, |_| blanks + word.len())
+}
+
+/// How many bytes behind a number decide whether such a word stands there, whatever is added and so are they cut there or anywhere
+/// behind; none if what follows may change it.
+pub(crate) fn magnitude_decided(after: &str) -> Option<usize> {
+    let (blanks, word) = first_word(after);
+    let may_become = |(name, _): &(&str, i64)| {
+        let head = name.get(..word.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(word)) || magnitude(word).is_some()
+    };
+    if after.len() == blanks + word.len() && MAGNITUDES.iter().any(may_become) {
+        return None;
+    }
+    if magnitude(word).is_some() {
+        return Some(blanks + word.len());
+    }
+    // "millionaires" are none from their "a" on.
+    let begins = (1..word.len())
+        .rev()
+        .find(|len| word.get(..*len).and_then(magnitude).is_some());
+    Some(begins.map_or(0, |len| {
+        let next = word[len..].chars().next().map_or(0, char::len_utf8);
+        blanks + len + next
+    }))
 }
 
 /// Names of fractions, without the s.

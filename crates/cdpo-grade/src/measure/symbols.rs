@@ -116,8 +116,9 @@ fn symbol(run: &str) -> Option<Measure> {
                 "μ" | "u" => "µ",
                 prefix => prefix,
             };
-            let known = |(symbol, _): &&(&str, &str)| !prefix.is_empty() && *symbol == prefix;
-            let (prefix, _) = PREFIXES.iter().find(known)?;
+            let known =
+                |(symbol, ..): &&(&str, &str, &str)| !prefix.is_empty() && *symbol == prefix;
+            let (prefix, ..) = PREFIXES.iter().find(known)?;
             Some(Measure::one(prefix, unit.name))
         })
     });

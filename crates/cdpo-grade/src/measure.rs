@@ -3,7 +3,7 @@
 mod symbols;
 mod table;
 
-use table::{CODES, CURRENCIES, GENERAL, PREFIXES, UNITS};
+use table::{CODES, CURRENCIES, GENERAL, PREFIXES, PRODUCTS, UNITS};
 
 /// One unit in a measure, with its power; the power is below zero under a fraction bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +41,7 @@ impl Measure {
 
     /// The measure that a whole text of symbols names: `kWh`, `kg/m^3`, `N·m`.
     pub(crate) fn of_symbols(text: &str) -> Option<Measure> {
-        symbols::measure(text)
+        symbols::measure(text).map(Measure::contracted)
     }
 
     const fn one(prefix: &'static str, unit: &'static str) -> Measure {
@@ -127,7 +127,37 @@ impl Measure {
     /// The measure that words or symbols name: `square feet`, `cm^2`, `dollars`, `kg/m^3`, `miles per hour`.
     pub(crate) fn named(words: &str) -> Option<Measure> {
         let text = words.trim().trim_end_matches('.').trim();
-        symbols::measure(text).or_else(|| in_words(&text.to_lowercase()))
+        symbols::measure(text)
+            .or_else(|| in_words(&text.to_lowercase()))
+            .map(Measure::contracted)
+    }
+
+    /// The measure with the product of two units named as the one unit that it is.
+    fn contracted(self) -> Measure {
+        let mut measure = self;
+        for (product, first, second) in PRODUCTS {
+            let part = |unit: &str| measure.parts.iter().find(|p| p.unit == unit).copied();
+            let (Some(a), Some(b)) = (part(first), part(second)) else {
+                continue;
+            };
+            // As often as both stand there, above or below the fraction bar.
+            let power = match (a.power > 0, b.power > 0) {
+                (true, true) => a.power.min(b.power),
+                (false, false) => a.power.max(b.power),
+                _ => continue,
+            };
+            let Some(back) = power.checked_neg() else {
+                continue;
+            };
+            let of = |prefix, unit| Measure::one(prefix, unit);
+            // Times the product first, so that no step is without a unit.
+            let contracted = measure
+                .times(of(a.prefix, product), power)
+                .and_then(|m| m.times(of(a.prefix, first), back))
+                .and_then(|m| m.times(of("", second), back));
+            measure = contracted.unwrap_or(measure);
+        }
+        measure
     }
 
     /// The name that keys carry.
@@ -153,8 +183,9 @@ impl Measure {
 
 /// The measure that words in lower case name.
 fn in_words(text: &str) -> Option<Measure> {
+    // The last one first: "meters per second per second".
     for mark in [" per ", "/", " an hour"] {
-        if let Some((top, bottom)) = text.split_once(mark) {
+        if let Some((top, bottom)) = text.rsplit_once(mark) {
             let bottom = if mark == " an hour" { "hour" } else { bottom };
             let top = in_words(top.trim())?;
             // What money is paid for is left out: "5 dollars per hour" are 5 dollars.
@@ -201,8 +232,8 @@ fn word(text: &str) -> Option<Measure> {
         if singular(text, unit.words) {
             return Some(Measure::one("", unit.name));
         }
-        for (symbol, word) in PREFIXES.iter().filter(|_| unit.prefixed) {
-            let bare = text.strip_prefix(word);
+        for (symbol, word, other) in PREFIXES.iter().filter(|_| unit.prefixed) {
+            let bare = text.strip_prefix(word).or_else(|| text.strip_prefix(other));
             if bare.is_some_and(|text| singular(text, unit.words)) {
                 let prefix = if symbol.is_empty() { word } else { symbol };
                 return Some(Measure::one(prefix, unit.name));
@@ -270,7 +301,25 @@ mod tests {
     #[test]
     fn one_measure_has_one_name_in_words_and_symbols() {
         for (name_of, spellings) in [
-            ("kWh", &["kWh", "kilowatt hours", "kilowatt-hour"][..]),
+            (
+                "kWh",
+                &["kWh", "kilowatt hours", "kilowatt-hour", "kW·h", "h·kW"][..],
+            ),
+            ("kWh^2", &["kWh^2", "kW^2 h^2"]),
+            ("kWh/m^2", &["kWh/m^2", r"kW\cdot h/m^2"]),
+            ("h*kWh", &["kW h^2", "kWh·h"]),
+            ("mAh", &["mAh", "mA·h"]),
+            ("decam", &["decameters", "dekameters", "dekametre"]),
+            (
+                "m/s^2",
+                &[
+                    "m/s^2",
+                    "m/s/s",
+                    "meters per second squared",
+                    "meters per second per second",
+                    "m s^{-2}",
+                ],
+            ),
             (
                 "m^2",
                 &["m^2", "square meters", "sq m", "metres squared", "m^{2}"],

@@ -38,34 +38,33 @@ const fn si(
     }
 }
 
-/// The prefixes of the SI: symbol and word. Every spelling of micro stands for `µ`. Those without a symbol are read in words alone:
-/// their letters are seldom used, and make words and variables of other units ("as", "Em").
-pub(super) const PREFIXES: &[(&str, &str)] = &[
-    ("", "quetta"),
-    ("", "ronna"),
-    ("", "yotta"),
-    ("", "zetta"),
-    ("", "exa"),
-    ("P", "peta"),
-    ("T", "tera"),
-    ("G", "giga"),
-    ("M", "mega"),
-    ("k", "kilo"),
-    ("h", "hecto"),
-    ("", "deca"),
-    ("", "deka"),
-    ("d", "deci"),
-    ("c", "centi"),
-    ("m", "milli"),
-    ("µ", "micro"),
-    ("n", "nano"),
-    ("p", "pico"),
-    ("f", "femto"),
-    ("", "atto"),
-    ("", "zepto"),
-    ("", "yocto"),
-    ("", "ronto"),
-    ("", "quecto"),
+/// The prefixes of the SI: symbol, word, and the word's other spelling (the same where there is none). Every spelling of micro stands for `µ`. Those
+/// without a symbol are read in words alone: their letters are seldom used, and make words and variables of other units ("as", "Em").
+pub(super) const PREFIXES: &[(&str, &str, &str)] = &[
+    ("", "quetta", "quetta"),
+    ("", "ronna", "ronna"),
+    ("", "yotta", "yotta"),
+    ("", "zetta", "zetta"),
+    ("", "exa", "exa"),
+    ("P", "peta", "peta"),
+    ("T", "tera", "tera"),
+    ("G", "giga", "giga"),
+    ("M", "mega", "mega"),
+    ("k", "kilo", "kilo"),
+    ("h", "hecto", "hecto"),
+    ("", "deca", "deka"),
+    ("d", "deci", "deci"),
+    ("c", "centi", "centi"),
+    ("m", "milli", "milli"),
+    ("µ", "micro", "micro"),
+    ("n", "nano", "nano"),
+    ("p", "pico", "pico"),
+    ("f", "femto", "femto"),
+    ("", "atto", "atto"),
+    ("", "zepto", "zepto"),
+    ("", "yocto", "yocto"),
+    ("", "ronto", "ronto"),
+    ("", "quecto", "quecto"),
 ];
 
 /// Known units. Two answers with different known units are different; unknown words are passed over. A unit of the SI takes every
@@ -177,6 +176,7 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("KB", "kB"),
     ("Kg", "kg"),
     ("KG", "kg"),
+    ("°K", "K"),
 ];
 
 /// Units of one word that are quotients: symbol or words, what is counted, and for what.
@@ -194,6 +194,9 @@ pub(super) const QUOTIENTS: &[(&str, &str, &str)] = &[
     ("knots", "nmi", "h"),
     ("knot", "nmi", "h"),
 ];
+
+/// Units that are products of two others: the name, and the two, the first of which has the prefix. `kW·h` is `kWh`.
+pub(super) const PRODUCTS: &[(&str, &str, &str)] = &[("Wh", "W", "h"), ("Ah", "A", "h")];
 
 /// A name that says less than others, and those: quantities of the one and of any of the others may be equal.
 pub(super) const GENERAL: &[(&str, &[&str])] = &[
