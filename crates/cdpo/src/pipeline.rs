@@ -87,6 +87,8 @@ pub(crate) fn do_stage(run: &mut Run, stage: &Stage, label: &str) -> anyhow::Res
         // The time spent counts although the stage did not end; the first error is the one to report.
         let _ = dir.keep_time();
     })?;
+    // Here, so that no stage's texts count as the next one's.
+    run.vocabulary.report(name);
     let files: Vec<&str> = stage.files.iter().map(String::as_str).collect();
     let manifest = dir.finish(&files, counts)?;
     messages::say(format_args!(
