@@ -143,7 +143,8 @@ impl Merge<'_> {
         part: &mut dyn FnMut(&Tensor, Option<&Tensor>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let &[rows, width] = tensor.shape.as_slice() else {
-            part(&loader.vector(tensor.place)?.values, None)?;
+            // It comes whole: there is nothing left to end.
+            let _ = part(&loader.vector(tensor.place)?.values, None)?;
             return Ok(());
         };
         let replaced = self.adapter.replaced();

@@ -130,3 +130,32 @@ fn needed(run: &Run, goals: &[StageId]) -> anyhow::Result<Vec<Stage>> {
     }
     Ok(needed)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::recipe::from_text;
+
+    #[test]
+    fn what_a_stage_encodes_is_reported_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "[model]\npath = \"builtin:wordmath-1m\"\n[data]\ntrain = \"a\"\ntest = \"b\"\n";
+        let recipe = from_text(text, "test", &[format!("run.dir={:?}", dir.path())]).unwrap();
+        let mut run = Run::new(recipe).unwrap();
+        run.vocabulary.report("the exemplars");
+        let stage = Stage::new(
+            StageId::shared("encoding"),
+            |_| json!({}),
+            |run, _| {
+                run.vocabulary.opening("one text")?;
+                assert!(!run.vocabulary.is_reported());
+                Ok(json!({}))
+            },
+        );
+        do_stage(&mut run, &stage, "encoding").unwrap();
+        assert!(run.vocabulary.is_reported());
+    }
+}

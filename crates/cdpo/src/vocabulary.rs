@@ -212,6 +212,12 @@ impl Vocabulary {
         self.account.take().report(what, &self.tokenizer, self.eos);
     }
 
+    /// Whether nothing was encoded since the last report.
+    #[cfg(test)]
+    pub(crate) fn is_reported(&self) -> bool {
+        self.account.borrow().is_empty()
+    }
+
     /// Whether a text's first token is the BOS that stands before every sequence.
     pub(crate) fn brings_bos(&self, text: &str) -> cdpo_model::Result<bool> {
         let Some(bos) = self.bos else {

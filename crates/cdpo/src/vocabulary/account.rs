@@ -27,6 +27,12 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Whether nothing was counted.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts == 0
+    }
+
     /// A text and its ids.
     pub(super) fn text(&mut self, tokenizer: &Tokenizer, ids: &[u32], text: &str) -> Result<()> {
         self.texts += 1;
