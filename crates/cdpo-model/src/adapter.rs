@@ -8,6 +8,7 @@ pub(crate) mod sites;
 mod stack;
 mod sum;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -123,9 +124,10 @@ impl LoraModule {
         }
     }
 
-    /// `scale * B A`, `[out, in]`.
-    pub(crate) fn addition(&self) -> Result<Tensor> {
-        Ok((self.b.matmul(&self.a)? * self.scale)?)
+    /// Rows of `scale * B A`, `[rows, in]`.
+    pub(crate) fn addition(&self, rows: Range<usize>) -> Result<Tensor> {
+        let b = self.b.narrow(0, rows.start, rows.len())?;
+        Ok((b.matmul(&self.a)? * self.scale)?)
     }
 }
 

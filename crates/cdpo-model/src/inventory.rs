@@ -39,6 +39,13 @@ pub(crate) struct TensorSpec {
     pub(crate) shape: Vec<usize>,
 }
 
+impl TensorSpec {
+    /// How many values it has.
+    pub(crate) fn elements(&self) -> u64 {
+        self.shape.iter().map(|&n| n as u64).product()
+    }
+}
+
 /// Every tensor of a model of this configuration, in the order of a checkpoint's files; a tied head is none.
 pub(crate) fn tensors(config: &ModelConfig) -> Vec<TensorSpec> {
     let (vocab, hidden) = (config.vocab_size, config.hidden_size);

@@ -315,7 +315,7 @@ impl Model {
 }
 
 /// The files' own head where the configuration has none and theirs is not the embedding.
-fn own_head(
+pub(crate) fn own_head(
     config: &ModelConfig,
     source: &dyn TensorSource,
     device: &Device,

@@ -29,6 +29,7 @@ pub use files::{ModelFiles, StoredWeights, WeightFiles};
 pub use gguf::GgufFile;
 pub use hub::Download;
 pub use safetensors::SafetensorsFolder;
+pub(crate) use safetensors::{INDEX, SINGLE};
 
 /// Weights by their Hugging Face names, in Hugging Face row order, as f32.
 pub trait TensorSource: Sync {

@@ -269,6 +269,11 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// Whether the id has a token.
+    pub fn has(&self, id: u32) -> bool {
+        self.inner.id_to_token(id).is_some()
+    }
+
     /// Whether `id` is a special token: one that text spells out but that says nothing itself.
     pub fn is_special(&self, id: u32) -> bool {
         let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();

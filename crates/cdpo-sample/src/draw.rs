@@ -70,15 +70,18 @@ pub fn draw(
     params: &SampleParams,
     units: &[f64],
 ) -> Option<Vec<Drawn>> {
-    let top = finite_max(logits)?;
-    let own = &logits[..tokens.min(logits.len())];
-    let padded = own.len() < logits.len();
-    let max = if padded { finite_max(own)? } else { top };
-    let normaliser =
-        |needed: bool| needed.then(|| weigh(logits, top, 1.0, None).ln() + f64::from(top - max));
+    let (own, padding) = logits.split_at(tokens.min(logits.len()));
+    let max = finite_max(own)?;
+    let padded = !padding.is_empty();
+    let top = if padded {
+        max.max(finite_max(padding)?)
+    } else {
+        max
+    };
+    let normaliser = |needed: bool| needed.then(|| weigh(logits, top, 1.0, None).ln());
     let drawn = |index: usize, log_total: Option<f64>| Drawn {
         id: index as u32,
-        logp: log_total.map(|log_total| (f64::from(logits[index] - max) - log_total) as f32),
+        logp: log_total.map(|log_total| (f64::from(logits[index] - top) - log_total) as f32),
     };
     if params.temperature == 0.0 {
         let best = own.iter().position(|&logit| logit == max)?;

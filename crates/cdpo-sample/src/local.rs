@@ -198,10 +198,9 @@ impl Decoder for Local<'_> {
         self.model.config().vocab_size
     }
 
-    /// Those that the tokenizer knows, and those that end a response, which the model's configuration may name beyond it.
+    /// Those that the tokenizer knows. An end token that the model's configuration names beyond it is a padding row like the others.
     fn tokens(&self) -> usize {
-        let ends = self.model.config().eos.iter().map(|&id| id as usize + 1);
-        ends.fold(self.tokenizer.vocab_size(), usize::max)
+        self.tokenizer.vocab_size()
     }
 
     fn piece(&self, id: u32) -> Result<Vec<u8>> {

@@ -21,7 +21,6 @@ mod method;
 mod metrics;
 mod normalisers;
 pub mod optimizer;
-
 mod policy;
 mod reference;
 mod run;

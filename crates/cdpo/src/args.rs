@@ -350,6 +350,19 @@ pub(crate) struct MergeArgs {
     /// How values are stored; as most of the base's are if left out (f32 where those are quantised).
     #[arg(long, value_enum, value_name = "TYPE")]
     pub(crate) dtype: Option<DtypeChoice>,
+    /// Gigabytes of weights in one file, at most; more are written as shards with an index.
+    #[arg(long, value_name = "GB", default_value_t = 5.0, value_parser = gigabytes)]
+    pub(crate) shard_gb: f64,
+}
+
+/// A positive number of gigabytes.
+fn gigabytes(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "a number is expected")?;
+    if number.is_finite() && number > 0.0 {
+        Ok(number)
+    } else {
+        Err("a number above 0 is expected".to_owned())
+    }
 }
 
 /// How a model's values are stored.

@@ -197,6 +197,11 @@ impl BaseModel {
         self.files.folder()
     }
 
+    /// The weights, to be read tensor by tensor.
+    pub(crate) fn weights(&self) -> anyhow::Result<&dyn TensorSource> {
+        Ok(self.opened()?.stored.tensors.as_ref())
+    }
+
     /// How most of its values are stored; f32 where they are quantised.
     pub(crate) fn stored_dtype(&self) -> anyhow::Result<DType> {
         Ok(self

@@ -20,9 +20,9 @@ pub(crate) fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
         return Ok(ModelSource::Path(path.clone()));
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Places { cache, token_file } = places(&variable)?;
+    let Places { cache, token_file } = places(&variable, paths::home())?;
     let token = match variable("HF_TOKEN").or_else(|| variable("HUGGING_FACE_HUB_TOKEN")) {
-        None => token_in(&token_file)?,
+        None => token_file.map_or(Ok(None), |file| token_in(&file))?,
         token => token,
     };
     Ok(ModelSource::Hub {
@@ -39,26 +39,31 @@ pub(crate) fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
 #[derive(Debug, PartialEq, Eq)]
 struct Places {
     cache: PathBuf,
-    token_file: PathBuf,
+    /// Where there is a place for one.
+    token_file: Option<PathBuf>,
 }
 
 /// The folders that Python's `huggingface_hub` takes, from the same variables: `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `hub`
 /// in `HF_HOME`, which is `huggingface` in `XDG_CACHE_HOME` unless it is set, and that `~/.cache`.
-fn places(variable: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Places> {
-    let path = |name: &str| variable(name).map(|text| paths::given(&text)).transpose();
+fn places(
+    variable: &dyn Fn(&str) -> Option<String>,
+    user: Option<PathBuf>,
+) -> anyhow::Result<Places> {
+    let given = |text: &str| paths::expanded(text, user.clone());
+    let path = |name: &str| variable(name).map(|text| given(&text)).transpose();
     let of = || -> Result<Places, String> {
         let home = || match (path("HF_HOME")?, path("XDG_CACHE_HOME")?) {
             (Some(home), _) => Ok(home),
             (None, Some(caches)) => Ok(caches.join("huggingface")),
-            (None, None) => paths::given("~/.cache/huggingface"),
+            (None, None) => given("~/.cache/huggingface"),
         };
         let cache = match (path("HF_HUB_CACHE")?, path("HUGGINGFACE_HUB_CACHE")?) {
             (Some(cache), _) | (None, Some(cache)) => cache,
             (None, None) => home()?.join("hub"),
         };
         let token_file = match path("HF_TOKEN_PATH")? {
-            Some(file) => file,
-            None => home()?.join("token"),
+            Some(file) => Some(file),
+            None => home().ok().map(|home| home.join("token")),
         };
         Ok(Places { cache, token_file })
     };
@@ -121,14 +126,14 @@ mod tests {
             ("HF_HOME", "/c", "/c/hub"),
             ("XDG_CACHE_HOME", "/d", "/d/huggingface/hub"),
         ];
-        let home = paths::home().unwrap();
+        let home = PathBuf::from("/home/ada");
         for first in 0..=all.len() {
             let set = &all[first..];
             let variable = |name: &str| {
                 let found = set.iter().find(|(known, ..)| *known == name);
                 found.map(|(_, value, _)| (*value).to_owned())
             };
-            let found = places(&variable).unwrap();
+            let found = places(&variable, Some(home.clone())).unwrap();
             let cache = set
                 .first()
                 .map_or(home.join(".cache/huggingface/hub"), |(.., cache)| {
@@ -140,12 +145,21 @@ mod tests {
                 3 => "/d/huggingface/token".into(),
                 _ => home.join(".cache/huggingface/token"),
             };
-            assert_eq!(found.token_file, token);
+            assert_eq!(found.token_file, Some(token));
         }
-        let tilde = |name: &str| (name == "HF_HOME").then(|| "~/hf".to_owned());
-        assert_eq!(places(&tilde).unwrap().cache, home.join("hf/hub"));
-        let file = |name: &str| (name == "HF_TOKEN_PATH").then(|| "/t".to_owned());
-        assert_eq!(places(&file).unwrap().token_file, PathBuf::from("/t"));
+        let of = |name: &'static str, value: &'static str, user: Option<&PathBuf>| {
+            let variable = move |asked: &str| (asked == name).then(|| value.to_owned());
+            places(&variable, user.cloned())
+        };
+        let tilde = of("HF_HOME", "~/hf", Some(&home)).unwrap();
+        assert_eq!(tilde.cache, home.join("hf/hub"));
+        let file = of("HF_TOKEN_PATH", "/t", Some(&home)).unwrap();
+        assert_eq!(file.token_file, Some("/t".into()));
+        // Without a home folder there is no usual place for a token, and none is needed.
+        let cache = of("HF_HUB_CACHE", "/a", None).unwrap();
+        assert_eq!((cache.cache, cache.token_file), ("/a".into(), None));
+        let none = of("HF_HOME", "~/hf", None).unwrap_err().to_string();
+        assert!(none.contains("~/hf"), "{none}");
     }
 
     #[test]

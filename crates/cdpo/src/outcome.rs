@@ -7,7 +7,7 @@ pub(crate) fn line(error: &anyhow::Error) -> String {
         let text = cause.to_string();
         if line.is_empty() {
             line = text;
-        } else if !line.ends_with(&text) {
+        } else if !line.contains(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }
@@ -49,6 +49,8 @@ mod tests {
     fn a_cause_is_named_once() {
         let error = anyhow!("no such file").context("/a/b: no such file");
         assert_eq!(line(&error), "/a/b: no such file");
+        let within = anyhow!("no such file").context("/a/b: no such file; is it gone?");
+        assert_eq!(line(&within), "/a/b: no such file; is it gone?");
         let error = error.context("the model cannot be opened");
         assert_eq!(
             line(&error),

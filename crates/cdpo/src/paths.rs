@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use toml::{Table, Value};
 
-/// The home folder, if the environment names one.
+/// The home folder: what HOME names, else the system's word of the user's.
 pub(crate) fn home() -> Option<PathBuf> {
-    std::env::var_os("HOME")
-        .filter(|home| !home.is_empty())
-        .map(PathBuf::from)
+    std::env::home_dir().filter(|home| !home.as_os_str().is_empty())
 }
 
 /// Reads a path of the command line.
@@ -24,12 +22,16 @@ pub(crate) fn parser() -> impl TypedValueParser<Value = PathBuf> {
 /// The path that a user means by `text`. `~name` stays as it is: whose home that is, only a shell knows.
 ///
 /// # Errors
-/// If the environment names no home folder where the text needs one.
+/// If there is no home folder where the text needs one.
 pub(crate) fn given(text: &str) -> Result<PathBuf, String> {
     expanded(text, home())
 }
 
-fn expanded(text: &str, home: Option<PathBuf>) -> Result<PathBuf, String> {
+/// As [`given`], with the home folder.
+///
+/// # Errors
+/// As [`given`].
+pub(crate) fn expanded(text: &str, home: Option<PathBuf>) -> Result<PathBuf, String> {
     let rest = match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
         _ => return Ok(text.into()),

@@ -87,6 +87,8 @@ pub(crate) fn do_stage(run: &mut Run, stage: &Stage, label: &str) -> anyhow::Res
         // The time spent counts although the stage did not end; the first error is the one to report.
         let _ = dir.keep_time();
     })?;
+    // Here, so that no stage's texts count as the next one's.
+    run.vocabulary.report(name);
     let files: Vec<&str> = stage.files.iter().map(String::as_str).collect();
     let manifest = dir.finish(&files, counts)?;
     messages::say(format_args!(
@@ -127,4 +129,33 @@ fn needed(run: &Run, goals: &[StageId]) -> anyhow::Result<Vec<Stage>> {
         run.base.open()?;
     }
     Ok(needed)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::recipe::from_text;
+
+    #[test]
+    fn what_a_stage_encodes_is_reported_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "[model]\npath = \"builtin:wordmath-1m\"\n[data]\ntrain = \"a\"\ntest = \"b\"\n";
+        let recipe = from_text(text, "test", &[format!("run.dir={:?}", dir.path())]).unwrap();
+        let mut run = Run::new(recipe).unwrap();
+        run.vocabulary.report("the exemplars");
+        let stage = Stage::new(
+            StageId::shared("encoding"),
+            |_| json!({}),
+            |run, _| {
+                run.vocabulary.opening("one text")?;
+                assert!(!run.vocabulary.is_reported());
+                Ok(json!({}))
+            },
+        );
+        do_stage(&mut run, &stage, "encoding").unwrap();
+        assert!(run.vocabulary.is_reported());
+    }
 }

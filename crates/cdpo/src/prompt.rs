@@ -110,7 +110,7 @@ impl Prompt {
         if !few_shot {
             return Ok(alone.to_vec());
         }
-        if vocabulary.tokenizer.marks_first_word() && !self.prefix.is_empty() {
+        if self.continues(vocabulary) {
             anyhow::ensure!(
                 alone == vocabulary.opening(prompt)?,
                 "the prompt {prompt:?} has other ids than this model's tokenizer gives it, so that it cannot be put after the exemplars \
@@ -125,6 +125,48 @@ impl Prompt {
     /// What stands before the prompts of training and scoring: nothing, unless the recipe wants the exemplars there.
     pub(crate) fn training_prefix(&self, few_shot: bool) -> &[u32] {
         if few_shot { &self.prefix_ids } else { &[] }
+    }
+
+    /// What the ids of a training prompt depend on, besides the prompt.
+    pub(crate) fn training_settings(&self, vocabulary: &Vocabulary, few_shot: bool) -> Value {
+        let prefix = json!(self.training_prefix(few_shot));
+        if few_shot && self.continues(vocabulary) {
+            // Such a prompt once had the ids of a text of its own, whatever stood before it.
+            return json!({ "prefix": prefix, "continued": true });
+        }
+        prefix
+    }
+
+    /// The ids that a prompt has alone, from those that it has after the prefix: what [`Self::question_ids`] gave becomes what training
+    /// reads.
+    ///
+    /// # Errors
+    /// Ids that this model's tokenizer does not give after this prefix.
+    pub(crate) fn alone(
+        &self,
+        vocabulary: &Vocabulary,
+        question_ids: &[u32],
+    ) -> anyhow::Result<Vec<u32>> {
+        if !self.continues(vocabulary) {
+            let bos = vocabulary.bos.into_iter();
+            return Ok(bos.chain(question_ids.iter().copied()).collect());
+        }
+        let mut bytes = Vec::new();
+        for &id in question_ids {
+            bytes.extend(vocabulary.tokenizer.token_bytes(id)?);
+        }
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        anyhow::ensure!(
+            self.behind_prefix(vocabulary, &text)? == question_ids,
+            "the prompt {text:?} has other ids than this model's tokenizer gives it after the exemplars, so that its ids without them are \
+             not known; draw the rollouts again with this model and these exemplars"
+        );
+        Ok(vocabulary.opening(&text)?)
+    }
+
+    /// Whether a prompt has other ids after the exemplars than alone.
+    fn continues(&self, vocabulary: &Vocabulary) -> bool {
+        vocabulary.tokenizer.marks_first_word() && !self.prefix.is_empty()
     }
 
     /// What a stage that prompts depends on.

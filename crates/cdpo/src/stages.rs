@@ -48,3 +48,28 @@ pub(crate) fn all(recipe: &Recipe) -> Vec<Stage> {
     all.push(table::stage(recipe));
     all
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::recipe::from_text;
+
+    /// Answers of a whole model are what they were; an adapter's were once those of a merged one.
+    #[test]
+    fn answers_are_anew_where_an_adapter_gives_them() {
+        let version = |parameters: &str, stage: &str| {
+            let text = format!(
+                "methods = [\"sft\"]\n[model]\npath = \"model\"\n[data]\ntrain = \"a\"\ntest = \"b\"\n[train]\nparameters = \
+                 \"{parameters}\"\n[eval]\nsamples = 2\n"
+            );
+            let recipe = from_text(&text, "test", &[]).unwrap();
+            let all = super::all(&recipe);
+            all.iter().find(|s| s.id.name == stage).unwrap().version
+        };
+        for stage in ["eval-", "sampled-"] {
+            let of = |parameters, name| version(parameters, &format!("{stage}{name}"));
+            assert_eq!((of("lora", "base"), of("all", "base")), (1, 1));
+            assert_eq!((of("lora", "sft"), of("all", "sft")), (2, 1));
+        }
+    }
+}

@@ -31,6 +31,14 @@ pub(crate) struct Vocabulary {
     account: RefCell<Account>,
 }
 
+/// The ids that end a response, ascending, and those that are named so but have no token.
+fn ends(tokenizer: &Tokenizer, config: &ModelConfig) -> (Vec<u32>, Vec<u32>) {
+    let mut named = [&config.eos[..], tokenizer.eos()].concat();
+    named.sort_unstable();
+    named.dedup();
+    named.into_iter().partition(|&id| tokenizer.has(id))
+}
+
 /// A response as ids.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
@@ -69,17 +77,20 @@ impl Vocabulary {
                 )
             }
         };
-        let mut stops: Vec<u32> = config.eos.clone();
-        stops.extend(tokenizer.eos());
-        let eos = tokenizer.eos().first().or(stops.first()).copied();
-        let Some(eos) = eos else {
+        let (stops, tokenless) = ends(&tokenizer, config);
+        let eos = tokenizer.eos().iter().find(|id| stops.contains(id));
+        let Some(eos) = eos.or(stops.first()).copied() else {
             return Err(Usage(format!(
-                "{origin}: the model's files name no end-of-sequence token"
+                "{origin}: the model's files name no end-of-sequence token that the tokenizer has"
             ))
             .into());
         };
-        stops.sort_unstable();
-        stops.dedup();
+        if !tokenless.is_empty() {
+            messages::warn(format_args!(
+                "{origin}: the ids {tokenless:?} are to end a response, but the tokenizer has no such tokens: they are never drawn, and \
+                 end none"
+            ));
+        }
         let text = |id: u32| {
             let text = tokenizer.decode(&[id]).unwrap_or_default();
             format!("{id} {text:?}")
@@ -201,9 +212,23 @@ impl Vocabulary {
         self.account.take().report(what, &self.tokenizer, self.eos);
     }
 
+    /// Whether nothing was encoded since the last report.
+    #[cfg(test)]
+    pub(crate) fn is_reported(&self) -> bool {
+        self.account.borrow().is_empty()
+    }
+
     /// Whether a text's first token is the BOS that stands before every sequence.
     pub(crate) fn brings_bos(&self, text: &str) -> cdpo_model::Result<bool> {
-        let first = self.tokenizer.encode(text)?.first().copied();
-        Ok(self.bos.is_some() && first == self.bos)
+        let Some(bos) = self.bos else {
+            return Ok(false);
+        };
+        let written = self.tokenizer.token_bytes(bos)?;
+        Ok(!written.is_empty()
+            && text.as_bytes().starts_with(&written)
+            && self.tokenizer.encode(text)?.first() == Some(&bos))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,6 +282,11 @@ fn answers_are_graded_and_explained_without_a_recipe() {
     place
         .cdpo(&["grade", "bad.jsonl"])
         .failed(1, &["bad.jsonl:1", "gold"]);
+    // A cause that a message has in it is not said again after it.
+    let absent = place.cdpo(&["grade", "absent.jsonl"]);
+    let absent = absent.failed(1, &["absent.jsonl"]);
+    let causes = absent.stderr.matches("No such file").count();
+    assert_eq!(causes, 1, "{}", absent.stderr);
     let explained = place
         .cdpo(&["grade", "--explain", "1/2", "0.5"])
         .succeeded();

@@ -94,6 +94,40 @@ fn merging_keeps_the_bases_files_and_its_type_of_values() {
             assert!(!place.dir.join(out).join(name).exists(), "{name}");
         }
     }
+    // Nothing is left beside the folder, and a folder that has something is not written to.
+    assert!(!place.dir.join(".brain.partial").exists());
+    place
+        .cdpo(&["merge", "demo/model", adapter, "brain"])
+        .failed(2, &["brain is not empty"]);
+    let rounded = place.cdpo(&["merge", "demo/model", adapter, "told", "--dtype", "bf16"]);
+    let said = &rounded.succeeded().stderr;
+    assert!(
+        said.contains("rounding to bf16 changes a value by")
+            && said.contains("of the update's norm"),
+        "{said}"
+    );
+    let shards = [
+        "merge",
+        "demo/model",
+        adapter,
+        "shards",
+        "--shard-gb",
+        "0.0001",
+    ];
+    place.cdpo(&shards).succeeded();
+    let index = place.dir.join("shards/model.safetensors.index.json");
+    let index: Value = serde_json::from_str(&std::fs::read_to_string(index).unwrap()).unwrap();
+    let first = index["weight_map"]["model.embed_tokens.weight"]
+        .as_str()
+        .unwrap();
+    assert!(first.starts_with("model-00001-of-"), "{first}");
+    assert_eq!(merge("shards", "joined", &[]).0, ["F32"]);
+    place
+        .cdpo(&["merge", "demo/model", adapter, "x", "--shard-gb", "0"])
+        .failed(2, &["above 0"]);
+    let foreign = ["merge", "demo/model", "demo/model", "none"];
+    assert_ne!(place.cdpo(&foreign).code, Some(0));
+    assert!(!place.dir.join("none").exists() && !place.dir.join(".none.partial").exists());
     // Left out, the type is the base's.
     assert_eq!(merge("brain", "again", &[]).0, ["BF16"]);
     assert_eq!(merge("brain", "wide", &["--dtype", "f32"]).0, ["F32"]);

@@ -113,7 +113,8 @@ impl<'a> AdapterStack<'a> {
         }
         let mut values = replaced.as_ref().unwrap_or(base).values()?;
         for module in modules {
-            values = (values + module.addition()?)?;
+            let rows = values.dim(0)?;
+            values = (values + module.addition(0..rows)?)?;
         }
         Weight::named(Place::Head.hf_name(), values).map(Some)
     }

@@ -84,17 +84,19 @@ impl EncodedMatrix {
         })
     }
 
-    /// Checks that every element is finite, without decoding any.
+    /// Checks that every element is finite, without decoding any; once for a mapped file, however often the model is loaded.
     ///
     /// # Errors
     /// As [`EncodedMatrix::read`].
     pub(crate) fn check(&self, name: &str) -> Result<()> {
-        let whole = &self.bytes[self.start..][..self.shape.0 * self.row_bytes];
-        if self.encoding.all_finite(whole) {
-            return Ok(());
-        }
-        // Decoding finds the place.
-        self.read(name).map(|_| ())
+        let whole = self.start..self.start + self.shape.0 * self.row_bytes;
+        self.bytes.scan_once(whole, |bytes| {
+            if self.encoding.all_finite(bytes) {
+                return Ok(());
+            }
+            // Decoding finds the place.
+            self.read(name).map(|_| ())
+        })
     }
 
     /// Decodes part of a row; `columns` begins and ends at a whole block.

@@ -24,6 +24,7 @@ mod split;
 
 pub(crate) use metadata::Metadata;
 use reader::Header;
+pub(super) use split::part_names;
 
 /// Divisors of the rotary frequencies.
 const ROPE_FREQS: &str = "rope_freqs.weight";

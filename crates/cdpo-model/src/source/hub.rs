@@ -1,14 +1,16 @@
 //! Models by hub name: the files of a repository, downloaded once into a cache that is laid out as Python's.
 //!
 //! Goes in: repository, revision, endpoint, token and cache folder, all explicit. Comes out: a local folder, or one
-//! GGUF file. Complete cached models are used without asking the network; small files are fetched before the weights,
-//! so weights in the cache mean that the rest is there too.
+//! GGUF file, with the other parts beside it if it is split. Small files are fetched before the weights, so weights in the cache mean that
+//! what is required is there too. A complete cached model is used without asking the network, unless it lacks a file that its
+//! repository may have: that is asked for once, and without an answer the model is used as it is.
 
 use std::path::{Path, PathBuf};
 
 use hf_hub::api::sync::{Api, ApiBuilder, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
+use super::gguf::part_names;
 use super::safetensors::{INDEX, SINGLE, indexed_files};
 use crate::error::{Error, Result};
 
@@ -42,7 +44,7 @@ const OPTIONAL: [&str; 5] = [
     "chat_template.jinja",
 ];
 
-/// The folder with the model's files, or the GGUF file that `repo` names after a colon.
+/// The folder with the model's files, or the GGUF file that `repo` names after a colon; of a split one, all parts are fetched.
 ///
 /// # Errors
 /// A malformed name, files missing from the cache when offline, an unreachable hub, a refusal, missing files.
@@ -61,10 +63,13 @@ pub(super) fn fetch(
         request.revision.to_string(),
     );
     let cached = Cache::new(request.cache.to_path_buf()).repo(repo.clone());
+    let label = format!("{name}@{}", request.revision);
     if let Some(path) = complete(&cached, file)? {
+        if file.is_none() && !request.offline {
+            fetch_optional(request, name, label, &path, observer)?;
+        }
         return Ok(path);
     }
-    let label = format!("{name}@{}", request.revision);
     if request.offline {
         let wanted = file.unwrap_or("its configuration, tokenizer and weights");
         return Err(Error::Hub(format!(
@@ -80,20 +85,27 @@ pub(super) fn fetch(
     let listed = remote.files()?;
     let has = |name: &str| listed.iter().any(|f| f == name);
     if let Some(file) = file {
-        if !has(file) {
-            return Err(remote.lacks(file, &listed));
+        let parts = parts_of(file);
+        if let Some(absent) = parts.iter().find(|part| !has(part)) {
+            return Err(remote.lacks(absent, &listed));
         }
-        return remote.download(file, observer);
+        let (mut folder, mut named) = (None, PathBuf::new());
+        for part in &parts {
+            let path = remote.download_into(&mut folder, part, observer)?;
+            if part == file {
+                named = path;
+            }
+        }
+        return Ok(named);
     }
     if let Some(absent) = REQUIRED.into_iter().find(|name| !has(name)) {
         return Err(remote.lacks(absent, &listed));
     }
     let mut small = Vec::from(REQUIRED);
     small.extend(OPTIONAL.into_iter().filter(|name| has(name)));
-    let mut folder = PathBuf::new();
+    let mut folder = None;
     for name in small {
-        let path = remote.download(name, observer)?;
-        path.parent().unwrap_or(&path).clone_into(&mut folder);
+        remote.download_into(&mut folder, name, observer)?;
     }
     let weights = if has(SINGLE) {
         vec![SINGLE.to_string()]
@@ -103,21 +115,78 @@ pub(super) fn fetch(
         return Err(remote.lacks(SINGLE, &listed));
     };
     for name in weights {
-        let path = remote.download(&name, observer)?;
-        if path.parent() != Some(folder.as_path()) {
-            return Err(Error::Hub(format!(
-                "{}: the revision moved to another commit during the download; run again",
-                remote.label
-            )));
-        }
+        remote.download_into(&mut folder, &name, observer)?;
+    }
+    let folder = folder.unwrap_or_default();
+    for name in OPTIONAL.into_iter().filter(|name| !has(name)) {
+        mark_absent(&folder, name);
     }
     Ok(folder)
+}
+
+/// The file, or all parts of it if it is named like one part.
+fn parts_of(file: &str) -> Vec<String> {
+    part_names(file).unwrap_or_else(|| vec![file.to_owned()])
+}
+
+/// Fetches the optional files that a complete model in the cache lacks and that nobody has asked for yet: another program, or an earlier
+/// version of this one, may have filled the cache. They are those of the commit in the cache, wherever the revision has gone since. If the
+/// hub does not answer, the model is used without them.
+///
+/// # Errors
+/// A file that the repository has and that cannot be downloaded.
+fn fetch_optional(
+    request: &Request<'_>,
+    name: &str,
+    label: String,
+    snapshot: &Path,
+    observer: &mut dyn FnMut(Download<'_>),
+) -> Result<()> {
+    let asked = |file: &str| {
+        snapshot.join(file).exists() || absent_mark(snapshot, file).is_some_and(|at| at.exists())
+    };
+    let unknown: Vec<&str> = OPTIONAL.into_iter().filter(|file| !asked(file)).collect();
+    let commit = snapshot.file_name().and_then(|name| name.to_str());
+    let (Some(commit), false) = (commit, unknown.is_empty()) else {
+        return Ok(());
+    };
+    let repo = Repo::with_revision(name.to_owned(), RepoType::Model, commit.to_owned());
+    let api = connect(request)?.repo(repo);
+    let remote = Remote { api, label };
+    let Ok(listed) = remote.files() else {
+        return Ok(());
+    };
+    for file in unknown {
+        if listed.iter().any(|name| name == file) {
+            remote.download(file, observer)?;
+        } else {
+            mark_absent(snapshot, file);
+        }
+    }
+    Ok(())
+}
+
+/// Where Python's `huggingface_hub` notes, by an empty file, that a commit does not have a file.
+fn absent_mark(snapshot: &Path, file: &str) -> Option<PathBuf> {
+    let (commit, repo) = (snapshot.file_name()?, snapshot.parent()?.parent()?);
+    Some(repo.join(".no_exist").join(commit).join(file))
+}
+
+/// Notes that a commit does not have a file; without the note it is asked for again.
+fn mark_absent(snapshot: &Path, file: &str) {
+    if let Some(at) = absent_mark(snapshot, file)
+        && let Some(folder) = at.parent()
+        && std::fs::create_dir_all(folder).is_ok()
+    {
+        let _ = std::fs::write(at, "");
+    }
 }
 
 /// The cached model if nothing of it is missing.
 fn complete(cached: &CacheRepo, file: Option<&str>) -> Result<Option<PathBuf>> {
     if let Some(file) = file {
-        return Ok(cached.get(file));
+        let whole = parts_of(file).iter().all(|part| cached.get(part).is_some());
+        return Ok(cached.get(file).filter(|_| whole));
     }
     if REQUIRED.into_iter().any(|name| cached.get(name).is_none()) {
         return Ok(None);
@@ -212,6 +281,27 @@ impl Remote {
                     self.label
                 ))
             })
+    }
+
+    /// Downloads a file that belongs into the folder of those before it.
+    fn download_into(
+        &self,
+        folder: &mut Option<PathBuf>,
+        file: &str,
+        observer: &mut dyn FnMut(Download<'_>),
+    ) -> Result<PathBuf> {
+        let path = self.download(file, observer)?;
+        let mut at = path.as_path();
+        for _ in file.split('/') {
+            at = at.parent().unwrap_or(at);
+        }
+        if folder.get_or_insert_with(|| at.to_owned()) != at {
+            return Err(Error::Hub(format!(
+                "{}: the revision moved to another commit during the download; run again",
+                self.label
+            )));
+        }
+        Ok(path)
     }
 
     fn lacks(&self, file: &str, listed: &[String]) -> Error {

@@ -3,17 +3,22 @@
 //! Goes in: a path. Comes out: the file's bytes, paged in as they are read, and given back on request.
 #![allow(unsafe_code)]
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
 /// A mapped file.
-pub(crate) struct Mapping(Mmap);
+pub(crate) struct Mapping {
+    bytes: Mmap,
+    /// What has passed a scan: see [`FileBytes::scan_once`].
+    scanned: Mutex<HashSet<(usize, usize)>>,
+}
 
 impl Mapping {
     /// Gives the pages that have been read back to the system; reading again reads the file again.
@@ -22,7 +27,10 @@ impl Mapping {
         {
             // SAFETY: the mapping is read-only and backed by the file, so dropped pages come back with the same bytes.
             // A refusal costs nothing but the memory.
-            let _ = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            let _ = unsafe {
+                self.bytes
+                    .unchecked_advise(memmap2::UncheckedAdvice::DontNeed)
+            };
         }
     }
 }
@@ -31,7 +39,7 @@ impl Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -52,6 +60,32 @@ impl FileBytes {
     /// As [`map`].
     pub(crate) fn open(path: &Path) -> Result<Self> {
         Ok(Self::Mapped(Arc::new(map(path)?)))
+    }
+
+    /// Runs `scan` on a part of the file unless that part has passed it before: as long as a file is mapped its bytes stay the same. What is
+    /// part of the program is small, and scanned each time.
+    ///
+    /// # Errors
+    /// What `scan` returns.
+    pub(crate) fn scan_once(
+        &self,
+        part: Range<usize>,
+        scan: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let Self::Mapped(mapping) = self else {
+            return scan(&self[part]);
+        };
+        let key = (part.start, part.end);
+        let scanned = || {
+            let scanned = mapping.scanned.lock();
+            scanned.unwrap_or_else(PoisonError::into_inner)
+        };
+        if scanned().contains(&key) {
+            return Ok(());
+        }
+        scan(&mapping[part])?;
+        scanned().insert(key);
+        Ok(())
     }
 
     /// Gives memory of what was read back, where the file can be read again.
@@ -92,5 +126,44 @@ pub(crate) fn map(path: &Path) -> Result<Mapping> {
     // shorten or rewrite a model file while it is open. Writers of this project replace files by rename, which leaves
     // a mapping of the old file intact.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, e))?;
-    Ok(Mapping(map))
+    Ok(Mapping {
+        bytes: map,
+        scanned: Mutex::default(),
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_passed_a_scan_is_not_scanned_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [1; 64]).unwrap();
+        let bytes = FileBytes::open(file.path()).unwrap();
+        let mut scans = 0;
+        let mut scan = |bytes: &FileBytes, part: Range<usize>, passes: bool| {
+            let scanned = bytes.scan_once(part, |_| {
+                scans += 1;
+                let fault = || Error::Invalid("no".into());
+                passes.then_some(()).ok_or_else(fault)
+            });
+            (scanned.is_ok(), scans)
+        };
+        assert_eq!(scan(&bytes, 0..8, false), (false, 1));
+        assert_eq!(scan(&bytes, 0..8, true), (true, 2));
+        assert_eq!(
+            scan(&bytes.clone(), 0..8, true),
+            (true, 2),
+            "a clone is the same file"
+        );
+        assert_eq!(scan(&bytes, 0..16, true), (true, 3));
+        let again = FileBytes::open(file.path()).unwrap();
+        assert_eq!(
+            scan(&again, 0..8, true),
+            (true, 4),
+            "opened anew, it may be another file"
+        );
+    }
 }

@@ -53,8 +53,8 @@ pub struct SafetensorsFolder {
     place: HashMap<String, usize>,
 }
 
-pub(super) const SINGLE: &str = "model.safetensors";
-pub(super) const INDEX: &str = "model.safetensors.index.json";
+pub(crate) const SINGLE: &str = "model.safetensors";
+pub(crate) const INDEX: &str = "model.safetensors.index.json";
 
 impl SafetensorsFolder {
     /// Opens `model.safetensors`, or else the shards that `model.safetensors.index.json` lists.

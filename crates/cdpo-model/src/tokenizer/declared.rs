@@ -327,16 +327,37 @@ fn encoder(
     list.into_iter().flatten().map(token).collect()
 }
 
-/// The ids that the post-processor puts before and after a text.
+/// Texts that are tried, at most, until one has a token.
+const PROBES: usize = 1000;
+
+/// The ids that the post-processor puts before and after a text, seen on the first text that has a token: a letter, or one out of the
+/// vocabulary where that has no letters.
 fn post_processed(tokenizer: &tokenizers::Tokenizer) -> Result<(Vec<u32>, Vec<u32>)> {
-    let ids = |special: bool| {
-        let encoding = tokenizer.encode_fast("a", special);
+    if tokenizer.get_post_processor().is_none() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let ids = |text: &str, special: bool| {
+        let encoding = tokenizer.encode_fast(text, special);
         let encoding = encoding.map_err(|e| failed("cannot encode", &e))?;
         Ok::<Vec<u32>, Error>(encoding.get_ids().to_vec())
     };
-    let (bare, all) = (ids(false)?, ids(true)?);
-    let at = all.windows(bare.len().max(1)).position(|part| part == bare);
-    let at = at.unwrap_or_default();
-    let behind = all.get(at + bare.len()..).unwrap_or_default();
-    Ok((all[..at].to_vec(), behind.to_vec()))
+    let own = (0..PROBES as u32).filter_map(|id| tokenizer.id_to_token(id));
+    let added = tokenizer.get_added_vocabulary().get_vocab();
+    let own = own.filter(|text| !added.contains_key(text));
+    for text in std::iter::once("a".to_owned()).chain(own) {
+        let bare = ids(&text, false)?;
+        if bare.is_empty() {
+            continue;
+        }
+        let all = ids(&text, true)?;
+        let at = all.windows(bare.len()).position(|part| part == bare);
+        let at = at.unwrap_or_default();
+        let behind = all.get(at + bare.len()..).unwrap_or_default();
+        return Ok((all[..at].to_vec(), behind.to_vec()));
+    }
+    Err(Error::Tokenizer(
+        "neither a letter nor one of the first tokens of its vocabulary is encoded to anything, so that it cannot be seen what stands \
+         around a text; get tokenizer.json again"
+            .into(),
+    ))
 }

@@ -161,3 +161,46 @@ fn configurations_that_name_other_ids_are_noted() {
     assert_eq!(checkpoint.tokenizer.eos(), [2, 5, 6]);
     assert_eq!(checkpoint.tokenizer.bos(), Some(1));
 }
+
+/// The post-processor is looked at with a text; one without tokens would show BOS after it.
+#[test]
+fn bos_is_seen_where_the_vocabulary_has_no_letters() {
+    let tokenizer = |vocabulary: Value| {
+        let token = |id: u32, text: &str| {
+            json!({"id": id, "content": text, "special": true, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false})
+        };
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+        let piece = |kind: &str, id: &str| json!({kind: {"id": id, "type_id": 0}});
+        json!({
+            "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "pre_tokenizer": bytes, "decoder": bytes,
+            "added_tokens": [token(0, "<s>"), token(1, "</s>")],
+            "post_processor": {"type": "TemplateProcessing",
+                "single": [piece("SpecialToken", "<s>"), piece("Sequence", "A")],
+                "pair": [piece("Sequence", "A"), piece("Sequence", "B")],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}},
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                "vocab": vocabulary, "merges": []},
+        })
+    };
+    for vocabulary in [
+        json!({"<s>": 0, "</s>": 1, "7": 2}),
+        json!({"<s>": 0, "</s>": 1, "a": 2}),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("tokenizer.json");
+        std::fs::write(&file, tokenizer(vocabulary).to_string()).expect("written");
+        let read = Tokenizer::from_file(&file).expect("reads");
+        assert_eq!((read.adds_bos(), read.bos()), (Some(true), Some(0)));
+        assert!(read.notes().is_empty(), "{:?}", read.notes());
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("tokenizer.json");
+    let none = tokenizer(json!({"<s>": 0, "</s>": 1}));
+    std::fs::write(&file, none.to_string()).expect("written");
+    assert_says(
+        &message(Tokenizer::from_file(&file)),
+        &["cannot be seen what stands"],
+    );
+}

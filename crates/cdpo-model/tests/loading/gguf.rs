@@ -261,7 +261,7 @@ fn the_content_identifier_sees_every_byte_of_the_file() {
 }
 
 /// The tiny llama in three parts: metadata alone in the first, as `llama-gguf-split --no-tensor-first-split` writes it.
-fn split(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn split(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let whole = tiny("llama");
     let count = whole.tensors.len();
     let half = count / 2;

@@ -115,6 +115,41 @@ fn a_model_is_downloaded_once_and_then_used_without_the_network() {
 }
 
 #[test]
+fn a_file_that_a_filled_cache_lacks_is_asked_for_once() {
+    let local = folder("llama");
+    let mut files = files_of(local.path());
+    files.insert("chat_template.jinja".into(), b"{{ messages }}".to_vec());
+    let hub = Hub::serve(files, None, 0);
+    let named = named(&hub, "owner/name", None);
+    open(&named.source).expect("downloads");
+    let repo = named.cache.path().join("models--owner--name");
+    let template = repo.join(format!("snapshots/{COMMIT}/chat_template.jinja"));
+    // As another program may have left it: without the template, and without a word of what the repository does not have.
+    std::fs::remove_file(&template).expect("there");
+    std::fs::remove_dir_all(repo.join(".no_exist")).expect("there");
+    let before = hub.seen().len();
+    open(&changed(&named.source, None, true)).expect("offline");
+    assert_eq!(hub.seen().len(), before);
+    let unreachable = changed(&named.source, Some("http://127.0.0.1:9"), false);
+    open(&unreachable).expect("without an answer, as it is");
+    assert!(!template.exists());
+    open(&named.source).expect("fetches what is missing");
+    assert!(template.exists());
+    let asked = &hub.seen()[before..];
+    assert!(
+        asked
+            .iter()
+            .all(|r| r.contains("chat_template.jinja") || r.contains("/api/")),
+        "{asked:?}"
+    );
+    let absent = repo.join(format!(".no_exist/{COMMIT}/added_tokens.json"));
+    assert!(absent.exists());
+    let after = hub.seen().len();
+    open(&named.source).expect("from the cache");
+    assert_eq!(hub.seen().len(), after, "what is absent is known");
+}
+
+#[test]
 fn an_interrupted_download_goes_on_where_it_broke_off() {
     let local = folder("llama");
     let expected = open(&ModelSource::Path(local.path().to_path_buf())).expect("opens");
@@ -188,6 +223,32 @@ fn one_gguf_file_of_a_repository_can_be_named() {
     assert_says(
         &message(open(&named(&hub, "owner/name:other.gguf", None).source)),
         &["other.gguf", "tiny.gguf"],
+    );
+}
+
+#[test]
+fn all_parts_of_a_split_gguf_file_are_fetched() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let paths = crate::gguf::split(dir.path());
+    let expected = open(&ModelSource::Path(paths[0].clone())).expect("opens");
+    let names = ["tiny-00001-of-00003.gguf", "tiny-00003-of-00003.gguf"];
+    for name in names {
+        let hub = Hub::serve(files_of(dir.path()), None, 0);
+        let source = named(&hub, &format!("owner/name:{name}"), None);
+        same_model(&open(&source.source).expect("downloads"), &expected);
+        let offline = changed(&source.source, None, true);
+        same_model(&open(&offline).expect("offline"), &expected);
+        let snapshot = format!("models--owner--name/snapshots/{COMMIT}/tiny-00002-of-00003.gguf");
+        std::fs::remove_file(source.cache.path().join(snapshot)).expect("there");
+        assert_says(&message(open(&offline)), &["not in the cache", "offline"]);
+    }
+    let mut files = files_of(dir.path());
+    files.remove("tiny-00002-of-00003.gguf");
+    let hub = Hub::serve(files, None, 0);
+    let source = named(&hub, &format!("owner/name:{}", names[0]), None);
+    assert_says(
+        &message(open(&source.source)),
+        &["there is no tiny-00002-of-00003.gguf", names[1]],
     );
 }
 

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_merged_adapter_equals_the_unmerged_one() {
     for name in ["lora", "lora-mlp-rs"] {
-        let mut f = fixture("qwen2");
+        let f = fixture("qwen2");
         let lora = adapter(&f, name);
         assert!((lora.config().scale() - 1.0).abs() > 0.5);
         let mut forest = TokenForest::new();
@@ -19,9 +19,7 @@ fn a_merged_adapter_equals_the_unmerged_one() {
             .unwrap()
             .to_vec1()
             .unwrap();
-        f.model.merge(&lora).unwrap();
-        let merged: Vec<f32> = f
-            .model
+        let merged: Vec<f32> = merged(&f.dir, &lora)
             .forest_logits(&forest, &AdapterStack::base())
             .unwrap()
             .flatten_all()

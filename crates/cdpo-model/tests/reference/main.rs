@@ -2,6 +2,7 @@
 
 mod adapters;
 mod gradients;
+mod merge;
 mod outputs;
 mod peft;
 mod rope;
@@ -9,11 +10,14 @@ mod stored;
 
 use candle_core::Device;
 use cdpo_model::arena::{Arena, Layout};
+use cdpo_model::merge::{Progress, SHARD_BYTES};
 use cdpo_model::source::SafetensorsFolder;
 use cdpo_model::{
-    Adapter, AdapterStack, Model, ModelConfig, Recompute, Target, TokenForest, TrainOptions,
+    Adapter, AdapterStack, DType, Merge, Model, ModelConfig, Recompute, Rounding, Target,
+    TokenForest, TrainOptions,
 };
 use serde_json::Value;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,6 +95,36 @@ fn push_pair(forest: &mut TokenForest, pair: &Value, shared: bool) -> PairTarget
 
 fn adapter(f: &Fixture, name: &str) -> Adapter {
     Adapter::load(&f.dir.join(name), f.model.config(), &Device::Cpu).unwrap()
+}
+
+/// Opens a folder's configuration and weights.
+fn opened(dir: &Path) -> (ModelConfig, SafetensorsFolder) {
+    let text = std::fs::read_to_string(dir.join("config.json")).unwrap();
+    let config = ModelConfig::from_hf_json(&text, &dir.display().to_string()).unwrap();
+    (config, SafetensorsFolder::open(dir).unwrap())
+}
+
+/// Merges an adapter into a folder's model, and opens what was written.
+fn merged_as(base: &Path, adapter: &Adapter, dtype: DType) -> (Model, Rounding) {
+    let (config, weights) = opened(base);
+    let merge = Merge {
+        config: &config,
+        weights: &weights,
+        adapter,
+        dtype,
+        shard_bytes: SHARD_BYTES,
+    };
+    let out = tempfile::tempdir().unwrap();
+    let going_on = &mut |_: Progress<'_>| ControlFlow::Continue(());
+    let rounding = merge.write(out.path(), going_on).unwrap().unwrap();
+    let (config, weights) = opened(out.path());
+    let model = Model::load(&config, &weights, &Device::Cpu).unwrap();
+    (model, rounding)
+}
+
+/// As [`merged_as`], in f32.
+fn merged(base: &Path, adapter: &Adapter) -> Model {
+    merged_as(base, adapter, DType::F32).0
 }
 
 fn largest(values: impl Iterator<Item = f64>) -> f64 {

@@ -61,8 +61,7 @@ fn every_kind_of_adapter_computes_what_peft_computes() {
 #[test]
 fn every_kind_of_adapter_merges_to_what_peft_merges_it_to() {
     each(|name, values, _, adapter, sequence| {
-        let mut merged = model(values["base"].as_str().unwrap());
-        merged.merge(adapter).unwrap();
+        let merged = merged(&folder().join(values["base"].as_str().unwrap()), adapter);
         // With a tied head peft adds the head's part to the embedding as well, and warns of it: the model then is another. Here head
         // and embedding part.
         let key = if name == "tied-head" {
@@ -92,8 +91,7 @@ fn a_merged_model_is_saved_with_its_head_and_embedding_apart() {
     let back = Model::load(&config, &weights, &Device::Cpu).unwrap();
     assert_eq!(logps(&back, &[], &[1, 9, 8]), logps(&own, &[], &[1, 9, 8]));
     each(|name, values, _, adapter, sequence| {
-        let mut merged = model(values["base"].as_str().unwrap());
-        merged.merge(adapter).unwrap();
+        let merged = merged(&folder().join(values["base"].as_str().unwrap()), adapter);
         let dir = tempfile::tempdir().unwrap();
         merged.save(dir.path()).unwrap();
         let text = std::fs::read_to_string(dir.path().join("config.json")).unwrap();
@@ -182,8 +180,7 @@ fn a_plain_adapter_is_trained_on_top_of_a_frozen_head() {
         NEAR,
     );
     // The gradient is that of the model into which the head was merged.
-    let mut merged = model("base");
-    merged.merge(&head).unwrap();
+    let merged = merged(&folder().join("base"), &head);
     let (_, expected) = step(&merged, &AdapterStack::training(&[&fresh], 0));
     let expected: Vec<f64> = expected.iter().map(|&g| g.into()).collect();
     assert!(expected.iter().any(|g| *g != 0.0));

@@ -77,8 +77,7 @@ fn an_attached_adapter_decodes_with_the_bits_of_the_forest_and_the_values_of_the
         assert!(packed.is_packed());
         assert_eq!(bits(&decoded(&packed, &sequence)), bits(&with), "{name}");
 
-        let mut merged = fixture(name).model;
-        merged.merge(&lora).unwrap();
+        let merged = merged(&f.dir, &lora);
         let merged = whole(&merged, &sequence, &AdapterStack::base());
         let scale = largest(with.iter().map(|v| f64::from(*v)));
         let apart = with.iter().zip(&merged);

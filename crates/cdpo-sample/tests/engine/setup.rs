@@ -36,6 +36,11 @@ impl TensorSource for Random {
 
 /// A packed model of two layers: 4 query and 2 key heads of width 16, hidden 64; `max_positions` 256.
 pub(crate) fn model(family: &str) -> Model {
+    model_ending(family, &[EOS])
+}
+
+/// As [`model`], with these ids to end responses.
+pub(crate) fn model_ending(family: &str, eos: &[u32]) -> Model {
     let architecture = if family == "qwen2" {
         "Qwen2ForCausalLM"
     } else {
@@ -45,7 +50,7 @@ pub(crate) fn model(family: &str) -> Model {
         r#"{{"architectures": ["{architecture}"], "model_type": "{family}", "vocab_size": {VOCABULARY}, "hidden_size": 64,
         "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
         "hidden_act": "silu", "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "tie_word_embeddings": false, "bos_token_id": 256, "eos_token_id": {EOS}}}"#
+        "tie_word_embeddings": false, "bos_token_id": 256, "eos_token_id": {eos:?}}}"#
     );
     let config = ModelConfig::from_hf_json(&config, "test").unwrap();
     let mut model = Model::load(&config, &Random(1.0), &Device::Cpu).unwrap();

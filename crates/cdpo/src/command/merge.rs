@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cdpo_model::{DType, Products};
+use cdpo_model::merge::Progress;
+use cdpo_model::{Adapter, DType, Device, Merge, Products, Rounding};
 use serde_json::Value;
 
 use crate::args::{DtypeChoice, MergeArgs};
+use crate::base_model::BaseModel;
+use crate::interrupt;
 use crate::messages::{self, out};
-use crate::outcome::Usage;
+use crate::outcome::{Interrupted, Usage};
+use crate::progress::ProgressLine;
 use crate::recipe::ModelSection;
 use crate::run::open_model;
 
-/// Carries the command out.
+/// Carries the command out: the folder appears under its name once it is whole.
 pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<()> {
     let (vocabulary, base) = open_model(
         &ModelSection {
@@ -22,23 +26,60 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<()> {
         Products::Exact,
     )?;
     base.open()?;
-    let taken = args.out.exists()
-        && std::fs::read_dir(&args.out)
-            .with_context(|| format!("{} cannot be read", args.out.display()))?
+    let partial = partial(&args.out)?;
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial)
+            .with_context(|| format!("{} cannot be removed", partial.display()))?;
+    }
+    let written = weights(args, &base, &partial).and_then(|()| match base.folder() {
+        Some(folder) => keep_files(folder, &partial),
+        None => Ok(vocabulary.tokenizer.save(&partial)?),
+    });
+    let placed = written.and_then(|()| place(&partial, &args.out));
+    if let Err(e) = placed {
+        // The error at hand says more than a failed clean-up would.
+        let _ = std::fs::remove_dir_all(&partial);
+        return Err(e);
+    }
+    out!("{}", args.out.display());
+    Ok(())
+}
+
+/// Where the folder `out`, which is empty or not there, is put together.
+fn partial(out: &Path) -> anyhow::Result<PathBuf> {
+    let taken = out.exists()
+        && std::fs::read_dir(out)
+            .with_context(|| format!("{} cannot be read", out.display()))?
             .next()
             .is_some();
-    if taken {
+    let (Some(name), false) = (out.file_name(), taken) else {
         return Err(Usage(format!(
-            "{} is not empty; name a new folder",
-            args.out.display()
+            "{} is {}; name a new folder",
+            out.display(),
+            if taken {
+                "not empty"
+            } else {
+                "no folder's name"
+            }
         ))
         .into());
+    };
+    Ok(out.with_file_name(format!(".{}.partial", name.to_string_lossy())))
+}
+
+/// Gives a finished folder its name.
+fn place(partial: &Path, out: &Path) -> anyhow::Result<()> {
+    let cannot = || format!("{} cannot be written", out.display());
+    if out.exists() {
+        std::fs::remove_dir(out).with_context(cannot)?;
     }
-    let mut model = base.load_f32()?;
-    let adapter = base
-        .adapter(&args.adapter)
+    std::fs::rename(partial, out).with_context(cannot)
+}
+
+/// Writes the merged weights and says what rounding has cost.
+fn weights(args: &MergeArgs, base: &BaseModel, to: &Path) -> anyhow::Result<()> {
+    let adapter = Adapter::load(&args.adapter, &base.config, &Device::Cpu)
         .with_context(|| format!("the adapter {} does not fit", args.adapter.display()))?;
-    model.merge(&adapter)?;
     let dtype = match args.dtype {
         Some(DtypeChoice::Bf16) => DType::BF16,
         Some(DtypeChoice::F16) => DType::F16,
@@ -46,13 +87,56 @@ pub(super) fn merge(args: &MergeArgs) -> anyhow::Result<()> {
         None => base.stored_dtype()?,
     };
     messages::say(format_args!("writing {} values", dtype.as_str()));
-    model.save_as(&args.out, dtype)?;
-    match base.folder() {
-        Some(folder) => keep_files(folder, &args.out)?,
-        None => vocabulary.tokenizer.save(&args.out)?,
+    let merge = Merge {
+        config: &base.config,
+        weights: base.weights()?,
+        adapter: &adapter,
+        dtype,
+        shard_bytes: (args.shard_gb * 1e9) as u64,
+    };
+    let mut bar = None;
+    let done = merge.write(to, &mut |at: Progress<'_>| {
+        const MILLION: u64 = 1_000_000;
+        let total = at.total / MILLION;
+        bar.get_or_insert_with(|| ProgressLine::new("merged", 0, total))
+            .at(at.done / MILLION, || {
+                format!("million values, {}", at.tensor)
+            });
+        interrupt::flow()
+    })?;
+    drop(bar);
+    let Some(rounding) = done else {
+        return Err(Interrupted.into());
+    };
+    if let Some(told) = told(&rounding, dtype.as_str()) {
+        if rounding.error > 0.5 * rounding.update {
+            messages::warn(format_args!("{told}; `--dtype f32` keeps the update"));
+        } else {
+            messages::say(told);
+        }
     }
-    out!("{}", args.out.display());
     Ok(())
+}
+
+/// What rounding has cost; nothing if no value was rounded.
+fn told(rounding: &Rounding, dtype: &str) -> Option<String> {
+    let percent = |share: f64| format!("{:.3} %", 100.0 * share);
+    let values = format!(
+        "rounding to {dtype} changes a value by {} at most, {} on average",
+        percent(rounding.largest),
+        percent(rounding.mean)
+    );
+    if rounding.largest == 0.0 {
+        return None;
+    }
+    if rounding.update == 0.0 {
+        return Some(values);
+    }
+    Some(format!(
+        "{values}; what is added to the base has {} of the update's norm, and differs from the update by {} of it",
+        percent(rounding.kept / rounding.update),
+        percent(rounding.error / rounding.update)
+    ))
 }
 
 const CONFIG: &str = "config.json";
@@ -167,6 +251,33 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_rounding_costs_is_told_where_there_is_a_cost() {
+        let exact = Rounding {
+            update: 2.0,
+            kept: 2.0,
+            ..Rounding::default()
+        };
+        assert_eq!(told(&exact, "f32"), None);
+        let lost = Rounding {
+            largest: 0.0039,
+            mean: 0.001,
+            kept: 1.0,
+            error: 1.5,
+            ..exact
+        };
+        let text = told(&lost, "bf16").unwrap_or_default();
+        for part in ["bf16", "0.390 %", "0.100 %", "50.000 %", "75.000 %"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let plain = Rounding {
+            update: 0.0,
+            ..lost
+        };
+        let text = told(&plain, "bf16").unwrap_or_default();
+        assert!(text.ends_with("on average"), "{text}");
+    }
 
     #[test]
     fn a_head_that_is_no_longer_the_embedding_is_said_in_the_configuration() {

@@ -75,6 +75,19 @@ fn exemplars_question_and_response_have_the_joint_texts_ids() {
         };
         assert_eq!(train(false), alone);
         assert_eq!(train(true), question, "{name}");
+        assert_eq!(prompt.alone(&vocabulary, &question).unwrap(), alone);
+        // A word letter by letter, as no text has it.
+        let letter = |text: &str| vocabulary.tokenizer.id_of(text).unwrap();
+        let letters = ["c", "o", "i", "n", "s"].map(letter);
+        let foreign = prompt.alone(&vocabulary, &letters).unwrap_err();
+        assert!(foreign.to_string().contains("other ids"), "{foreign}");
+        // The key of a training tells that its prompts continue the exemplars; without exemplars it is what it was.
+        let key = |few_shot| prompt.training_settings(&vocabulary, few_shot);
+        assert_eq!(key(false), json!([]));
+        assert_eq!(
+            key(true),
+            json!({ "prefix": prompt.prefix_ids, "continued": true })
+        );
         assert_ne!(
             question,
             alone[1..],
@@ -102,6 +115,9 @@ fn a_prompt_without_exemplars_begins_the_sequence() {
                 .training_ids(&vocabulary, &framed, &whole, true)
                 .unwrap();
             assert_eq!(few_shot, question);
+            assert_eq!(prompt.alone(&vocabulary, &question).unwrap(), whole);
+            let key = prompt.training_settings(&vocabulary, true);
+            assert_eq!(key, json!(prompt.prefix_ids));
         }
     }
 }

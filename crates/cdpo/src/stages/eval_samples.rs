@@ -33,7 +33,7 @@ fn stage(recipe: &Recipe, method: Option<Method>) -> Stage {
     reads.extend(method.map(|method| train::input("adapter", recipe, method)));
     Stage {
         reads,
-        version: generate::version(method.is_some()),
+        version: generate::version(train::makes_adapter(recipe, method)),
         model: Model::Whole,
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(method), settings, move |run, dir| work(run, method, dir))

@@ -46,10 +46,10 @@ pub(super) fn settings(run: &Run, lora: &LoraConfig, train: &TrainSettings) -> V
     })
 }
 
-/// Identifies what stands before every prompt of a training.
+/// Identifies what stands before every prompt of a training, and how a prompt continues it.
 pub(super) fn prefix_hash(run: &Run) -> String {
-    let prefix = run.prompt.training_prefix(run.recipe.train.few_shot);
-    hash_json(&json!(prefix))
+    let few_shot = run.recipe.train.few_shot;
+    hash_json(&run.prompt.training_settings(&run.vocabulary, few_shot))
 }
 
 /// The settings that a training's numbers depend on: all but how often it is kept and how it uses memory.

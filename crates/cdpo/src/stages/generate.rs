@@ -24,10 +24,10 @@ pub(crate) const TRAJECTORIES: &str = "trajectories.jsonl";
 /// How often the time spent is written down, so that a killed run does not lose count of it.
 const KEEP_TIME: Duration = Duration::from_secs(20);
 
-/// The version of a stage that answers with the base, or with what a training made of it: once an adapter was merged into the base's
-/// weights; now decoding adds it, which rounds otherwise.
-pub(super) fn version(trained: bool) -> u32 {
-    if trained { 2 } else { 1 }
+/// The version of a stage that answers with the base, a whole model of its own, or the base with an adapter: that was once merged into
+/// the base's weights; now decoding adds it, which rounds otherwise.
+pub(super) fn version(adapter: bool) -> u32 {
+    if adapter { 2 } else { 1 }
 }
 
 /// How training questions are sampled.

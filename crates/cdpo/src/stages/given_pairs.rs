@@ -14,9 +14,12 @@ use crate::messages;
 use crate::recipe::Recipe;
 use crate::run::Run;
 use crate::stage::{Model, Stage};
+use crate::vocabulary::Vocabulary;
 
 pub(super) fn stage(_: &Recipe) -> Stage {
     Stage {
+        // 2: an end or a BOS that a text brings is not put a second time.
+        version: 2,
         sources: Box::new(|run| {
             let pairs = run.recipe.data.pairs.clone().unwrap_or_default();
             Ok(vec![("pairs".to_owned(), hash_file(pairs)?)])
@@ -49,7 +52,9 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
     }
     let mut pairs: Vec<Pair> = match given {
         GivenPairs::Encoded(pairs) => {
-            compare_bos(run, &pairs);
+            if let Some(note) = bos_note(&run.vocabulary, &pairs) {
+                messages::warn(note);
+            }
             pairs
         }
         GivenPairs::Text(rows) => rows
@@ -58,7 +63,6 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
             .collect::<anyhow::Result<_>>()
             .with_context(|| path.display().to_string())?,
     };
-    run.vocabulary.report("selected");
     pairs.truncate(run.recipe.data.train_limit.unwrap_or(usize::MAX));
     let vocabulary = run.base.config.vocab_size;
     for pair in &pairs {
@@ -121,22 +125,24 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
     }))
 }
 
-/// Pairs that come as ids keep them; one that begins otherwise than this model's sequences do is warned of.
-fn compare_bos(run: &Run, pairs: &[Pair]) {
-    let Some(bos) = run.vocabulary.bos else {
-        return;
+/// Pairs that come as ids keep them; this says how many begin otherwise than this model's sequences do.
+fn bos_note(vocabulary: &Vocabulary, pairs: &[Pair]) -> Option<String> {
+    let count = |odd: &dyn Fn(&[u32]) -> bool| {
+        let odd = pairs.iter().filter(|pair| odd(&pair.prompt_ids)).count();
+        (odd > 0).then_some((odd, pairs.len()))
     };
-    let once = |pair: &&Pair| match pair.prompt_ids.as_slice() {
-        [first, second, ..] => *first == bos && *second != bos,
-        ids => ids == [bos],
-    };
-    let others = pairs.len() - pairs.iter().filter(once).count();
-    if others > 0 {
-        messages::warn(format_args!(
-            "{others} of {} pairs come with prompt_ids that do not begin with BOS ({bos}) once; they are taken as they are",
-            pairs.len()
+    if let Some(bos) = vocabulary.bos {
+        let (odd, all) = count(&|ids| ids.first() != Some(&bos) || ids.get(1) == Some(&bos))?;
+        return Some(format!(
+            "{odd} of {all} pairs come with prompt_ids that do not begin with BOS ({bos}) once; they are taken as they are"
         ));
     }
+    let bos = vocabulary.tokenizer.bos()?;
+    let (odd, all) = count(&|ids| ids.first() == Some(&bos))?;
+    Some(format!(
+        "{odd} of {all} pairs come with prompt_ids that begin with BOS ({bos}), which stands before no other sequence here (model.bos); \
+         they are taken as they are"
+    ))
 }
 
 /// A pair of texts as ids; both responses count as ended by themselves.
@@ -177,4 +183,41 @@ fn examples<'p>(
         }
     }
     examples
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use cdpo_model::Tokenizer;
+
+    use super::*;
+
+    #[test]
+    fn ids_that_begin_otherwise_than_this_models_sequences_are_counted() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cdpo-model/tests/fixtures");
+        let file = folder.join("tokenizers/first/tokenizer.json");
+        let note = |bos: Option<u32>, prompts: &[&[u32]]| {
+            let tokenizer = Tokenizer::from_file(&file).unwrap();
+            let vocabulary = Vocabulary::of(tokenizer, bos, 2, vec![2]);
+            let pairs = prompts.iter().map(|ids| Pair {
+                prompt_ids: ids.to_vec(),
+                ..Pair::default()
+            });
+            bos_note(&vocabulary, &pairs.collect::<Vec<_>>())
+        };
+        assert_eq!(note(Some(1), &[&[1, 7], &[1]]), None);
+        let told = note(Some(1), &[&[1, 7], &[7], &[1, 1], &[]]).unwrap();
+        assert!(
+            told.starts_with("3 of 4") && told.contains("(1) once"),
+            "{told}"
+        );
+        assert_eq!(note(None, &[&[7], &[]]), None);
+        let told = note(None, &[&[7], &[1, 7]]).unwrap();
+        assert!(
+            told.starts_with("1 of 2") && told.contains("model.bos"),
+            "{told}"
+        );
+    }
 }

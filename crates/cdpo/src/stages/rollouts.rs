@@ -35,7 +35,7 @@ pub(crate) fn replacements(rollouts: &str) -> String {
 /// The rollouts of `picks`, which were read from `inputs`.
 pub(crate) fn stage(name: &str, picks: Rc<Picks>, inputs: Vec<(String, String)>) -> Stage {
     Stage {
-        version: 4,
+        version: 5,
         sources: Box::new(move |_| Ok(inputs.clone())),
         model: Model::Whole,
         files: vec![ROLLOUTS.into()],
@@ -53,7 +53,7 @@ pub(crate) fn replacing(
     rollouts: PathBuf,
 ) -> Stage {
     Stage {
-        version: 3,
+        version: 4,
         sources: Box::new(move |_| Ok(inputs.clone())),
         model: Model::Whole,
         files: [REPLACEMENTS, PASS_AT_K].map(Into::into).to_vec(),

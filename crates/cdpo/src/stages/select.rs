@@ -30,6 +30,8 @@ pub(crate) fn id() -> StageId {
 
 pub(super) fn stage(_: &Recipe) -> Stage {
     Stage {
+        // 2: a BOS that a prompt brings is not put a second time.
+        version: 2,
         reads: vec![
             Input::new("questions", problems::id(), problems::TRAIN),
             Input::new("samples", sample::id(), TRAJECTORIES),
@@ -75,7 +77,6 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
         &run.recipe.select,
         Key::new(run.recipe.run.seed),
     )?;
-    run.vocabulary.report("selected");
     jsonl::write_atomic(dir.path(POSITIVES), &selection.positives)?;
     jsonl::write_atomic(dir.path(NEGATIVES), &selection.negatives)?;
     jsonl::write_atomic(dir.path(PAIRS), &selection.pairs)?;

@@ -5,7 +5,7 @@ use cdpo_data::{OnBadRow, Pair, jsonl};
 use cdpo_train::{Examples, Loss, Method, TrainSet};
 use serde_json::Value;
 
-use super::finetune::{self, Finetuning, MODEL};
+use super::finetune::{self, ADAPTER, Finetuning, MODEL};
 use super::select::{self, PAIRS, POSITIVES};
 use super::{rollout_score, score};
 use crate::base_model::Trained;
@@ -94,6 +94,11 @@ fn work(run: &mut Run, method: Method, dir: &mut StageDir) -> anyhow::Result<Val
 /// What a method's stage makes: an adapter, or a whole model where all parameters are trained.
 pub(crate) fn result(recipe: &Recipe, method: Method) -> &'static str {
     finetune::result(&recipe.train.methods[method.name()])
+}
+
+/// Whether a method makes an adapter; the base, which none makes, is a whole model.
+pub(super) fn makes_adapter(recipe: &Recipe, method: Option<Method>) -> bool {
+    method.is_some_and(|method| result(recipe, method) == ADAPTER)
 }
 
 /// What a method's stage made, as another stage reads it.

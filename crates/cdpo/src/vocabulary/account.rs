@@ -4,7 +4,7 @@ use cdpo_model::{Result, Tokenizer};
 
 use crate::messages;
 
-/// So many bytes before a border are looked at: more than any token has.
+/// So many bytes on either side of a border are looked at: more than any token has.
 const NEAR: usize = 256;
 
 /// The counts.
@@ -27,6 +27,12 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// Whether nothing was counted.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts == 0
+    }
+
     /// A text and its ids.
     pub(super) fn text(&mut self, tokenizer: &Tokenizer, ids: &[u32], text: &str) -> Result<()> {
         self.texts += 1;
@@ -54,17 +60,24 @@ impl Account {
         text: &str,
         ids: &[u32],
     ) -> Result<()> {
-        let mut from = before.len().saturating_sub(NEAR);
-        while !before.is_char_boundary(from) {
-            from += 1;
-        }
+        let from = before.ceil_char_boundary(before.len().saturating_sub(NEAR));
         let near = &before[from..];
         if near.is_empty() || text.is_empty() {
             return Ok(());
         }
         self.borders += 1;
-        let apart = [&tokenizer.encode(near)?, ids].concat();
-        let joint = tokenizer.encode(&format!("{near}{text}"))?;
+        let head = &text[..text.floor_char_boundary(NEAR)];
+        let mut apart = tokenizer.encode(near)?;
+        let mut joint = tokenizer.encode(&format!("{near}{head}"))?;
+        if head.len() < text.len() {
+            // Where the text is cut, its last tokens may be others: only the first half of it is compared.
+            let kept = apart.len() + first(tokenizer, ids, NEAR / 2)?;
+            apart.extend(ids);
+            apart.truncate(kept);
+            joint.truncate(kept);
+        } else {
+            apart.extend(ids);
+        }
         self.moved += usize::from(apart != joint);
         Ok(())
     }
@@ -123,6 +136,55 @@ impl Account {
                 written(other),
                 written(eos)
             ));
+        }
+    }
+}
+
+/// How many of a text's first ids lie whole within so many bytes.
+fn first(tokenizer: &Tokenizer, ids: &[u32], bytes: usize) -> Result<usize> {
+    let mut end = 0;
+    for (i, &id) in ids.iter().enumerate() {
+        end += tokenizer.token_bytes(id)?.len();
+        if end > bytes {
+            return Ok(i);
+        }
+    }
+    Ok(ids.len())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_border_is_looked_at_from_near_and_as_exactly() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cdpo-model/tests/fixtures");
+        let file = folder.join("tokenizers/first/tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&file).unwrap();
+        let moved = |before: &str, text: &str| {
+            let last = *tokenizer.encode(before).unwrap().last().unwrap();
+            let ids = tokenizer.encode_after(last, text).unwrap();
+            let mut account = Account::default();
+            account.border(&tokenizer, before, text, &ids).unwrap();
+            (account.moved, account.borders)
+        };
+        let long = " Ben has 3 + 7 = 10 coins.".repeat(40);
+        for (before, text, expected) in [
+            ("How many coins?", " Ben has 10.", 0),
+            ("How many co", "ins? Ben has 10.", 1),
+        ] {
+            for long in ["", &long] {
+                for (before, text) in [
+                    (before.to_owned(), format!("{text}{long}")),
+                    (format!("{long}{before}"), text.to_owned()),
+                    (format!("{long}{before}"), format!("{text}{long}")),
+                ] {
+                    assert_eq!(moved(&before, &text), (expected, 1), "{before}|{text}");
+                }
+            }
         }
     }
 }

@@ -85,19 +85,9 @@ pub(super) fn open(path: &Path, count: usize) -> Result<Stored> {
 /// The paths of all parts, in order.
 fn paths(path: &Path, count: usize) -> Result<Vec<PathBuf>> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let front = name.and_then(|name| {
-        let rest = name.strip_suffix(".gguf")?;
-        let (rest, of) = rest.rsplit_once("-of-")?;
-        let (front, number) = rest.rsplit_once('-')?;
-        let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
-        let right = digits(number) && digits(of) && of.parse() == Ok(count);
-        right.then_some(front)
-    });
-    match front {
-        Some(front) if count <= MAX_PARTS => Ok((1..=count)
-            .map(|n| path.with_file_name(format!("{front}-{n:05}-of-{count:05}.gguf")))
-            .collect()),
-        _ => Err(Error::file(
+    match name.and_then(part_names).filter(|all| all.len() == count) {
+        Some(all) => Ok(all.iter().map(|name| path.with_file_name(name)).collect()),
+        None => Err(Error::file(
             path,
             format!(
                 "one of {count} parts of a split GGUF file, but it is not named like one (NAME-00001-of-{count:05}.gguf), so the others \
@@ -105,4 +95,18 @@ fn paths(path: &Path, count: usize) -> Result<Vec<PathBuf>> {
             ),
         )),
     }
+}
+
+/// The names of all parts, in order, if `name` is named like one of them.
+pub(in super::super) fn part_names(name: &str) -> Option<Vec<String>> {
+    let rest = name.strip_suffix(".gguf")?;
+    let (rest, of) = rest.rsplit_once("-of-")?;
+    let (front, number) = rest.rsplit_once('-')?;
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(number) || !digits(of) {
+        return None;
+    }
+    let (number, count): (usize, usize) = (number.parse().ok()?, of.parse().ok()?);
+    let all = (1..=count).map(|n| format!("{front}-{n:05}-of-{of}.gguf"));
+    ((1..=count).contains(&number) && count <= MAX_PARTS).then(|| all.collect())
 }

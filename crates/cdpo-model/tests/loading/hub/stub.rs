@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 /// The commit that every revision is.
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A hub that serves one repository, `owner/name`, at revision `v1`.
+/// A hub that serves one repository, `owner/name`, at revision `v1` and at its commit.
 pub(super) struct Hub {
     pub(super) address: String,
     state: Arc<State>,
@@ -92,7 +92,9 @@ impl State {
         if !allowed {
             return reply(stream, "401 Unauthorized", &[], b"{}", 2);
         }
-        if path == "/api/models/owner/name/revision/v1" {
+        let known = |revision: &str| ["v1", COMMIT].contains(&revision);
+        let listing = path.strip_prefix("/api/models/owner/name/revision/");
+        if listing.is_some_and(known) {
             let list: Vec<_> = self
                 .files
                 .keys()
@@ -108,8 +110,10 @@ impl State {
             );
         }
         let Some(bytes) = path
-            .strip_prefix("/owner/name/resolve/v1/")
-            .and_then(|f| self.files.get(f))
+            .strip_prefix("/owner/name/resolve/")
+            .and_then(|rest| rest.split_once('/'))
+            .filter(|(revision, _)| known(revision))
+            .and_then(|(_, f)| self.files.get(f))
         else {
             return reply(stream, "404 Not Found", &[], b"", 0);
         };

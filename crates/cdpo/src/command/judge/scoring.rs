@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use cdpo_critical::{ContrastModels, ContrastSettings, score_pairs};
 use cdpo_data::artifact::{MANIFEST, Manifest};
 use cdpo_data::jsonl::Appender;
@@ -32,7 +33,7 @@ pub(super) fn scored(
     let pairs: Vec<Pair> = records
         .iter()
         .map(|record| pair(run, record, few_shot))
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     let key = artifact::hash_json(&json!({
         "model": run.base.numbers_id()?,
         "positive": artifact::hash_folder(&adapters.positive)?,
@@ -144,17 +145,18 @@ fn score(
 }
 
 /// A response as the contrastive models read it: after the prompt that they were trained with.
-fn pair(run: &Run, record: &RolloutRecord, few_shot: bool) -> Pair {
-    let mut prompt_ids = run.prompt.training_prefix(few_shot).to_vec();
-    if !few_shot {
-        prompt_ids.extend(run.vocabulary.bos);
-    }
-    prompt_ids.extend(&record.prompt_ids);
-    Pair {
+fn pair(run: &Run, record: &RolloutRecord, few_shot: bool) -> anyhow::Result<Pair> {
+    let prompt_ids = if few_shot {
+        [run.prompt.training_prefix(true), &record.prompt_ids].concat()
+    } else {
+        let alone = run.prompt.alone(&run.vocabulary, &record.prompt_ids);
+        alone.with_context(|| format!("question {}", record.problem_id))?
+    };
+    Ok(Pair {
         problem_id: record.problem_id.clone(),
         rejected_sample: record.sample,
         prompt_ids,
         rejected_ids: record.ids.clone(),
         ..Pair::default()
-    }
+    })
 }
