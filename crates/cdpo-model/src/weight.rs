@@ -25,7 +25,7 @@ use encoded::EncodedWeight;
 pub(crate) use host::HostWeight;
 use stored::Stored;
 
-/// How a model's matrices are held in memory. It changes no number while products are exact.
+/// How a model's matrices are held in memory. It changes no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeightForm {
     /// As `f32`: fastest for a small model; they can be trained.
@@ -165,7 +165,7 @@ impl Weight {
     /// # Errors
     /// If an id is beyond the rows, or the weight was packed for decoding only.
     pub(crate) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
-        if let Some(EncodedWeight { matrix, .. }) = self.stored.encoded() {
+        if let Some(encoded) = self.stored.encoded() {
             let (rows, width) = self.shape;
             if let Some(id) = ids.iter().find(|&&id| id as usize >= rows) {
                 return Err(Error::Invalid(format!(
@@ -174,7 +174,7 @@ impl Weight {
                 )));
             }
             let values = simd::rows(ids.len(), width, |i, out| {
-                matrix.row(ids[i] as usize, 0..width, out);
+                encoded.row(ids[i] as usize, out);
             });
             return tensor(values, (ids.len(), width));
         }

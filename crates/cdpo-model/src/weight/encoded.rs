@@ -1,5 +1,7 @@
 //! A frozen matrix that stays encoded, with the kernel that multiplies by it.
 
+use half::bf16;
+
 use crate::error::Result;
 use crate::ops::gemm::bf16::{Kernel, Products};
 use crate::ops::gemm::{MatRef, tiled};
@@ -17,6 +19,17 @@ impl EncodedWeight {
     pub(super) fn new(matrix: EncodedMatrix, products: Products) -> Self {
         let kernel = products.kernel(matrix.is_bf16());
         Self { matrix, kernel }
+    }
+
+    /// Row `id` as products see it, `[in]`: rounded where they are of rounded weights, so that a row does not depend on how the matrix is
+    /// held.
+    pub(super) fn row(&self, id: usize, out: &mut [f32]) {
+        self.matrix.row(id, 0..out.len(), out);
+        if self.kernel.is_some_and(Kernel::rounds) {
+            for x in out {
+                *x = bf16::from_f32(*x).to_f32();
+            }
+        }
     }
 
     /// `x W^T`, with `bias` `[out]` added to every row: `[N, out]`.

@@ -94,7 +94,7 @@ impl<'a> HostWeight<'a> {
         let width = self.weight.shape.1;
         if let Some(encoded) = self.encoded {
             let mut row = vec![0.0; width];
-            encoded.matrix.row(id as usize, 0..width, &mut row);
+            encoded.row(id as usize, &mut row);
             return Ok(take(&row));
         }
         Ok(take(&self.dense()?[id as usize * width..][..width]))

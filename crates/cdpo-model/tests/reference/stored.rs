@@ -1,18 +1,21 @@
 //! Weights that stay as their file has them: the bits of the same weights held as f32, in every pass.
 
-use cdpo_model::KvCache;
-use cdpo_model::WeightForm;
 use cdpo_model::source::{Checkpoint, ModelSource, open};
+use cdpo_model::{KvCache, Products, WeightForm, WeightOptions};
 
 use super::*;
 
 fn stored(dir: &Path) -> Model {
+    loaded(dir, WeightForm::Stored.into())
+}
+
+fn loaded(dir: &Path, options: WeightOptions) -> Model {
     let config = std::fs::read_to_string(dir.join("config.json")).unwrap();
     Model::load_as(
         &ModelConfig::from_hf_json(&config, "fixture").unwrap(),
         &SafetensorsFolder::open(dir).unwrap(),
         &Device::Cpu,
-        WeightForm::Stored,
+        options,
     )
     .unwrap()
 }
@@ -37,6 +40,51 @@ fn losses_and_gradients_have_the_bits_of_f32_weights() {
         assert_eq!(loss.to_bits(), stored_loss.to_bits(), "{name}");
         assert_eq!(bits(&grads.data), bits(&stored_grads.data), "{name}");
         assert!(grads.data.iter().any(|g| *g != 0.0), "{name}");
+    }
+}
+
+/// Products of bf16: a number has eight bits of mantissa (2^-9 of rounding for each operand), and a loss and a gradient are sums of many.
+/// The form in which weights are held changes no bit, and decoding has the bits of the forest. Where the machine has no such products, all
+/// is exact.
+#[test]
+fn fast_products_stay_near_exact_ones_and_keep_every_promise_of_bits() {
+    for name in ADAPTED {
+        let mut f = fixture(name);
+        let lora = adapter(&f, "lora");
+        let adapters = [&lora];
+        let stack = AdapterStack::training(&adapters, 0);
+        let layout = lora.arena().layout().clone();
+        let options = TrainOptions::default();
+        let step = |f: &Fixture| gradients::sft_gradient(f, &stack, layout.clone(), &options, true);
+        let (loss, grads) = step(&f);
+        let fast = |form| WeightOptions {
+            form,
+            products: Products::Fast,
+        };
+        f.model = loaded(&f.dir, fast(WeightForm::F32));
+        let (fast_loss, fast_grads) = step(&f);
+        f.model = loaded(&f.dir, fast(WeightForm::Stored));
+        let (stored_loss, stored_grads) = step(&f);
+        assert_eq!(fast_loss.to_bits(), stored_loss.to_bits(), "{name}");
+        assert_eq!(bits(&fast_grads.data), bits(&stored_grads.data), "{name}");
+        assert!(
+            (fast_loss - loss).abs() < 0.01 * loss,
+            "{name}: {fast_loss} {loss}"
+        );
+        let norm =
+            |g: &mut dyn Iterator<Item = f32>| g.map(|g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let mut apart = grads.data.iter().zip(&fast_grads.data).map(|(a, b)| a - b);
+        let apart = norm(&mut apart) / norm(&mut grads.data.iter().copied());
+        assert!(apart < 0.02, "{name}: {apart}");
+        assert_eq!(apart > 0.0, Products::Fast.unit().is_some(), "{name}");
+
+        let sequence = ids(&f.json["pairs"][0]["chosen"]);
+        let with = whole(&f.model, &sequence, &AdapterStack::frozen(&[&lora]));
+        let mut decoder = loaded(&f.dir, fast(WeightForm::F32));
+        decoder.attach(lora.clone()).unwrap();
+        decoder.pack(false).unwrap();
+        assert!(decoder.is_packed());
+        assert_eq!(bits(&decoded(&decoder, &sequence)), bits(&with), "{name}");
     }
 }
 

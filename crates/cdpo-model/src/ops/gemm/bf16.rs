@@ -81,6 +81,11 @@ thread_local! {
 }
 
 impl Kernel {
+    /// Whether it takes operands rounded, not whole.
+    pub(crate) fn rounds(self) -> bool {
+        self.parts == 1
+    }
+
     /// `x W^T`, with `bias` `[out]` added to every row: `[N, out]`.
     ///
     /// # Errors
