@@ -60,7 +60,10 @@ fn whole(response: &str, from: usize, rule: Rule) -> Option<(Range<usize>, Optio
     let start = response.len() - text.len();
     let sign_at = |at: usize| usize::from(text[at..].starts_with('-'));
     let mut head = sign_at(0);
-    if let Some((_, len)) = currency(&text[head..]) {
+    // Most begin with the digits, and have no currency to look for.
+    if !text[head..].starts_with(|c: char| c.is_ascii_digit())
+        && let Some((_, len)) = currency(&text[head..])
+    {
         head += len;
         head = text.len() - text[head..].trim_start_matches(' ').len();
         head += sign_at(head);
