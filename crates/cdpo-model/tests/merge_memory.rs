@@ -1,6 +1,6 @@
 //! How much memory merging takes: its own process, so that nothing else counts.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
 use std::ops::ControlFlow;
 use std::path::Path;
