@@ -20,7 +20,7 @@ pub(crate) fn source(section: &ModelSection) -> anyhow::Result<ModelSource> {
         return Ok(ModelSource::Path(path.clone()));
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Places { cache, token_file } = places(&variable, paths::home())?;
+    let Places { cache, token_file } = places(&variable, paths::home().as_deref())?;
     let token = match variable("HF_TOKEN").or_else(|| variable("HUGGING_FACE_HUB_TOKEN")) {
         None => token_file.map_or(Ok(None), |file| token_in(&file))?,
         token => token,
@@ -47,9 +47,9 @@ struct Places {
 /// in `HF_HOME`, which is `huggingface` in `XDG_CACHE_HOME` unless it is set, and that `~/.cache`.
 fn places(
     variable: &dyn Fn(&str) -> Option<String>,
-    user: Option<PathBuf>,
+    user: Option<&Path>,
 ) -> anyhow::Result<Places> {
-    let given = |text: &str| paths::expanded(text, user.clone());
+    let given = |text: &str| paths::expanded(text, user.map(Path::to_path_buf));
     let path = |name: &str| variable(name).map(|text| given(&text)).transpose();
     let of = || -> Result<Places, String> {
         let home = || match (path("HF_HOME")?, path("XDG_CACHE_HOME")?) {
@@ -133,7 +133,7 @@ mod tests {
                 let found = set.iter().find(|(known, ..)| *known == name);
                 found.map(|(_, value, _)| (*value).to_owned())
             };
-            let found = places(&variable, Some(home.clone())).unwrap();
+            let found = places(&variable, Some(&home)).unwrap();
             let cache = set
                 .first()
                 .map_or(home.join(".cache/huggingface/hub"), |(.., cache)| {
@@ -149,7 +149,7 @@ mod tests {
         }
         let of = |name: &'static str, value: &'static str, user: Option<&PathBuf>| {
             let variable = move |asked: &str| (asked == name).then(|| value.to_owned());
-            places(&variable, user.cloned())
+            places(&variable, user.map(PathBuf::as_path))
         };
         let tilde = of("HF_HOME", "~/hf", Some(&home)).unwrap();
         assert_eq!(tilde.cache, home.join("hf/hub"));

@@ -60,13 +60,20 @@ impl Account {
         text: &str,
         ids: &[u32],
     ) -> Result<()> {
-        let from = before.ceil_char_boundary(before.len().saturating_sub(NEAR));
+        let mut from = before.len().saturating_sub(NEAR);
+        while !before.is_char_boundary(from) {
+            from += 1;
+        }
         let near = &before[from..];
         if near.is_empty() || text.is_empty() {
             return Ok(());
         }
         self.borders += 1;
-        let head = &text[..text.floor_char_boundary(NEAR)];
+        let mut end = NEAR.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let head = &text[..end];
         let mut apart = tokenizer.encode(near)?;
         let mut joint = tokenizer.encode(&format!("{near}{head}"))?;
         if head.len() < text.len() {
