@@ -97,6 +97,12 @@ impl KvCache {
         config.layers * config.kv_heads * config.head_dim * 2 * size_of::<f32>()
     }
 
+    /// Bytes of one page in host memory.
+    #[cfg(test)]
+    pub(crate) fn page_bytes(config: &ModelConfig) -> usize {
+        host::HostPages::new(config).page_bytes()
+    }
+
     /// An empty path.
     pub fn root(&self) -> KvPath {
         KvPath::default()

@@ -32,6 +32,12 @@ impl HostPages {
         }
     }
 
+    /// Bytes of a page.
+    #[cfg(test)]
+    pub(super) fn page_bytes(&self) -> usize {
+        self.floats * size_of::<f32>()
+    }
+
     /// One more page.
     pub(super) fn add(&mut self) {
         self.pages.push(vec![0.0; self.floats]);

@@ -193,6 +193,8 @@ pub(crate) fn product(
         out.truncate(n);
         return Ok(out);
     }
+    #[cfg(test)]
+    counter::add(a, b);
     let (left, right) = (GemmInputA::Unpacked(a.view()?), b.input()?);
     let options = GemmUninitOptions {
         alpha,
@@ -223,6 +225,8 @@ fn gemm_one_row(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f3
 }
 
 fn run(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Result<()> {
+    #[cfg(test)]
+    counter::add(a, b);
     let options = GemmOptions {
         alpha,
         beta,
@@ -340,6 +344,8 @@ fn tensor_product(
     tensor(product(a, Rhs::Dense(b), 1.0, None)?, (rows, cols))
 }
 
+#[cfg(test)]
+pub(crate) mod counter;
 pub(crate) mod tiled;
 
 #[cfg(test)]
