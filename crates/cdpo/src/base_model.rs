@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_model::source::{
-    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, expected_tensors,
-    open_observed,
+    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, open_observed,
 };
-use cdpo_model::{Adapter, DType, Device, Model, ModelConfig, Tokenizer, WeightForm};
+use cdpo_model::{Adapter, DType, Device, Model, ModelConfig, ModelCost, Tokenizer, WeightForm};
 
 use crate::device::device;
 use crate::messages;
@@ -81,7 +80,7 @@ impl BaseModel {
         if self.form == WeightForm::Stored && device.is_cpu() {
             messages::say(format_args!(
                 "weights as their file has them; as f32 they would take {:.1} GB (model.weights)",
-                f32_bytes(&self.config) as f64 / 1e9
+                ModelCost::of(&self.config).f32_bytes() as f64 / 1e9
             ));
         }
         Ok(self.weights.get_or_init(|| Opened { stored, device }))
@@ -160,6 +159,16 @@ impl BaseModel {
         )?)
     }
 
+    /// How its matrices are held, where it is not trained as a whole.
+    pub(crate) fn form(&self) -> WeightForm {
+        self.form
+    }
+
+    /// Bytes of its weight files, if it has some on the disk.
+    pub(crate) fn stored_bytes(&self) -> Option<u64> {
+        self.files.bytes()
+    }
+
     /// The Hugging Face folder that it lies in, if it lies in one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.files.folder()
@@ -185,22 +194,15 @@ impl BaseModel {
 const SMALL: u64 = 4 << 30;
 
 /// How the matrices of a model are held.
-fn form(config: &ModelConfig, memory: WeightMemory) -> WeightForm {
+pub(crate) fn form(config: &ModelConfig, memory: WeightMemory) -> WeightForm {
     let f32 = match memory {
         WeightMemory::F32 => true,
         WeightMemory::Stored => false,
-        WeightMemory::Auto => f32_bytes(config) <= SMALL,
+        WeightMemory::Auto => ModelCost::of(config).f32_bytes() <= SMALL,
     };
     if f32 {
         WeightForm::F32
     } else {
         WeightForm::Stored
     }
-}
-
-/// Bytes of all parameters in f32.
-fn f32_bytes(config: &ModelConfig) -> u64 {
-    let elements =
-        |(_, shape): &(String, Vec<usize>)| shape.iter().map(|&n| n as u64).product::<u64>();
-    4 * expected_tensors(config).iter().map(elements).sum::<u64>()
 }

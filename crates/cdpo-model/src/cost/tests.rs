@@ -257,7 +257,7 @@ fn a_forests_context_is_the_mean_of_what_its_rows_see() {
 }
 
 #[test]
-fn the_paper_recipes_lora_costs_a_third_more_with_blocks_computed_again() {
+fn blocks_computed_again_are_half_as_many_operations_more_and_feed_forward_layers_a_quarter() {
     let config = llama3_8b();
     let cost = ModelCost::of(&config);
     let own = AdapterCost::of(&config, &LoraConfig::default()).unwrap();
