@@ -146,6 +146,11 @@ impl<'c> ModelCost<'c> {
         self.linears.all + self.head()
     }
 
+    /// The share of gate and up projections in all weights that a token's pass reads.
+    pub fn gate_up_share(&self) -> f64 {
+        self.linears.gate_up as f64 / self.active() as f64
+    }
+
     /// Bytes of all parameters as f32.
     pub fn f32_bytes(&self) -> u64 {
         4 * self.parameters().total()

@@ -27,6 +27,27 @@ impl Work {
     }
 }
 
+impl Work {
+    /// The work of so many of these.
+    #[must_use]
+    pub fn times(self, n: f64) -> Self {
+        Self {
+            tokens: n * self.tokens,
+            targets: n * self.targets,
+            ..self
+        }
+    }
+
+    /// With so many more tokens that are no targets.
+    #[must_use]
+    pub fn beside(self, tokens: f64) -> Self {
+        Self {
+            tokens: self.tokens + tokens,
+            ..self
+        }
+    }
+}
+
 /// What a training pass changes.
 #[derive(Debug, Clone, Copy)]
 pub enum Trained<'a> {
@@ -78,9 +99,7 @@ impl ModelCost<'_> {
     /// The blocks' forward pass of one token.
     fn blocks_forward(&self, adapters: &[AdapterCost], context: f64) -> f64 {
         let added: f64 = adapters.iter().map(|a| a.forward(|p| p.all)).sum();
-        PER_PARAMETER * self.linears.all as f64
-            + added
-            + self.attention(ATTENTION_FORWARD, context)
+        PER_PARAMETER * self.linears.all as f64 + added + self.attention(ATTENTION_FORWARD, context)
     }
 
     /// Operations of a forward pass under these adapters: the blocks for every token, the head for every target.
@@ -97,8 +116,7 @@ impl ModelCost<'_> {
     /// As [`ModelCost::train_flops`], without what is computed again: what any engine must compute.
     pub fn train_flops_without(&self, work: &Work, pass: &TrainPass<'_>) -> f64 {
         let reference = if pass.divergence {
-            self.forward_flops(work, pass.under)
-                + work.targets * self.head_product()
+            self.forward_flops(work, pass.under) + work.targets * self.head_product()
         } else {
             0.0
         };

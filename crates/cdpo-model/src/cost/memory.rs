@@ -24,9 +24,8 @@ impl ModelCost<'_> {
     pub fn weight_bytes(&self, held: Held) -> u64 {
         let parameters = self.parameters();
         match held {
-            Held::Dense => self.f32_bytes(),
             Held::Packed if parameters.head == 0 => self.f32_bytes() + F32 * self.head(),
-            Held::Packed => self.f32_bytes(),
+            Held::Dense | Held::Packed => self.f32_bytes(),
             Held::Stored(file) => file + F32 * parameters.vectors,
         }
     }
@@ -90,6 +89,8 @@ impl ModelCost<'_> {
     /// The shape `(out, in)` of the largest linear layer of a block: what a rate of products is measured at.
     pub fn largest_linear(&self) -> (usize, usize) {
         let shapes = self.block.iter().map(|linear| linear.shape);
-        shapes.max_by_key(|(out, inner)| out * inner).unwrap_or((1, 1))
+        shapes
+            .max_by_key(|(out, inner)| out * inner)
+            .unwrap_or((1, 1))
     }
 }

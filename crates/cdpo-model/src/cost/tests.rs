@@ -232,8 +232,14 @@ fn a_training_pass_computes_the_products_that_are_counted() {
         };
         let cases: [(&[&Adapter], TrainPass<'_>); 4] = [
             (&[&second], pass(Trained::Adapter(&own), &[], false)),
-            (&[&first, &second], pass(Trained::Adapter(&own), &under, false)),
-            (&[&first, &second], pass(Trained::Adapter(&own), &under, true)),
+            (
+                &[&first, &second],
+                pass(Trained::Adapter(&own), &under, false),
+            ),
+            (
+                &[&first, &second],
+                pass(Trained::Adapter(&own), &under, true),
+            ),
             (&[], pass(Trained::All, &[], false)),
         ];
         for (i, (adapters, pass)) in cases.iter().enumerate() {

@@ -38,10 +38,7 @@ pub(super) fn open(folder: &Path, origin: String) -> Result<ModelFiles> {
 }
 
 /// Configuration, and the tokenizer if there is one, of a folder that need have no weights.
-pub(super) fn outline(
-    folder: &Path,
-    origin: &str,
-) -> Result<(ModelConfig, Option<Tokenizer>)> {
+pub(super) fn outline(folder: &Path, origin: &str) -> Result<(ModelConfig, Option<Tokenizer>)> {
     let texts = Texts::read(folder)?;
     let path = folder.join(TOKENIZER);
     if !path.exists() {

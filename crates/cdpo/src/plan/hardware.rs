@@ -1,0 +1,185 @@
+//! The hardware of a plan: by name, by numbers, or this machine as it is measured.
+
+use cdpo_model::ModelCost;
+use cdpo_report::plan_table::HardwareFacts;
+
+use super::measure;
+use crate::outcome::Usage;
+use crate::workload::{Kind, Known, Memory};
+
+/// Where a recipe is to run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hardware {
+    pub(crate) name: String,
+    /// Cores, or accelerators.
+    pub(crate) units: usize,
+    /// Floating-point operations a second that matrix products reach.
+    pub(crate) flops: f64,
+    /// Bytes a second.
+    pub(crate) bandwidth: f64,
+    /// Bytes.
+    pub(crate) memory: f64,
+    /// An accelerator that computes in bf16: weights, activations and cache take half.
+    pub(crate) narrow: bool,
+    note: Option<&'static str>,
+}
+
+/// Shares of the matrix products' rate that the engine reaches on the CPU (docs/figures.md, docs/plan.md). What a training computes again
+/// counts as work here.
+pub(crate) fn share(kind: Kind) -> f64 {
+    match kind {
+        Kind::Forward => 0.60,
+        Kind::Decoding => 0.48,
+        Kind::Training => 0.55,
+    }
+}
+
+/// What decoding a stored weight once takes, in operations of matrix products (docs/figures.md: an 8B model's steps of 16 sequences
+/// take 3.1 s longer than their products, at 212 GFLOP/s; 0.5B gives the same).
+pub(crate) const DECODE_WEIGHT: f64 = 83.0;
+
+/// Accelerators by name: bf16 operations a second (dense), bytes a second, bytes of memory; vendor data sheets (docs/plan.md).
+const NAMED: [(&str, f64, f64, f64); 2] = [
+    ("a100-80gb", 312e12, 2039e9, 80e9),
+    ("h100-80gb", 989e12, 3350e9, 80e9),
+];
+
+const ACCELERATOR: &str = "weights, activations and cache in bf16 at the CPU engine's shares of the rate; the engine's own CUDA build \
+                           holds f32 and does not split a model, so these are figures of the work, not of that build";
+
+impl Hardware {
+    /// Reads `--hardware`; `shape` is that of the product at which this machine is measured.
+    pub(crate) fn read(text: &str, shape: (usize, usize)) -> anyhow::Result<Self> {
+        if text == "this" {
+            return measure::this(shape);
+        }
+        let (count, name) = match text.split_once('x') {
+            Some(("8", name)) => (8, name),
+            _ => (1, text),
+        };
+        if let Some((_, flops, bandwidth, memory)) = NAMED.iter().find(|(n, ..)| *n == name) {
+            let times = f64::from(count);
+            return Ok(Self {
+                name: text.to_owned(),
+                units: count as usize,
+                flops: times * flops,
+                bandwidth: times * bandwidth,
+                memory: times * memory,
+                narrow: true,
+                note: Some(ACCELERATOR),
+            });
+        }
+        Self::of_numbers(text).ok_or_else(|| {
+            let named: Vec<String> = NAMED.iter().map(|(n, ..)| format!("{n}, 8x{n}")).collect();
+            Usage(format!(
+                "--hardware {text}: this, {} or four positive numbers `cores,GFLOP/s,GB/s,GB` are expected",
+                named.join(", ")
+            ))
+            .into()
+        })
+    }
+
+    fn of_numbers(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+        let [cores, rest @ ..] = parts.as_slice() else {
+            return None;
+        };
+        let numbers: Vec<f64> = rest.iter().map(|n| n.parse().ok()).collect::<Option<_>>()?;
+        let [gflops, gbps, gb] = *numbers.as_slice() else {
+            return None;
+        };
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let units = cores.parse().ok().filter(|n| *n > 0)?;
+        [gflops, gbps, gb].into_iter().all(positive).then(|| Self {
+            name: text.to_owned(),
+            units,
+            flops: gflops * 1e9,
+            bandwidth: gbps * 1e9,
+            memory: gb * 1e9,
+            narrow: false,
+            note: None,
+        })
+    }
+
+    /// A machine that was measured.
+    pub(super) fn measured(units: usize, flops: f64, bandwidth: f64, memory: f64) -> Self {
+        Self {
+            name: "this".into(),
+            units,
+            flops,
+            bandwidth,
+            memory,
+            narrow: false,
+            note: Some(
+                "measured just now: products of f32 matrices, and a copy of memory, read and written bytes together",
+            ),
+        }
+    }
+
+    /// Bytes of an element here for one of f32.
+    pub(super) fn narrowing(&self) -> f64 {
+        if self.narrow { 0.5 } else { 1.0 }
+    }
+
+    /// Bytes that a pass reads of each weight.
+    pub(super) fn bytes_per_weight(&self, known: &Known<'_>, cost: &ModelCost<'_>) -> f64 {
+        match known.form {
+            cdpo_model::WeightForm::F32 => 4.0 * self.narrowing(),
+            cdpo_model::WeightForm::Stored => {
+                known.stored_bytes() as f64 / cost.parameters().total() as f64
+            }
+        }
+    }
+
+    /// Bytes that a stage holds at its peak.
+    pub(super) fn held(&self, known: &Known<'_>, memory: &Memory) -> u64 {
+        if !self.narrow {
+            return known.resident(memory);
+        }
+        let half = |bytes: u64| bytes / 2;
+        half(memory.weights + memory.cache + memory.activations) + memory.optimizer
+    }
+
+    /// What is told of it.
+    pub(super) fn facts(&self) -> HardwareFacts {
+        HardwareFacts {
+            name: self.name.clone(),
+            units: self.units,
+            accelerators: self.narrow,
+            flops: self.flops,
+            bandwidth: self.bandwidth,
+            memory: self.memory,
+            shares: [Kind::Forward, Kind::Decoding, Kind::Training].map(share),
+            note: self.note.map(str::to_owned),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_is_read_by_name_and_by_numbers() {
+        let read = |text| Hardware::read(text, (64, 64));
+        let eight = read("8xh100-80gb").unwrap();
+        assert_eq!((eight.units, eight.memory), (8, 640e9));
+        assert_eq!(eight.flops, 8.0 * 989e12);
+        let own = read("16, 800, 200.5, 128").unwrap();
+        assert_eq!((own.units, own.flops, own.bandwidth), (16, 800e9, 200.5e9));
+        assert!(!own.narrow && eight.narrow);
+        for wrong in [
+            "v100",
+            "9xa100-80gb",
+            "1,2,3",
+            "0,1,1,1",
+            "1,-1,1,1",
+            "1,1,1,1,1",
+            "1,inf,1,1",
+        ] {
+            let told = read(wrong).unwrap_err().to_string();
+            assert!(told.contains("cores,GFLOP/s"), "{told}");
+        }
+    }
+}
