@@ -15,9 +15,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cdpo_data::{OnBadRow, trl};
+use cdpo_model::cost::{AdapterCost, TrainPass, Trained, Work};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Adapter, Device, Key, LoraConfig, Model, ModelConfig, Recompute, WeightForm};
+use cdpo_model::{
+    Adapter, Device, Key, LoraConfig, Model, ModelConfig, ModelCost, Recompute, WeightForm,
+};
 use cdpo_train::{Job, Method, Policy, TrainEvent, TrainSet, TrainSettings, run};
 
 #[global_allocator]
@@ -187,13 +190,18 @@ fn memory() {
 /// What a pair's step must multiply and add, without what it computes again: the blocks' weights forward and backward for every
 /// token, the head forward and backward for every target. Attention and the adapters, a few percent, are not counted.
 fn step_flops(config: &ModelConfig, tokens: f64, targets: f64) -> f64 {
-    let (query, kv) = (
-        config.heads * config.head_dim,
-        config.kv_heads * config.head_dim,
-    );
-    let block = config.hidden_size * (2 * query + 2 * kv + 3 * config.intermediate_size);
-    let head = config.hidden_size * config.vocab_size;
-    4.0 * (tokens * (config.layers * block) as f64 + targets * head as f64)
+    let work = Work {
+        tokens,
+        targets,
+        context: 0.0,
+    };
+    let pass = TrainPass {
+        trained: Trained::Adapter(&AdapterCost::default()),
+        under: &[],
+        recompute: Recompute::Nothing,
+        divergence: false,
+    };
+    ModelCost::of(config).train_flops(&work, &pass)
 }
 
 /// Median rate of products of 512 rows with a 1536 x 576 matrix, in GFLOP/s, over about two seconds.
