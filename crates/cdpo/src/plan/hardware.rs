@@ -4,6 +4,7 @@ use cdpo_model::ModelCost;
 use cdpo_report::plan_table::HardwareFacts;
 
 use super::measure;
+use crate::memory;
 use crate::outcome::Usage;
 use crate::workload::{Kind, Known, Memory};
 
@@ -51,7 +52,7 @@ impl Hardware {
     /// Reads `--hardware`; `shape` is that of the product at which this machine is measured.
     pub(crate) fn read(text: &str, shape: (usize, usize)) -> anyhow::Result<Self> {
         if text == "this" {
-            return measure::this(shape);
+            return Self::this(shape);
         }
         let (count, name) = match text.split_once('x') {
             Some(("8", name)) => (8, name),
@@ -101,19 +102,19 @@ impl Hardware {
         })
     }
 
-    /// A machine that was measured.
-    pub(super) fn measured(units: usize, flops: f64, bandwidth: f64, memory: f64) -> Self {
-        Self {
+    /// This machine, measured with products of the shape `(out, in)`.
+    fn this(shape: (usize, usize)) -> anyhow::Result<Self> {
+        Ok(Self {
             name: "this".into(),
-            units,
-            flops,
-            bandwidth,
-            memory,
+            units: rayon::current_num_threads(),
+            flops: measure::products(shape)?,
+            bandwidth: measure::copying(),
+            memory: memory::installed().map_or(f64::INFINITY, |bytes| bytes as f64),
             narrow: false,
             note: Some(
-                "measured just now: products of f32 matrices, and a copy of memory, read and written bytes together",
+                "measured just now: products of f32 matrices, and a copy of memory, bytes read and written together",
             ),
-        }
+        })
     }
 
     /// Bytes of an element here for one of f32.

@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use rayon::prelude::*;
 
-use super::Hardware;
-use crate::memory;
-
 /// Rows of the products.
 const ROWS: usize = 512;
 /// The largest side of the matrix that is multiplied with: larger ones reach the same rate.
@@ -18,18 +15,11 @@ const TIME: Duration = Duration::from_millis(300);
 /// Elements that are copied: too many for near memory.
 const COPIED: usize = 32 << 20;
 
-/// Measures products with a matrix of `shape` (`(out, in)`).
-pub(crate) fn this(shape: (usize, usize)) -> anyhow::Result<Hardware> {
-    Ok(Hardware::measured(
-        rayon::current_num_threads(),
-        products(shape)?,
-        copying(),
-        memory::installed().unwrap_or(0) as f64,
-    ))
-}
-
-/// The median rate of operations.
-fn products(shape: (usize, usize)) -> anyhow::Result<f64> {
+/// The median rate of operations of products with a matrix of `shape` (`(out, in)`), a second.
+///
+/// # Errors
+/// None for a shape without zeros.
+pub(super) fn products(shape: (usize, usize)) -> anyhow::Result<f64> {
     let (out, inner) = (shape.0.min(SIDE), shape.1.min(SIDE));
     let (x, w) = (vec![0.5f32; ROWS * inner], vec![0.5f32; out * inner]);
     let (x, w) = (
@@ -50,8 +40,8 @@ fn products(shape: (usize, usize)) -> anyhow::Result<f64> {
     Ok(median(rates))
 }
 
-/// The median rate of bytes read and written.
-fn copying() -> f64 {
+/// The median rate of bytes read and written in a copy, a second.
+pub(super) fn copying() -> f64 {
     let from = vec![1.0f32; COPIED];
     let mut to = vec![0.0f32; COPIED];
     let part = COPIED.div_ceil(rayon::current_num_threads());
