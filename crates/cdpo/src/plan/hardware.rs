@@ -104,12 +104,18 @@ impl Hardware {
 
     /// This machine, measured with products of the shape `(out, in)`.
     fn this(shape: (usize, usize)) -> anyhow::Result<Self> {
+        let Some(memory) = memory::installed() else {
+            return Err(Usage(
+                "--hardware this: the system does not say how much memory it has; give cores,GFLOP/s,GB/s,GB".into(),
+            )
+            .into());
+        };
         Ok(Self {
             name: "this".into(),
             units: rayon::current_num_threads(),
             flops: measure::products(shape)?,
             bandwidth: measure::copying(),
-            memory: memory::installed().map_or(f64::INFINITY, |bytes| bytes as f64),
+            memory: memory as f64,
             narrow: false,
             note: Some(
                 "measured just now: products of f32 matrices, and a copy of memory, bytes read and written together",
