@@ -60,7 +60,7 @@ pub(crate) fn of(
     }
     let mut table = PlanTable {
         model: facts(&outline.origin, config, &known),
-        hardware: hardware.facts(),
+        hardware: hardware.facts(config),
         assumptions: assumed.lines(),
         stages,
         advice: Vec::new(),
@@ -112,8 +112,8 @@ fn planned(
         } else {
             0.0
         };
-        let computing =
-            part.flops / (hardware.flops * hardware::share(part.kind)) + decoded / hardware.flops;
+        let computing = part.flops / (hardware.flops * hardware.share(known.config, part.kind))
+            + decoded / hardware.flops;
         let reading = read / hardware.bandwidth;
         seconds += computing.max(reading);
         if reading > computing {

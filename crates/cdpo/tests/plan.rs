@@ -186,6 +186,12 @@ fn what_cannot_be_planned_is_refused_by_name() {
             "prompt.framing=custom",
             "--set",
             "prompt.answer_prefix=A:",
+            "--set",
+            "prompt.question_prefix=Q:",
+            "--set",
+            "prompt.separator=---",
+            "--set",
+            "prompt.shots=0",
         ],
         &["data.test", "eval.limit"],
     );

@@ -1,6 +1,6 @@
 //! The hardware of a plan: by name, by numbers, or this machine as it is measured.
 
-use cdpo_model::ModelCost;
+use cdpo_model::{ModelConfig, ModelCost};
 use cdpo_report::plan_table::HardwareFacts;
 
 use super::measure;
@@ -25,15 +25,16 @@ pub(crate) struct Hardware {
     note: Option<&'static str>,
 }
 
-/// Shares of the matrix products' rate that the engine reaches on the CPU (docs/figures.md, docs/plan.md). What a training computes again
-/// counts as work here.
-pub(crate) fn share(kind: Kind) -> f64 {
-    match kind {
-        Kind::Forward => 0.60,
-        Kind::Decoding => 0.48,
-        Kind::Training => 0.55,
-    }
-}
+/// Shares of the matrix products' rate for prompts and scores, decoding and training, by measurements on the CPU (docs/figures.md, docs/plan.md).
+/// What a training computes again counts as work here.
+type Shares = [f64; 3];
+
+/// Of a narrow model, SmolLM2-135M.
+const OF_NARROW: Shares = [0.60, 0.48, 0.55];
+/// Of a wider one: 0.5B and 8B, whose norms, attention and draws are less beside their products.
+const OF_WIDE: Shares = [0.84, 0.63, 0.80];
+/// The narrowest model, in elements of its residual stream, that counts as wide: between SmolLM2's 576 and the 0.5B model's 896.
+const WIDE: usize = 768;
 
 /// What decoding a stored weight once takes, in operations of matrix products (docs/figures.md: an 8B model's steps of 16 sequences
 /// take 3.1 s longer than their products, at 212 GFLOP/s; 0.5B gives the same).
@@ -45,7 +46,7 @@ const NAMED: [(&str, f64, f64, f64); 2] = [
     ("h100-80gb", 989e12, 3350e9, 80e9),
 ];
 
-const ACCELERATOR: &str = "weights, activations and cache in bf16 at the CPU engine's shares of the rate; the engine's own CUDA build \
+const ACCELERATOR: &str = "weights, activations and cache in bf16 at a small model's shares of the rate on the CPU; the engine's own CUDA build \
                            holds f32 and does not split a model, so these are figures of the work, not of that build";
 
 impl Hardware {
@@ -123,6 +124,25 @@ impl Hardware {
         })
     }
 
+    /// The shares that are reckoned with. What was measured of wide models on the CPU is not taken over to accelerators.
+    fn shares(&self, config: &ModelConfig) -> Shares {
+        if !self.narrow && config.hidden_size >= WIDE {
+            OF_WIDE
+        } else {
+            OF_NARROW
+        }
+    }
+
+    /// The share of the products' rate that work of a kind reaches.
+    pub(super) fn share(&self, config: &ModelConfig, kind: Kind) -> f64 {
+        let [forward, decoding, training] = self.shares(config);
+        match kind {
+            Kind::Forward => forward,
+            Kind::Decoding => decoding,
+            Kind::Training => training,
+        }
+    }
+
     /// Bytes of an element here for one of f32.
     pub(super) fn narrowing(&self) -> f64 {
         if self.narrow { 0.5 } else { 1.0 }
@@ -148,7 +168,7 @@ impl Hardware {
     }
 
     /// What is told of it.
-    pub(super) fn facts(&self) -> HardwareFacts {
+    pub(super) fn facts(&self, config: &ModelConfig) -> HardwareFacts {
         HardwareFacts {
             name: self.name.clone(),
             units: self.units,
@@ -156,7 +176,7 @@ impl Hardware {
             flops: self.flops,
             bandwidth: self.bandwidth,
             memory: self.memory,
-            shares: [Kind::Forward, Kind::Decoding, Kind::Training].map(share),
+            shares: self.shares(config),
             note: self.note.map(str::to_owned),
         }
     }

@@ -92,7 +92,7 @@ impl Known<'_> {
                 weights: cost.weight_bytes(self.held(Held::Packed)) + adapters_bytes,
                 loading: self.loading(),
                 cache: (kv * batch.cached) as u64,
-                activations: self.decoding_bytes(&cost, batch.rows),
+                activations: self.decoding_bytes(&cost, read, batch.rows),
                 optimizer: 0,
                 records: memory::records(sequences, generated),
             }),
@@ -100,8 +100,8 @@ impl Known<'_> {
     }
 
     /// A prompt's part or a step of all sequences, whichever takes more, and the step's logits with what is drawn from.
-    fn decoding_bytes(&self, cost: &ModelCost<'_>, rows: f64) -> u64 {
-        let prompts = self.forward_bytes(PREFILL, 1.0);
+    fn decoding_bytes(&self, cost: &ModelCost<'_>, read: f64, rows: f64) -> u64 {
+        let prompts = self.forward_bytes(PREFILL.min(read), 1.0);
         let logits = cost.logits_bytes(rows as usize);
         prompts.max((rows * cost.forward_bytes_per_token() as f64) as u64) + 2 * logits
     }
