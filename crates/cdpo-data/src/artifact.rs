@@ -23,7 +23,7 @@ mod time;
 #[cfg(test)]
 use hash::hash_bytes;
 pub use hash::{hash_file, hash_folder, hash_json};
-pub use manifest::{Clock, Manifest, Status};
+pub use manifest::{Clock, Manifest, PeakMemory, Status};
 
 use crate::jsonl::{sync_folder_of, write_json};
 use crate::{Error, Result};
@@ -214,6 +214,11 @@ impl StageDir {
     /// [`Error::Io`].
     pub fn keep_time(&mut self) -> Result<()> {
         self.write()
+    }
+
+    /// Writes down, with the stage's end, the memory that it took.
+    pub fn keep_memory(&mut self, memory: PeakMemory) {
+        self.manifest.clock.memory = Some(memory);
     }
 
     /// Finishes the stage: hashes its outputs (files, or folders with all files in them) and marks it done.

@@ -15,6 +15,16 @@ pub enum GivenPairs {
     Text(Vec<TextPair>),
 }
 
+impl GivenPairs {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Encoded(pairs) => pairs.len(),
+            Self::Text(pairs) => pairs.len(),
+        }
+    }
+}
+
 /// Reads pairs: with token ids if the first row that can be read has `prompt_ids`, else as text.
 ///
 /// # Errors

@@ -118,6 +118,12 @@ impl KvCache {
         }
     }
 
+    /// Bytes of one page in host memory.
+    #[cfg(test)]
+    pub(crate) fn page_bytes(config: &ModelConfig) -> usize {
+        host::HostPages::new(config, KvForm::F32).page_bytes()
+    }
+
     /// An empty path.
     pub fn root(&self) -> KvPath {
         KvPath::default()

@@ -21,6 +21,7 @@ mod folder;
 pub(crate) mod gguf;
 mod hub;
 mod mapping;
+mod outline;
 mod safetensors;
 
 pub use embedded::Embedded;
@@ -28,6 +29,7 @@ pub use encoded::EncodedMatrix;
 pub use files::{ModelFiles, StoredWeights, WeightFiles};
 pub use gguf::GgufFile;
 pub use hub::Download;
+pub use outline::{Outline, open_outline};
 pub use safetensors::SafetensorsFolder;
 pub(crate) use safetensors::{INDEX, SINGLE};
 
@@ -144,28 +146,9 @@ pub fn open_files(
     source: &ModelSource,
     observer: &mut dyn FnMut(Download<'_>),
 ) -> Result<ModelFiles> {
-    let files = match source {
-        ModelSource::Path(path) => open_path(path, path.display().to_string()),
-        ModelSource::Embedded(files) => embedded::open(files),
-        ModelSource::Hub {
-            repo,
-            revision,
-            endpoint,
-            token,
-            cache,
-            offline,
-        } => {
-            let request = hub::Request {
-                repo,
-                revision,
-                endpoint: endpoint.as_deref(),
-                token: token.as_deref(),
-                cache,
-                offline: *offline,
-            };
-            let path = hub::fetch(&request, observer)?;
-            open_path(&path, format!("{repo}@{revision}"))
-        }
+    let files = match located(source, |request| hub::fetch(request, observer))? {
+        Located::Program(files) => embedded::open(&files),
+        Located::Disk { path, origin } => open_path(&path, origin),
     }?;
     if files.tokenizer.vocab_size() > files.config.vocab_size {
         return Err(Error::Tokenizer(format!(
@@ -176,6 +159,48 @@ pub fn open_files(
         )));
     }
     Ok(files)
+}
+
+/// Where a source's files lie.
+enum Located {
+    Program(Embedded),
+    Disk {
+        path: PathBuf,
+        /// For people.
+        origin: String,
+    },
+}
+
+/// Finds a source's files; those of a hub are brought by `fetch`.
+fn located(
+    source: &ModelSource,
+    fetch: impl FnOnce(&hub::Request<'_>) -> Result<PathBuf>,
+) -> Result<Located> {
+    Ok(match source {
+        ModelSource::Path(path) => Located::Disk {
+            path: path.clone(),
+            origin: path.display().to_string(),
+        },
+        ModelSource::Embedded(files) => Located::Program(*files),
+        ModelSource::Hub {
+            repo,
+            revision,
+            endpoint,
+            token,
+            cache,
+            offline,
+        } => Located::Disk {
+            path: fetch(&hub::Request {
+                repo,
+                revision,
+                endpoint: endpoint.as_deref(),
+                token: token.as_deref(),
+                cache,
+                offline: *offline,
+            })?,
+            origin: format!("{repo}@{revision}"),
+        },
+    })
 }
 
 fn open_path(path: &Path, origin: String) -> Result<ModelFiles> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::figures::{duration, si, thousands};
 use crate::grid::{Align, Grid};
 
 /// One stage's cost.
@@ -18,6 +19,12 @@ pub struct StageCost {
     /// Tokens generated; none if the stage generates none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_generated: Option<u64>,
+    /// Bytes of memory that the stage was expected to hold at its peak; none if it uses no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_expected: Option<u64>,
+    /// The most bytes that were resident, pages of mapped files included; none where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_seen: Option<u64>,
 }
 
 /// Time and tokens of every stage of a run.
@@ -28,7 +35,7 @@ pub struct CostTable {
 }
 
 impl CostTable {
-    /// The sum over all stages, named `total`.
+    /// The sum over all stages, named `total`; of memory the most.
     pub fn total(&self) -> StageCost {
         let sum = |read: fn(&StageCost) -> Option<u64>| {
             self.stages
@@ -36,11 +43,15 @@ impl CostTable {
                 .filter_map(read)
                 .reduce(u64::saturating_add)
         };
+        let most =
+            |memory: fn(&StageCost) -> Option<u64>| self.stages.iter().filter_map(memory).max();
         StageCost {
             stage: "total".into(),
             seconds: self.stages.iter().map(|stage| stage.seconds).sum(),
             tokens_read: sum(|stage| stage.tokens_read),
             tokens_generated: sum(|stage| stage.tokens_generated),
+            memory_expected: most(|stage| stage.memory_expected),
+            memory_seen: most(|stage| stage.memory_seen),
         }
     }
 
@@ -56,7 +67,14 @@ impl CostTable {
 
     /// Comma-separated values, without the total.
     pub fn csv(&self) -> String {
-        let titles = ["stage", "seconds", "tokens_read", "tokens_generated"];
+        let titles = [
+            "stage",
+            "seconds",
+            "tokens_read",
+            "tokens_generated",
+            "memory_expected",
+            "memory_seen",
+        ];
         let mut grid = Grid::new(titles.map(|title| (title, Align::Right)));
         let count = |tokens: Option<u64>| tokens.map_or_else(String::new, |n| n.to_string());
         for stage in &self.stages {
@@ -65,6 +83,8 @@ impl CostTable {
                 stage.seconds.to_string(),
                 count(stage.tokens_read),
                 count(stage.tokens_generated),
+                count(stage.memory_expected),
+                count(stage.memory_seen),
             ]);
         }
         grid.csv()
@@ -85,7 +105,10 @@ impl CostTable {
             ("tokens read", Align::Right),
             ("tokens generated", Align::Right),
             ("tokens/s", Align::Right),
+            ("memory expected", Align::Right),
+            ("memory seen", Align::Right),
         ]);
+        let memory = |bytes: Option<u64>| bytes.map_or_else(|| "–".into(), |n| si(n as f64, "B"));
         let count = |tokens: Option<u64>| tokens.map_or_else(|| "–".into(), thousands);
         for stage in self.stages.iter().chain([&self.total()]) {
             let all = stage.tokens_read.unwrap_or(0) + stage.tokens_generated.unwrap_or(0);
@@ -100,37 +123,12 @@ impl CostTable {
                 count(stage.tokens_read),
                 count(stage.tokens_generated),
                 rate,
+                memory(stage.memory_expected),
+                memory(stage.memory_seen),
             ]);
         }
         grid
     }
-}
-
-/// Seconds as `4.2 s`, `3 m 07 s` or `1 h 04 m 09 s`.
-pub(crate) fn duration(seconds: f64) -> String {
-    if seconds < 59.95 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = seconds.round() as u64;
-    let (hours, minutes, rest) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 {
-        format!("{hours} h {minutes:02} m {rest:02} s")
-    } else {
-        format!("{minutes} m {rest:02} s")
-    }
-}
-
-/// A count with a comma every three digits.
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]
@@ -143,25 +141,30 @@ mod tests {
             seconds,
             tokens_read,
             tokens_generated,
+            ..StageCost::default()
         };
-        CostTable {
+        let mut table = CostTable {
             stages: vec![
                 stage("sample", 3849.2, Some(61_000), Some(98_304)),
                 stage("grade", 0.4, None, None),
                 stage("cdpo", 187.0, Some(1_234_567), None),
             ],
-        }
+        };
+        table.stages[0].memory_expected = Some(1_500_000_000);
+        table.stages[0].memory_seen = Some(1_470_000_000);
+        table.stages[1].memory_seen = Some(2_000_000);
+        table
     }
 
     #[test]
     fn the_cost_table_ends_with_totals_and_leaves_blank_what_no_stage_counted() {
         let expected = "\
-| stage  |          time | tokens read | tokens generated | tokens/s |
-| ------ | ------------: | ----------: | ---------------: | -------: |
-| sample | 1 h 04 m 09 s |      61,000 |           98,304 |       41 |
-| grade  |         0.4 s |           – |                – |        – |
-| cdpo   |      3 m 07 s |   1,234,567 |                – |    6,602 |
-| total  | 1 h 07 m 17 s |   1,295,567 |           98,304 |      345 |
+| stage  |          time | tokens read | tokens generated | tokens/s | memory expected | memory seen |
+| ------ | ------------: | ----------: | ---------------: | -------: | --------------: | ----------: |
+| sample | 1 h 04 m 09 s |      61,000 |           98,304 |       41 |         1.50 GB |     1.47 GB |
+| grade  |         0.4 s |           – |                – |        – |               – |     2.00 MB |
+| cdpo   |      3 m 07 s |   1,234,567 |                – |    6,602 |               – |           – |
+| total  | 1 h 07 m 17 s |   1,295,567 |           98,304 |      345 |         1.50 GB |     1.47 GB |
 ";
         assert_eq!(table().markdown(), expected);
     }
@@ -170,7 +173,8 @@ mod tests {
     fn cost_csv_holds_raw_numbers_and_json_reads_back() {
         assert_eq!(
             table().csv(),
-            "stage,seconds,tokens_read,tokens_generated\nsample,3849.2,61000,98304\ngrade,0.4,,\ncdpo,187,1234567,\n"
+            "stage,seconds,tokens_read,tokens_generated,memory_expected,memory_seen\n\
+             sample,3849.2,61000,98304,1500000000,1470000000\ngrade,0.4,,,,2000000\ncdpo,187,1234567,,,\n"
         );
         let read: CostTable = serde_json::from_str(&table().json().unwrap()).unwrap();
         assert_eq!(read, table());

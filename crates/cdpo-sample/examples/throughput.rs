@@ -15,9 +15,10 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 use cdpo_data::{Framing, exemplars};
+use cdpo_model::cost::Work;
 use cdpo_model::ops::gemm::{PackedB, matmul_packed};
 use cdpo_model::source::{ModelSource, open};
-use cdpo_model::{Device, Model, ModelConfig, Products, WeightForm, WeightOptions};
+use cdpo_model::{Device, Model, ModelConfig, ModelCost, Products, WeightForm, WeightOptions};
 use cdpo_sample::{LocalSampler, Request, SampleParams, SampleProgress, Sampler};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -125,10 +126,9 @@ fn main() -> Outcome<()> {
     );
 
     let (best, sustained) = gemm_gflops()?;
-    let work = |context: f64| flops_per_token(&checkpoint.config, context) / 1e9;
-    let prefill = work(length as f64 / 2.0) - head_flops(&checkpoint.config) / 1e9;
-    let prefill = prefill * length as f64 / first.seconds;
-    let decode = work(length as f64 + new_tokens as f64 / 2.0) * decoding;
+    let work = |context, head| flops_per_token(&checkpoint.config, context, head) / 1e9;
+    let prefill = work(length as f64 / 2.0, false) * length as f64 / first.seconds;
+    let decode = work(length as f64 + new_tokens as f64 / 2.0, true) * decoding;
     println!(
         "GFLOP/s: prefill {prefill:.1}, decoding {decode:.1}; matrix products here {sustained:.0} (median), {best:.0} (best)"
     );
@@ -151,20 +151,14 @@ fn memory() {
     }
 }
 
-/// Multiplications and additions of one token's forward pass that sees `context` tokens.
-fn flops_per_token(config: &ModelConfig, context: f64) -> f64 {
-    let (hidden, query, kv) = (
-        config.hidden_size,
-        config.heads * config.head_dim,
-        config.kv_heads * config.head_dim,
-    );
-    let weights = hidden * (2 * query + 2 * kv + 3 * config.intermediate_size);
-    let attention = 4.0 * query as f64 * context;
-    config.layers as f64 * (2.0 * weights as f64 + attention) + head_flops(config)
-}
-
-fn head_flops(config: &ModelConfig) -> f64 {
-    2.0 * (config.hidden_size * config.vocab_size) as f64
+/// Multiplications and additions of one token's forward pass that sees `context` tokens, with or without the head.
+fn flops_per_token(config: &ModelConfig, context: f64, head: bool) -> f64 {
+    let work = Work {
+        tokens: 1.0,
+        targets: if head { 1.0 } else { 0.0 },
+        context,
+    };
+    ModelCost::of(config).forward_flops(&work, &[])
 }
 
 /// Best and median rate of products of 256 rows with a packed 1024 x 1024 matrix over about two seconds.

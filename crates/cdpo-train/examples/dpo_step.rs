@@ -15,11 +15,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cdpo_data::{OnBadRow, trl};
+use cdpo_model::cost::{AdapterCost, TrainPass, Trained, Work};
 use cdpo_model::ops::gemm::{MatRef, PackedB, Rhs, gemm};
 use cdpo_model::source::{ModelSource, open};
 use cdpo_model::{
-    Adapter, Device, Key, LoraConfig, Model, ModelConfig, Products, Recompute, WeightForm,
-    WeightOptions,
+    Adapter, Device, Key, LoraConfig, Model, ModelConfig, ModelCost, Products, Recompute,
+    WeightForm, WeightOptions,
 };
 use cdpo_train::{Job, Method, Policy, TrainEvent, TrainSet, TrainSettings, run};
 
@@ -129,7 +130,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         ControlFlow::Continue(())
     })?;
-    let work = Work {
+    let ran = Ran {
         pairs: count,
         batch,
         tokens: tokens as f64 / count as f64,
@@ -137,14 +138,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     println!(
         "{path}: batch {batch}, recompute {recompute:?}, {:.0} tokens a pair, {} threads",
-        work.tokens,
+        ran.tokens,
         rayon::current_num_threads()
     );
-    report(&work, &checkpoint.config, &seconds, reference)
+    report(&ran, &checkpoint.config, &seconds, reference)
 }
 
 /// What was run.
-struct Work {
+struct Ran {
     pairs: usize,
     /// Pairs of a step.
     batch: usize,
@@ -156,16 +157,16 @@ struct Work {
 
 /// Prints the rates: `seconds` are those of each step, `reference` those of the reference's log-probabilities of all pairs.
 fn report(
-    work: &Work,
+    ran: &Ran,
     config: &ModelConfig,
     seconds: &[f64],
     reference: f64,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let batch = work.batch as f64;
+    let batch = ran.batch as f64;
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
     let median = sorted[sorted.len() / 2];
-    let per_pair = reference / work.pairs as f64;
+    let per_pair = reference / ran.pairs as f64;
     println!(
         "steps {seconds:.2?} s, median {median:.2}: {:.3} pairs/s",
         batch / median
@@ -174,7 +175,7 @@ fn report(
         "reference {per_pair:.2} s a pair, once: {:.3} pairs/s over one epoch, reference included",
         1.0 / (per_pair + median / batch)
     );
-    let flops = step_flops(config, work.tokens, work.targets) * batch;
+    let flops = step_flops(config, ran.tokens, ran.targets) * batch;
     let peak = gemm_gflops()?;
     println!(
         "a step needs {:.0} GFLOP: {:.0} GFLOP/s, {:.0} % of the {peak:.0} that products reach here (median)",
@@ -199,13 +200,18 @@ fn memory() {
 /// What a pair's step must multiply and add, without what it computes again: the blocks' weights forward and backward for every
 /// token, the head forward and backward for every target. Attention and the adapters, a few percent, are not counted.
 fn step_flops(config: &ModelConfig, tokens: f64, targets: f64) -> f64 {
-    let (query, kv) = (
-        config.heads * config.head_dim,
-        config.kv_heads * config.head_dim,
-    );
-    let block = config.hidden_size * (2 * query + 2 * kv + 3 * config.intermediate_size);
-    let head = config.hidden_size * config.vocab_size;
-    4.0 * (tokens * (config.layers * block) as f64 + targets * head as f64)
+    let work = Work {
+        tokens,
+        targets,
+        context: 0.0,
+    };
+    let pass = TrainPass {
+        trained: Trained::Adapter(&AdapterCost::default()),
+        under: &[],
+        recompute: Recompute::Nothing,
+        divergence: false,
+    };
+    ModelCost::of(config).train_flops(&work, &pass)
 }
 
 /// Median rate of products of 512 rows with a 1536 x 576 matrix, in GFLOP/s, over about two seconds.

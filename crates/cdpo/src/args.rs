@@ -36,6 +36,15 @@ pub(crate) enum Command {
     )]
     Run(RunSeedsArgs),
 
+    /// Say what a recipe will take before it is run: parameters, operations, memory and time of each stage.
+    ///
+    /// Needs no weights: the model may be a folder with config.json alone (and a tokenizer, to measure lengths with), and of a hub name
+    /// the small files alone are fetched. Where the recipe names no questions, GSM8K or MATH is taken by its framing.
+    #[command(
+        after_help = "Examples:\n  cdpo plan recipes/quickstart.toml\n  cdpo plan recipes/gsm8k-llama3-8b.toml --config llama3-8b/config.json --hardware h100-80gb\n  cdpo plan recipes/gsm8k-llama3-8b.toml --config config.json --hardware 64,3000,400,512 --response-tokens 110 --json"
+    )]
+    Plan(PlanArgs),
+
     /// Run the whole method on the built-in model and word problems: every method of the paper, and a report, in minutes.
     ///
     /// Needs no download and no network. What it does is a recipe (--print-recipe): with another model and other questions the same
@@ -176,6 +185,43 @@ pub(crate) struct RunSeedsArgs {
     /// Train with so many seeds, from run.seed on, and add a table of means; the samples are shared.
     #[arg(long, value_name = "N")]
     pub(crate) seeds: Option<u32>,
+}
+
+/// What to plan, and for which machine.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The recipe, a TOML file.
+    #[arg(value_parser = paths::parser())]
+    pub(crate) recipe: PathBuf,
+    /// Change a key of the recipe; may be given often.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// A config.json, or a folder with one, instead of the recipe's model.
+    #[arg(long, value_name = "PATH", value_parser = paths::parser())]
+    pub(crate) config: Option<PathBuf>,
+    /// `this` (measured for a fraction of a second), a100-80gb, h100-80gb, 8xa100-80gb, 8xh100-80gb, or cores,GFLOP/s,GB/s,GB.
+    #[arg(long, value_name = "NAME", default_value = "this")]
+    pub(crate) hardware: String,
+    /// Mean tokens of a question as it is put, without exemplars [measured with the model's tokenizer, or GSM8K's or MATH's].
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    pub(crate) prompt_tokens: Option<f64>,
+    /// Mean tokens of a response with its end [of the worked solutions].
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    pub(crate) response_tokens: Option<f64>,
+    /// Tokens of all exemplars together [measured, or GSM8K's or MATH's].
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    pub(crate) exemplar_tokens: Option<f64>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A mean number of tokens.
+fn tokens(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|n: &f64| n.is_finite() && *n >= 0.0)
+        .ok_or_else(|| format!("{text}: a number of tokens is expected"))
 }
 
 /// How to run the quickstart.

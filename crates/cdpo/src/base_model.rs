@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_model::source::{
-    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, expected_tensors,
-    open_observed,
+    ModelFiles, ModelSource, StoredWeights, TensorSource, WeightFiles, open_observed,
 };
 use cdpo_model::{
-    Adapter, DType, Device, Model, ModelConfig, Products, Tokenizer, WeightForm, WeightOptions,
+    Adapter, DType, Device, Model, ModelConfig, ModelCost, Products, Tokenizer, WeightForm,
+    WeightOptions,
 };
 
 use crate::device::device;
@@ -90,7 +90,7 @@ impl BaseModel {
         if self.options.form == WeightForm::Stored && device.is_cpu() {
             messages::say(format_args!(
                 "weights as their file has them; as f32 they would take {:.1} GB (model.weights)",
-                f32_bytes(&self.config) as f64 / 1e9
+                ModelCost::of(&self.config).f32_bytes() as f64 / 1e9
             ));
         }
         if self.options.products == Products::Fast {
@@ -192,6 +192,16 @@ impl BaseModel {
         )?)
     }
 
+    /// How its matrices are held, where it is not trained as a whole.
+    pub(crate) fn form(&self) -> WeightForm {
+        self.options.form
+    }
+
+    /// Bytes of its weight files, if it has some on the disk.
+    pub(crate) fn stored_bytes(&self) -> Option<u64> {
+        self.files.bytes()
+    }
+
     /// The Hugging Face folder that it lies in, if it lies in one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.files.folder()
@@ -222,22 +232,15 @@ impl BaseModel {
 const SMALL: u64 = 4 << 30;
 
 /// How the matrices of a model are held.
-fn form(config: &ModelConfig, memory: WeightMemory) -> WeightForm {
+pub(crate) fn form(config: &ModelConfig, memory: WeightMemory) -> WeightForm {
     let f32 = match memory {
         WeightMemory::F32 => true,
         WeightMemory::Stored => false,
-        WeightMemory::Auto => f32_bytes(config) <= SMALL,
+        WeightMemory::Auto => ModelCost::of(config).f32_bytes() <= SMALL,
     };
     if f32 {
         WeightForm::F32
     } else {
         WeightForm::Stored
     }
-}
-
-/// Bytes of all parameters in f32.
-fn f32_bytes(config: &ModelConfig) -> u64 {
-    let elements =
-        |(_, shape): &(String, Vec<usize>)| shape.iter().map(|&n| n as u64).product::<u64>();
-    4 * expected_tensors(config).iter().map(elements).sum::<u64>()
 }

@@ -7,6 +7,7 @@ mod fetch;
 mod grade;
 mod judge;
 mod merge;
+mod plan;
 mod recipes;
 mod report;
 mod rollout;
@@ -29,6 +30,7 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
     };
     match command {
         Command::Run(args) => recipes::run(args),
+        Command::Plan(args) => plan::plan(args),
         Command::Quickstart(args) => recipes::quickstart(args),
         Command::Demo(args) => recipes::demonstration(args),
         Command::Experiment(args) => experiment::run(args),

@@ -8,7 +8,7 @@ use cdpo_report::{CostTable, StageCost};
 use crate::run::Run;
 use crate::stages::{self, eval_given, rollouts};
 
-/// Seconds and tokens of every finished stage, by its manifest: whatever command ran it, and the rollouts that came later.
+/// Seconds, tokens and memory of every finished stage, by its manifest: whatever command ran it, and the rollouts that came later.
 pub(crate) fn costs(run: &Run) -> CostTable {
     let mut manifests: Vec<PathBuf> = stages::all(&run.recipe)
         .iter()
@@ -33,6 +33,8 @@ pub(crate) fn costs(run: &Run) -> CostTable {
             seconds: manifest.clock.seconds,
             tokens_read: tokens("tokens_read"),
             tokens_generated: tokens("tokens_generated"),
+            memory_expected: manifest.clock.memory.and_then(|m| m.expected),
+            memory_seen: manifest.clock.memory.and_then(|m| m.seen),
             stage: manifest.stage,
         })
     };

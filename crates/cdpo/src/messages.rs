@@ -46,3 +46,19 @@ pub(crate) fn clock(seconds: f64) -> String {
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
     }
 }
+
+/// A stage's memory as it stands after its time: `; memory 1.07 GB expected, 1.12 GB seen`; nothing where nothing is known.
+pub(crate) fn memory(expected: Option<u64>, seen: Option<u64>) -> String {
+    let size = |bytes: u64| match bytes {
+        0..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    };
+    match (expected, seen) {
+        (Some(expected), Some(seen)) => {
+            format!("; memory {} expected, {} seen", size(expected), size(seen))
+        }
+        (None, Some(seen)) => format!("; memory {} seen", size(seen)),
+        (Some(expected), None) => format!("; memory {} expected", size(expected)),
+        (None, None) => String::new(),
+    }
+}

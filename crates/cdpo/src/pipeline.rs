@@ -5,13 +5,14 @@
 
 use std::path::Path;
 
-use cdpo_data::artifact::{self, Manifest, StageDir, StagePlan, StageState};
+use cdpo_data::artifact::{self, Manifest, PeakMemory, StageDir, StagePlan, StageState};
 
 use crate::outcome::Usage;
+use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
 use crate::stage::Stage;
-use crate::stages::{self, grade, sample, warm_up};
-use crate::{interrupt, messages};
+use crate::stages::{self, expected, grade, sample, warm_up};
+use crate::{interrupt, memory, messages};
 
 /// What a run as far as `goals` would do, one line a stage.
 pub(crate) fn plan(run: &mut Run, goals: &[StageId]) -> anyhow::Result<Vec<String>> {
@@ -83,32 +84,46 @@ pub(crate) fn do_stage(run: &mut Run, stage: &Stage, label: &str) -> anyhow::Res
             dir
         }
     };
+    memory::forget_peak();
     let counts = (stage.work)(run, &mut dir).inspect_err(|_| {
         // The time spent counts although the stage did not end; the first error is the one to report.
         let _ = dir.keep_time();
     })?;
     // Here, so that no stage's texts count as the next one's.
     run.vocabulary.report(name);
+    let seen = memory::peak();
+    let expected = expected::memory(run, stage, &counts);
+    dir.keep_memory(PeakMemory { expected, seen });
     let files: Vec<&str> = stage.files.iter().map(String::as_str).collect();
     let manifest = dir.finish(&files, counts)?;
     messages::say(format_args!(
-        "{name}: finished in {}",
-        messages::clock(manifest.clock.seconds)
+        "{name}: finished in {}{}",
+        messages::clock(manifest.clock.seconds),
+        messages::memory(expected, seen)
     ));
     Ok(manifest)
 }
 
 /// `goals` and all that they need, in order; the weights are opened if one of the stages needs them.
 fn needed(run: &Run, goals: &[StageId]) -> anyhow::Result<Vec<Stage>> {
+    let needed = stages_for(&run.recipe, goals)?;
+    if needed.iter().any(|stage| stage.model.weights()) {
+        run.base.open()?;
+    }
+    Ok(needed)
+}
+
+/// `goals` and all that they need, in order.
+pub(crate) fn stages_for(recipe: &Recipe, goals: &[StageId]) -> anyhow::Result<Vec<Stage>> {
     let sampling = [sample::id(), grade::id()];
-    if run.recipe.data.pairs.is_some() && goals.iter().any(|id| sampling.contains(id)) {
+    if recipe.data.pairs.is_some() && goals.iter().any(|id| sampling.contains(id)) {
         return Err(Usage(
             "the recipe's pairs are given (data.pairs), so there is nothing to sample or grade"
                 .into(),
         )
         .into());
     }
-    let all = stages::all(&run.recipe);
+    let all = stages::all(recipe);
     let mut wanted: Vec<&StageId> = goals.iter().collect();
     let mut next = 0;
     while next < wanted.len() {
@@ -121,14 +136,8 @@ fn needed(run: &Run, goals: &[StageId]) -> anyhow::Result<Vec<Stage>> {
         next += 1;
     }
     let wanted: Vec<StageId> = wanted.into_iter().cloned().collect();
-    let needed: Vec<Stage> = all
-        .into_iter()
-        .filter(|stage| wanted.contains(&stage.id))
-        .collect();
-    if needed.iter().any(|stage| stage.model.weights()) {
-        run.base.open()?;
-    }
-    Ok(needed)
+    let needed = all.into_iter().filter(|stage| wanted.contains(&stage.id));
+    Ok(needed.collect())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use cdpo_model::{KvForm, LoraConfig, Products};
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use parse::{apply, from_text, read};
+pub(crate) use parse::{apply, from_text, read, read_changed};
 pub(crate) use rollout::{Of, RolloutSection};
 
 /// Everything a run is set by.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use cdpo_data::artifact::{StageDir, StageKey};
+use cdpo_model::LoraConfig;
 use cdpo_train::TrainSettings;
 use serde_json::Value;
 
@@ -68,6 +69,40 @@ pub(crate) struct Training {
     pub(crate) on: TrainedOn,
     /// The recipe's section that sets it.
     pub(crate) section: &'static str,
+    /// The adapter that it trains, unless all parameters are trained.
+    pub(crate) lora: LoraConfig,
+    /// The adapter that policy and reference start with, if they start from one.
+    pub(crate) under: Option<LoraConfig>,
+}
+
+/// What a stage that trains nothing asks of the model, known before it runs. Time and memory follow from it.
+pub(crate) enum Demand {
+    /// Nothing to speak of.
+    Nothing,
+    /// Responses to questions.
+    Responses(Responses),
+    /// Contrastive scores of the pairs.
+    Scores,
+    /// Rollouts of the pairs' rejected responses.
+    Rollouts,
+}
+
+/// Which questions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Questions {
+    Train,
+    Test,
+}
+
+/// Responses that a stage draws.
+pub(crate) struct Responses {
+    pub(crate) of: Questions,
+    /// To each question.
+    pub(crate) n: u32,
+    /// Sequences decoded together.
+    pub(crate) max_batch: usize,
+    /// The adapters that answer on the base.
+    pub(crate) adapters: Vec<LoraConfig>,
 }
 
 /// What identifies the files that a stage reads and no stage made: a name and a hash each.
@@ -92,6 +127,8 @@ pub(crate) struct Stage {
     pub(crate) files: Vec<String>,
     /// How it trains, if it does.
     pub(crate) training: Option<Training>,
+    /// What else it asks of the model.
+    pub(crate) demand: Demand,
     pub(crate) work: Work,
 }
 
@@ -111,6 +148,7 @@ impl Stage {
             settings: Box::new(settings),
             files: Vec::new(),
             training: None,
+            demand: Demand::Nothing,
             work: Box::new(work),
         }
     }

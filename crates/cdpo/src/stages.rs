@@ -5,6 +5,7 @@ mod conventions;
 pub(crate) mod eval;
 pub(crate) mod eval_given;
 pub(crate) mod eval_samples;
+pub(crate) mod expected;
 pub(crate) mod finetune;
 pub(crate) mod generate;
 mod given_pairs;

@@ -42,7 +42,7 @@ pub struct Manifest {
     pub clock: Clock,
 }
 
-/// Wall-clock facts.
+/// Facts of the machine's clock and memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Clock {
     /// When the stage was begun, UTC.
@@ -53,6 +53,20 @@ pub struct Clock {
     pub seconds: f64,
     /// How often it was opened: 1 means uninterrupted.
     pub sittings: u32,
+    /// The memory that the last sitting took, if its caller told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<PeakMemory>,
+}
+
+/// The most memory that a stage held, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeakMemory {
+    /// As it was expected; none if the stage uses no model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<u64>,
+    /// As it was seen, pages of mapped files included; none where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 impl Manifest {
@@ -72,6 +86,7 @@ impl Manifest {
                 finished: None,
                 seconds: 0.0,
                 sittings: 1,
+                memory: None,
             },
         }
     }

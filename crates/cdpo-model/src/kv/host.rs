@@ -39,6 +39,12 @@ impl HostPages {
         self.form
     }
 
+    /// Bytes of a page.
+    #[cfg(test)]
+    pub(super) fn page_bytes(&self) -> usize {
+        self.floats * self.form.bytes()
+    }
+
     /// One more page.
     pub(super) fn add(&mut self) {
         self.pages.push(Page::zeros(self.form, self.floats));

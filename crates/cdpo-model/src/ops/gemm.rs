@@ -208,6 +208,8 @@ pub(crate) fn product(
         out.truncate(n);
         return Ok(out);
     }
+    #[cfg(test)]
+    counter::add(a, b);
     let (left, right) = (GemmInputA::Unpacked(a.view()?), b.input()?);
     let options = GemmUninitOptions {
         alpha,
@@ -238,6 +240,8 @@ fn gemm_one_row(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f3
 }
 
 fn run(out: &mut [f32], a: MatRef<'_>, b: Rhs<'_>, alpha: f32, beta: f32) -> Result<()> {
+    #[cfg(test)]
+    counter::add(a, b);
     let options = GemmOptions {
         alpha,
         beta,
@@ -356,6 +360,8 @@ fn tensor_product(
 }
 
 pub(crate) mod bf16;
+#[cfg(test)]
+pub(crate) mod counter;
 mod few;
 pub(crate) mod tiled;
 

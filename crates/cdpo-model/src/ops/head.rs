@@ -107,6 +107,11 @@ fn check(h: &Tensor, w: &Weight, targets: &[u32]) -> Result<()> {
     }
 }
 
+/// Rows of a vocabulary whose logits exist at one time.
+pub(crate) fn rows_at_once(vocab: usize) -> usize {
+    rows_per_chunk(CHUNK_BYTES, vocab)
+}
+
 /// Rows whose logits fit the budget, at least one. More than a few hundred rows win nothing, unless their logits are small
 /// enough to stay in near memory.
 fn rows_per_chunk(bytes: usize, vocab: usize) -> usize {

@@ -33,7 +33,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    pub(super) const ALL: [(u32, Self, &'static str); 13] = [
+    pub(crate) const ALL: [(u32, Self, &'static str); 13] = [
         (0, Self::F32, "F32"),
         (1, Self::F16, "F16"),
         (30, Self::Bf16, "BF16"),

@@ -59,6 +59,16 @@ impl WeightFiles {
         }
     }
 
+    /// Bytes of the files, which stay on the disk until they are opened; `None` if there are none there, as of a model that is part of
+    /// the program.
+    pub fn bytes(&self) -> Option<u64> {
+        match &self.0 {
+            Location::Folder(path, _) => folder::bytes(path),
+            Location::Gguf(path) => gguf::bytes(path),
+            Location::Embedded(_) => None,
+        }
+    }
+
     /// Opens the files, hashes every byte of them, and checks that every tensor that `config` asks for is there; `origin` is for
     /// messages.
     ///

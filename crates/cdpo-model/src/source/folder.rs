@@ -19,36 +19,90 @@ pub(super) fn optional_text(folder: &Path, name: &str) -> Result<Option<String>>
 }
 
 pub(super) fn open(folder: &Path, origin: String) -> Result<ModelFiles> {
-    let Some(config_text) = optional_text(folder, "config.json")? else {
-        return Err(Error::file(
-            folder,
-            "no config.json in this folder; name a Hugging Face model folder, a GGUF file or a hub model",
-        ));
-    };
-    let mut config = ModelConfig::from_hf_json(
-        &config_text,
-        &folder.join("config.json").display().to_string(),
-    )?;
-    let generation = optional_text(folder, "generation_config.json")?;
+    let texts = Texts::read(folder)?;
     SafetensorsFolder::expect(folder)?;
-    let mut tokenizer = Tokenizer::from_file(&folder.join("tokenizer.json"))?;
-    tokenizer.compare("config.json", config.bos, &config.eos);
-    if let Some(text) = &generation {
-        let origin = folder.join("generation_config.json").display().to_string();
-        let (bos, eos) = ModelConfig::generation_ids(text, &origin)?;
-        tokenizer.compare("generation_config.json", bos, &eos);
-        config.add_generation_config(text, &origin)?;
-    }
-    tokenizer.complete(&mut config);
-    config.validate(&origin)?;
-    let mut texts = vec![("config.json", config_text)];
-    texts.extend(generation.map(|text| ("generation_config.json", text)));
+    let mut tokenizer = Tokenizer::from_file(&folder.join(TOKENIZER))?;
+    let config = texts.complete(&mut tokenizer, &origin)?;
+    let mut named = vec![("config.json", texts.config)];
+    named.extend(
+        texts
+            .generation
+            .map(|text| ("generation_config.json", text)),
+    );
     Ok(ModelFiles {
         config,
         tokenizer,
         origin,
-        weights: WeightFiles(Location::Folder(folder.to_path_buf(), texts)),
+        weights: WeightFiles(Location::Folder(folder.to_path_buf(), named)),
     })
+}
+
+/// Configuration, and the tokenizer if there is one, of a folder that need have no weights.
+pub(super) fn outline(folder: &Path, origin: &str) -> Result<(ModelConfig, Option<Tokenizer>)> {
+    let texts = Texts::read(folder)?;
+    let path = folder.join(TOKENIZER);
+    if !path.exists() {
+        let config = texts.parsed.clone();
+        config.validate(origin)?;
+        return Ok((config, None));
+    }
+    let mut tokenizer = Tokenizer::from_file(&path)?;
+    let config = texts.complete(&mut tokenizer, origin)?;
+    Ok((config, Some(tokenizer)))
+}
+
+const TOKENIZER: &str = "tokenizer.json";
+
+/// The texts that configure a folder's model.
+struct Texts<'f> {
+    folder: &'f Path,
+    config: String,
+    parsed: ModelConfig,
+    generation: Option<String>,
+}
+
+impl<'f> Texts<'f> {
+    fn read(folder: &'f Path) -> Result<Self> {
+        let Some(config) = optional_text(folder, "config.json")? else {
+            return Err(Error::file(
+                folder,
+                "no config.json in this folder; name a Hugging Face model folder, a GGUF file or a hub model",
+            ));
+        };
+        let name = folder.join("config.json").display().to_string();
+        Ok(Self {
+            folder,
+            parsed: ModelConfig::from_hf_json(&config, &name)?,
+            generation: optional_text(folder, "generation_config.json")?,
+            config,
+        })
+    }
+
+    /// The configuration with what tokenizer and generation settings add; what they say against each other is noted.
+    fn complete(&self, tokenizer: &mut Tokenizer, origin: &str) -> Result<ModelConfig> {
+        let mut config = self.parsed.clone();
+        tokenizer.compare("config.json", config.bos, &config.eos);
+        if let Some(text) = &self.generation {
+            let origin = self.folder.join("generation_config.json");
+            let origin = origin.display().to_string();
+            let (bos, eos) = ModelConfig::generation_ids(text, &origin)?;
+            tokenizer.compare("generation_config.json", bos, &eos);
+            config.add_generation_config(text, &origin)?;
+        }
+        tokenizer.complete(&mut config);
+        config.validate(origin)?;
+        Ok(config)
+    }
+}
+
+/// Bytes of the folder's weight files; `None` if it has none.
+pub(super) fn bytes(folder: &Path) -> Option<u64> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let weights = path.extension().is_some_and(|e| e == "safetensors");
+        weights.then(|| std::fs::metadata(&path).ok().map(|m| m.len()))?
+    });
+    Some(files.sum()).filter(|bytes| *bytes > 0)
 }
 
 /// Opens the folder's weights; `texts` belong to their content.

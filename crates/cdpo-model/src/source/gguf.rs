@@ -284,6 +284,12 @@ pub(super) fn open(path: &Path, origin: String) -> Result<ModelFiles> {
     })
 }
 
+/// Bytes of the file, or of all parts.
+pub(super) fn bytes(path: &Path) -> Option<u64> {
+    let parts = Stored::open(path).ok()?.parts;
+    Some(parts.iter().map(|part| part.bytes.len() as u64).sum())
+}
+
 /// Opens the weights, which are the whole file, or all parts.
 pub(super) fn weights(path: &Path) -> Result<StoredWeights> {
     let file = GgufFile::open(path)?;

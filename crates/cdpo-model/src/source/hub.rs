@@ -52,16 +52,8 @@ pub(super) fn fetch(
     request: &Request<'_>,
     observer: &mut dyn FnMut(Download<'_>),
 ) -> Result<PathBuf> {
-    let (name, file) = match request.repo.split_once(':') {
-        Some((name, file)) => (name, Some(file)),
-        None => (request.repo, None),
-    };
-    check_name(name, file)?;
-    let repo = Repo::with_revision(
-        name.to_string(),
-        RepoType::Model,
-        request.revision.to_string(),
-    );
+    let Place { name, file } = Place::of(request.repo)?;
+    let repo = repo(name, request);
     let cached = Cache::new(request.cache.to_path_buf()).repo(repo.clone());
     let label = format!("{name}@{}", request.revision);
     if let Some(path) = complete(&cached, file)? {
@@ -70,18 +62,8 @@ pub(super) fn fetch(
         }
         return Ok(path);
     }
-    if request.offline {
-        let wanted = file.unwrap_or("its configuration, tokenizer and weights");
-        return Err(Error::Hub(format!(
-            "{label}: {wanted} are not in the cache {} and the network may not be used (offline); run once online",
-            request.cache.display()
-        )));
-    }
-
-    let remote = Remote {
-        api: connect(request)?.repo(repo),
-        label,
-    };
+    let wanted = file.unwrap_or("its configuration, tokenizer and weights");
+    let remote = Remote::of(request, name, repo, wanted)?;
     let listed = remote.files()?;
     let has = |name: &str| listed.iter().any(|f| f == name);
     if let Some(file) = file {
@@ -98,15 +80,8 @@ pub(super) fn fetch(
         }
         return Ok(named);
     }
-    if let Some(absent) = REQUIRED.into_iter().find(|name| !has(name)) {
-        return Err(remote.lacks(absent, &listed));
-    }
-    let mut small = Vec::from(REQUIRED);
-    small.extend(OPTIONAL.into_iter().filter(|name| has(name)));
     let mut folder = None;
-    for name in small {
-        remote.download_into(&mut folder, name, observer)?;
-    }
+    remote.small_files(&listed, &mut folder, observer)?;
     let weights = if has(SINGLE) {
         vec![SINGLE.to_string()]
     } else if has(INDEX) {
@@ -182,6 +157,61 @@ fn mark_absent(snapshot: &Path, file: &str) {
     }
 }
 
+/// As [`fetch`], but of a folder's files the small ones alone: configuration and tokenizer.
+///
+/// # Errors
+/// As [`fetch`]; also a GGUF file that is not in the cache: its configuration stands in the file itself.
+pub(super) fn fetch_outline(
+    request: &Request<'_>,
+    observer: &mut dyn FnMut(Download<'_>),
+) -> Result<PathBuf> {
+    let Place { name, file } = Place::of(request.repo)?;
+    let repo = repo(name, request);
+    let cached = Cache::new(request.cache.to_path_buf()).repo(repo.clone());
+    if let Some(path) = complete(&cached, file)? {
+        return Ok(path);
+    }
+    if let Some(file) = file {
+        return Err(Error::Hub(format!(
+            "{name}: {file} is not in the cache {}, and its configuration stands in the file itself; fetch it, or name the \
+             config.json of the same model",
+            request.cache.display()
+        )));
+    }
+    let [config, tokenizer] = REQUIRED.map(|name| cached.get(name));
+    if let (Some(config), Some(_)) = (config, tokenizer) {
+        return Ok(config.parent().unwrap_or(&config).to_path_buf());
+    }
+    let remote = Remote::of(request, name, repo, "its configuration and tokenizer")?;
+    let listed = remote.files()?;
+    let mut folder = None;
+    remote.small_files(&listed, &mut folder, observer)?;
+    Ok(folder.unwrap_or_default())
+}
+
+fn repo(name: &str, request: &Request<'_>) -> Repo {
+    let revision = request.revision.to_string();
+    Repo::with_revision(name.to_string(), RepoType::Model, revision)
+}
+
+/// A repository, or one file of it.
+struct Place<'r> {
+    name: &'r str,
+    file: Option<&'r str>,
+}
+
+impl<'r> Place<'r> {
+    /// Reads `owner/name` or `owner/name:file.gguf`.
+    fn of(repo: &'r str) -> Result<Self> {
+        let (name, file) = match repo.split_once(':') {
+            Some((name, file)) => (name, Some(file)),
+            None => (repo, None),
+        };
+        check_name(name, file)?;
+        Ok(Self { name, file })
+    }
+}
+
 /// The cached model if nothing of it is missing.
 fn complete(cached: &CacheRepo, file: Option<&str>) -> Result<Option<PathBuf>> {
     if let Some(file) = file {
@@ -247,6 +277,40 @@ struct Remote {
 }
 
 impl Remote {
+    /// The repository on the network; `wanted` is what is not in the cache.
+    fn of(request: &Request<'_>, name: &str, repo: Repo, wanted: &str) -> Result<Self> {
+        let label = format!("{name}@{}", request.revision);
+        if request.offline {
+            return Err(Error::Hub(format!(
+                "{label}: {wanted} are not in the cache {} and the network may not be used (offline); run once online",
+                request.cache.display()
+            )));
+        }
+        Ok(Self {
+            api: connect(request)?.repo(repo),
+            label,
+        })
+    }
+
+    /// Downloads configuration, tokenizer and what stands beside them into one folder.
+    fn small_files(
+        &self,
+        listed: &[String],
+        folder: &mut Option<PathBuf>,
+        observer: &mut dyn FnMut(Download<'_>),
+    ) -> Result<()> {
+        let has = |name: &str| listed.iter().any(|f| f == name);
+        if let Some(absent) = REQUIRED.into_iter().find(|name| !has(name)) {
+            return Err(self.lacks(absent, listed));
+        }
+        let mut small = Vec::from(REQUIRED);
+        small.extend(OPTIONAL.into_iter().filter(|name| has(name)));
+        for name in small {
+            self.download_into(folder, name, observer)?;
+        }
+        Ok(())
+    }
+
     fn files(&self) -> Result<Vec<String>> {
         let info = self.api.info().map_err(|e| {
             let reason = e.to_string();

@@ -5,7 +5,7 @@ mod stub;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use cdpo_model::source::{Checkpoint, ModelSource, open, open_observed};
+use cdpo_model::source::{Checkpoint, ModelSource, open, open_observed, open_outline};
 
 use crate::{assert_says, fixture, folder, message};
 use stub::{COMMIT, Hub};
@@ -308,4 +308,30 @@ fn an_unreachable_hub_says_so() {
         &message(open(&source)),
         &["owner/name@v1", "check the network and the endpoint"],
     );
+}
+
+#[test]
+fn an_outline_takes_the_small_files_alone() {
+    let local = folder("llama");
+    let expected = open(&ModelSource::Path(local.path().to_path_buf())).expect("opens");
+    let hub = Hub::serve(files_of(local.path()), None, 0);
+    let named = named(&hub, "owner/name", None);
+    let found = open_outline(&named.source, &mut |_| {}).expect("outlined");
+    assert_eq!(found.config, expected.config);
+    assert_eq!(found.stored_bytes, None);
+    let seen = hub.seen();
+    assert!(
+        seen.iter().all(|request| !request.contains("safetensors")),
+        "{seen:?}"
+    );
+    let offline = changed(&named.source, None, true);
+    let again = open_outline(&offline, &mut |_| {}).expect("from the cache");
+    assert_eq!(again.config, expected.config);
+    // The cache has no weights: it is no whole model.
+    let told = message(open(&offline));
+    assert_says(&told, &["weights", "offline"]);
+
+    let file = self::named(&hub, "owner/name:small.gguf", None);
+    let told = message(open_outline(&file.source, &mut |_| {}));
+    assert_says(&told, &["small.gguf", "config.json of the same model"]);
 }

@@ -11,6 +11,7 @@ mod fuzz;
 mod gguf;
 mod gguf_tokenizers;
 mod hub;
+mod outline;
 mod real;
 mod safetensors;
 mod tokenizer;

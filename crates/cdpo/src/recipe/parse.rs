@@ -25,14 +25,36 @@ const PATHS: [&str; 6] = [
 
 /// Reads the recipe at `path` and changes it by `sets` (`a.b=value`).
 pub(crate) fn read(path: &Path, sets: &[String]) -> anyhow::Result<Recipe> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    from_text(&text(path)?, &stem(path), sets)
+}
+
+/// As [`read`], for a recipe of which nothing is run: `instead` changes the recipe's table before it is read.
+pub(crate) fn read_changed(
+    path: &Path,
+    sets: &[String],
+    instead: impl FnOnce(&mut Table),
+) -> anyhow::Result<Recipe> {
+    let text = text(path)?;
+    // What is no TOML is reported by the reader.
+    let changed = text.parse::<Table>().map(|mut table| {
+        instead(&mut table);
+        table.to_string()
+    });
+    from_text(&changed.unwrap_or(text), &stem(path), sets)
+}
+
+fn text(path: &Path) -> Result<String, Usage> {
+    std::fs::read_to_string(path).map_err(|e| {
         Usage(format!(
             "the recipe {} cannot be read: {e}; `recipes/` has some to start from",
             path.display()
         ))
-    })?;
+    })
+}
+
+fn stem(path: &Path) -> String {
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-    from_text(&text, stem.as_deref().unwrap_or("run"), sets)
+    stem.unwrap_or_else(|| "run".to_owned())
 }
 
 /// As [`read`], from text; `name` names the run unless the recipe does.

@@ -40,6 +40,8 @@ fn stage(recipe: &Recipe, id: StageId, examples: &'static str, on: TrainedOn) ->
             settings: recipe.ce.train.clone(),
             on,
             section: "ce.train",
+            lora: recipe.ce.lora.clone(),
+            under: None,
         }),
         ..Stage::new(id, settings, move |run, dir| work(run, dir, examples))
     }

@@ -14,7 +14,7 @@ use super::{conventions, train};
 use crate::base_model::Trained;
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Demand, Input, Model, Questions, Responses, Stage};
 
 /// The evaluation of a method, or of the base, which no seed changes.
 pub(crate) fn id(method: Option<Method>) -> StageId {
@@ -37,6 +37,12 @@ fn stage(recipe: &Recipe, method: Option<Method>) -> Stage {
         reads,
         version: generate::version(train::makes_adapter(recipe, method)),
         model: Model::Whole,
+        demand: Demand::Responses(Responses {
+            of: Questions::Test,
+            n: 1,
+            max_batch: recipe.eval.max_batch,
+            adapters: method.map_or_else(Vec::new, |method| train::adapters(recipe, method)),
+        }),
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(method), settings, move |run, dir| {
             let trained = method.map(|method| train::trained(run, method));

@@ -9,7 +9,7 @@ use super::problems::{self, TEST};
 use crate::base_model::Trained;
 use crate::recipe::Recipe;
 use crate::run::StageId;
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Demand, Input, Model, Questions, Responses, Stage};
 
 pub(crate) fn id() -> StageId {
     StageId::shared("eval-given")
@@ -24,6 +24,13 @@ pub(super) fn stage(recipe: &Recipe) -> Option<Stage> {
         sources: Box::new(move |_| Ok(vec![("adapter".to_owned(), hash_folder(&source)?)])),
         version: generate::version(true),
         model: Model::Whole,
+        demand: Demand::Responses(Responses {
+            of: Questions::Test,
+            n: 1,
+            max_batch: recipe.eval.max_batch,
+            // Of unknown rank: little beside the base.
+            adapters: Vec::new(),
+        }),
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(), eval::settings, move |run, dir| {
             let given = run

@@ -10,7 +10,7 @@ use super::problems::{self, TEST};
 use super::train;
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Demand, Input, Model, Questions, Responses, Stage};
 
 pub(crate) fn id(method: Option<Method>) -> StageId {
     match method {
@@ -35,6 +35,12 @@ fn stage(recipe: &Recipe, method: Option<Method>) -> Stage {
         reads,
         version: generate::version(train::makes_adapter(recipe, method)),
         model: Model::Whole,
+        demand: Demand::Responses(Responses {
+            of: Questions::Test,
+            n: recipe.eval.samples,
+            max_batch: recipe.eval.max_batch,
+            adapters: method.map_or_else(Vec::new, |method| train::adapters(recipe, method)),
+        }),
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(method), settings, move |run, dir| work(run, method, dir))
     }

@@ -13,7 +13,7 @@ use super::select::{self, PAIRS};
 use super::{problems, sample};
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Demand, Input, Model, Stage};
 
 pub(crate) fn id() -> StageId {
     StageId::of_seed("rollout-scored")
@@ -27,6 +27,7 @@ pub(super) fn stage(_: &Recipe) -> Stage {
             Input::new("pairs", select::id(), PAIRS),
         ],
         model: Model::Whole,
+        demand: Demand::Rollouts,
         files: [PAIRS, ROLLOUTS].map(Into::into).to_vec(),
         ..Stage::new(
             id(),

@@ -8,16 +8,22 @@ use super::generate::{self, Generation, TRAJECTORIES};
 use super::problems;
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Demand, Input, Model, Questions, Responses, Stage};
 
 pub(crate) fn id() -> StageId {
     StageId::shared("samples")
 }
 
-pub(super) fn stage(_: &Recipe) -> Stage {
+pub(super) fn stage(recipe: &Recipe) -> Stage {
     Stage {
         reads: vec![Input::new("questions", problems::id(), problems::TRAIN)],
         model: Model::Whole,
+        demand: Demand::Responses(Responses {
+            of: Questions::Train,
+            n: recipe.sample.n,
+            max_batch: recipe.sample.max_batch,
+            adapters: Vec::new(),
+        }),
         files: vec![TRAJECTORIES.into()],
         ..Stage::new(id(), settings, work)
     }

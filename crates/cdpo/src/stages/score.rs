@@ -18,7 +18,7 @@ use crate::outcome::Interrupted;
 use crate::progress::ProgressLine;
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Demand, Input, Model, Stage};
 
 /// Means over all scores.
 const SUMMARY: &str = "summary.json";
@@ -37,6 +37,7 @@ pub(super) fn stage(_: &Recipe) -> Stage {
             Input::new("negative", contrastive::negative_id(), ADAPTER),
         ],
         model: Model::Weights,
+        demand: Demand::Scores,
         files: [PAIRS, SUMMARY].map(Into::into).to_vec(),
         ..Stage::new(id(), settings, work)
     }

@@ -2,6 +2,7 @@
 
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, Pair, jsonl};
+use cdpo_model::LoraConfig;
 use cdpo_train::{Examples, Loss, Method, TrainSet};
 use serde_json::Value;
 
@@ -42,6 +43,9 @@ fn stage(recipe: &Recipe, method: Method) -> Stage {
                 TrainedOn::Pairs
             },
             section: "train",
+            lora: recipe.train.lora.clone(),
+            under: (method.starts_from_sft() && result(recipe, Method::SFT) != MODEL)
+                .then(|| recipe.train.lora.clone()),
         }),
         ..Stage::new(
             id(method),
@@ -99,6 +103,15 @@ pub(crate) fn result(recipe: &Recipe, method: Method) -> &'static str {
 /// Whether a method makes an adapter; the base, which none makes, is a whole model.
 pub(super) fn makes_adapter(recipe: &Recipe, method: Option<Method>) -> bool {
     method.is_some_and(|method| result(recipe, method) == ADAPTER)
+}
+
+/// The adapters that a method's stage makes of the base, which it keeps as their sum; none if it makes a model.
+pub(super) fn adapters(recipe: &Recipe, method: Method) -> Vec<LoraConfig> {
+    if result(recipe, method) == MODEL {
+        return Vec::new();
+    }
+    let count = if method.starts_from_sft() { 2 } else { 1 };
+    vec![recipe.train.lora.clone(); count]
 }
 
 /// What a method's stage made, as another stage reads it.

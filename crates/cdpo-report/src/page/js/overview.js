@@ -74,13 +74,15 @@ function niceTop(share) {
 function costs(stages) {
   const sum = (name) => stages.reduce((total, stage) => total + (stage[name] ?? 0), 0);
   const longest = Math.max(...stages.map((stage) => stage.seconds), 1e-9);
+  const most = (name) => Math.max(...stages.map((stage) => stage[name] ?? 0)) || null;
+  const memory = (n) => (n === undefined || n === null ? "–" : n < 1e9 ? (n / 1e6).toFixed(0) + " MB" : (n / 1e9).toFixed(2) + " GB");
   const tokens = (n) => (n === undefined || n === null ? "–" : count(n));
   const rows = stages.map((stage) => [stage.stage,
     el("span", { class: "bar-room" }, el("span", { class: "bar", style: { width: (90 * stage.seconds) / longest + "px" } })),
-    duration(stage.seconds), tokens(stage.tokens_read), tokens(stage.tokens_generated)]);
-  return el("div", {}, el("h3", {}, "Time and tokens"),
-    table("Time and tokens of each stage", ["stage", "", "time", "tokens read", "tokens generated"], rows,
-      ["total", "", duration(sum("seconds")), tokens(sum("tokens_read")), tokens(sum("tokens_generated"))]));
+    duration(stage.seconds), tokens(stage.tokens_read), tokens(stage.tokens_generated), memory(stage.memory_expected), memory(stage.memory_seen)]);
+  return el("div", {}, el("h3", {}, "Time, tokens and memory"),
+    table("Time, tokens and memory of each stage", ["stage", "", "time", "tokens read", "tokens generated", "memory expected", "memory seen"], rows,
+      ["total", "", duration(sum("seconds")), tokens(sum("tokens_read")), tokens(sum("tokens_generated")), memory(most("memory_expected")), memory(most("memory_seen"))]));
 }
 
 /** Pass@k and maj@k of sampled answers. */
