@@ -24,8 +24,8 @@ pub(crate) enum Cell {
     Text(String),
     /// A list.
     List(Vec<Cell>),
-    /// An object, whose content no reader here asks for.
-    Object,
+    /// An object's cells, in order.
+    Object(Vec<(String, Cell)>),
 }
 
 impl Cell {
@@ -69,7 +69,7 @@ impl Cell {
             Self::Number(_) => "a number",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
-            Self::Object => "an object",
+            Self::Object(_) => "an object",
         }
     }
 
@@ -90,7 +90,17 @@ impl Cell {
                     .map(|item| Self::of(item, depth + 1))
                     .collect::<Result<_, _>>()?,
             ),
-            Some(b'{') => Self::Object,
+            // No reader asks for what stands so deep.
+            Some(b'{') if depth == MAX_DEPTH => Self::Object(Vec::new()),
+            Some(b'{') => {
+                let Object(cells) = serde_json::from_str(text).map_err(not_json)?;
+                Self::Object(
+                    cells
+                        .into_iter()
+                        .map(|(name, raw)| Ok((name, Self::of(raw, depth + 1)?)))
+                        .collect::<Result<_, String>>()?,
+                )
+            }
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'n') => Self::Null,
@@ -194,7 +204,7 @@ mod tests {
         assert_eq!(columns["a"], Cell::Text("x\né".into()));
         assert_eq!(columns["b"], Cell::Bool(true));
         assert_eq!(columns["c"], Cell::Null);
-        assert_eq!(columns["d"], Cell::Object);
+        assert_eq!(columns["d"], Cell::Object(vec![("e".into(), number("1"))]));
         let inner = Cell::List(vec![Cell::Text("g".into()), Cell::Bool(false)]);
         assert_eq!(columns["f"], Cell::List(vec![inner]));
     }

@@ -7,6 +7,7 @@
 
 pub mod artifact;
 mod cell;
+pub mod chat;
 mod error;
 pub mod exemplars;
 mod framing;

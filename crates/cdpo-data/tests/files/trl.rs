@@ -12,6 +12,8 @@ fn blue(id: &str) -> TextPair {
         prompt: "Sky?".into(),
         chosen: " Blue.".into(),
         rejected: " Green.".into(),
+        rendered: false,
+        shortened: false,
         chosen_weights: None,
         rejected_weights: None,
     }
@@ -28,7 +30,7 @@ fn text_columns_are_read_verbatim_from_lines_and_from_parquet() {
             ROW.replace("\"score\": 1", "\"id\": \"own\"")
         ),
     );
-    let (pairs, skipped) = read(&path, OnBadRow::Fail).unwrap();
+    let (pairs, skipped) = read(&path, OnBadRow::Fail, None).unwrap();
     assert_eq!(
         (pairs, skipped.count()),
         (vec![blue("prefs/0"), blue("own")], 0)
@@ -42,7 +44,7 @@ fn text_columns_are_read_verbatim_from_lines_and_from_parquet() {
         &rows,
         Compression::SNAPPY,
     );
-    assert_eq!(read(&path, OnBadRow::Fail).unwrap().0, [blue("p/0")]);
+    assert_eq!(read(&path, OnBadRow::Fail, None).unwrap().0, [blue("p/0")]);
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn conversational_rows_are_an_error_under_either_policy_that_names_the_remedy() 
     let talk = r#"{"prompt": "Sky?", "chosen": [{"role": "assistant", "content": "Blue."}], "rejected": " Green."}"#;
     let path = text_file(dir.path(), "t.jsonl", &format!("{ROW}\n{talk}\n"));
     for policy in [OnBadRow::Fail, OnBadRow::Skip] {
-        let error = read(&path, policy).unwrap_err();
+        let error = read(&path, policy, None).unwrap_err();
         assert!(matches!(error, Error::Row { line: 2, .. }));
         let told = error.to_string();
         assert!(
@@ -86,12 +88,12 @@ fn bad_rows_fail_with_path_line_and_reason_or_are_skipped() {
     ];
     for (line, reason) in cases {
         let path = text_file(dir.path(), "t.jsonl", &format!("{ROW}\n{line}\n"));
-        let told = read(&path, OnBadRow::Fail).unwrap_err().to_string();
+        let told = read(&path, OnBadRow::Fail, None).unwrap_err().to_string();
         assert!(
             told.starts_with(&format!("{}:2: ", path.display())) && told.contains(reason),
             "{told}"
         );
-        let (pairs, skipped) = read(&path, OnBadRow::Skip).unwrap();
+        let (pairs, skipped) = read(&path, OnBadRow::Skip, None).unwrap();
         assert_eq!((pairs.len(), skipped.rows[0].line), (1, 2));
     }
 }
@@ -102,7 +104,7 @@ fn a_repeated_id_is_an_error() {
     let row = ROW.replace("\"score\"", "\"id\"");
     let path = text_file(dir.path(), "t.jsonl", &format!("{row}\n{row}\n"));
     assert!(matches!(
-        read(&path, OnBadRow::Skip).unwrap_err(),
+        read(&path, OnBadRow::Skip, None).unwrap_err(),
         Error::DuplicateId { line: 2, .. }
     ));
 }
@@ -134,7 +136,7 @@ fn token_weights_are_read_with_their_row() {
         "w.jsonl",
         &(row("\"rejected_weights\": [1, 0.5]") + "\n"),
     );
-    let pairs = read(&path, OnBadRow::Fail).unwrap().0;
+    let pairs = read(&path, OnBadRow::Fail, None).unwrap().0;
     assert_eq!(pairs[0].rejected_weights, Some(vec![1.0, 0.5]));
     assert_eq!(pairs[0].chosen_weights, None);
     for (weights, reason) in [
@@ -142,7 +144,7 @@ fn token_weights_are_read_with_their_row() {
         ("\"chosen_weights\": [1, -2]", "chosen_weights[1] is -2"),
     ] {
         let path = text_file(dir.path(), "bad.jsonl", &(row(weights) + "\n"));
-        let told = read(&path, OnBadRow::Fail).unwrap_err().to_string();
+        let told = read(&path, OnBadRow::Fail, None).unwrap_err().to_string();
         assert!(told.contains(&format!(":1: {reason}")), "{told}");
     }
 }
