@@ -59,13 +59,13 @@ pub enum Error {
         /// "correct" or "wrong".
         outcome: &'static str,
     },
-    /// A question's prompt could not be encoded.
-    #[error("question {problem_id:?}: the prompt cannot be encoded: {source}")]
+    /// A question's prompt could not be made or encoded.
+    #[error("question {problem_id:?} has no prompt: {source}")]
     Prompt {
         /// The question.
         problem_id: String,
-        /// The tokenizer's reason.
-        source: cdpo_model::Error,
+        /// The tokenizer's reason, or the chat template's.
+        source: crate::PromptError,
     },
     /// A setting out of range.
     #[error("{name} = {value}: {expected}")]

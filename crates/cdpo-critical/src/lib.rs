@@ -12,4 +12,4 @@ pub mod selection;
 
 pub use contrast::{ContrastModels, ContrastSettings, ContrastSummary, score_pairs};
 pub use error::{Error, Result};
-pub use selection::{Prompts, Selection, SelectionSettings, Verdicts, select};
+pub use selection::{PromptError, Prompts, Selection, SelectionSettings, Verdicts, select};

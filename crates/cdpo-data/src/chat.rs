@@ -12,6 +12,7 @@ use std::sync::Arc;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, ErrorKind};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
@@ -36,7 +37,8 @@ const SPECIAL: [&str; 7] = [
 ];
 
 /// A value that a template is given by name.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Variable {
     /// True or false.
     Flag(bool),

@@ -32,7 +32,7 @@ pub mod trl;
 pub mod wordmath;
 
 pub use error::{Error, Result};
-pub use exemplars::Exemplar;
+pub use exemplars::{Exemplar, ExemplarSet};
 pub use framing::Framing;
 pub use given_solutions::GivenSolution;
 pub use graded::Graded;

@@ -24,6 +24,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     (
         "prompt",
         &[
+            "template",
             "framing",
             "shots",
             "exemplars",
@@ -31,6 +32,11 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "answer_prefix",
             "separator",
             "stop",
+            "system",
+            "instruction",
+            "assistant_prefix",
+            "date",
+            "variables",
         ],
     ),
     (

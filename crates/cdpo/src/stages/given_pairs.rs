@@ -28,19 +28,25 @@ pub(super) fn stage(_: &Recipe) -> Stage {
 }
 
 fn settings(run: &Run) -> Value {
-    json!({
+    let mut settings = json!({
         "given": true,
         "limit": run.recipe.data.train_limit,
         "on_bad_row": run.recipe.data.on_bad_row,
         "bos": run.vocabulary.bos,
         "eos": run.vocabulary.eos,
-    })
+    });
+    if run.prompt.template().is_some() {
+        let (name, identity) = run.prompt.identity();
+        settings[name] = identity;
+    }
+    settings
 }
 
 /// Reads `data.pairs`; the contrastive models' examples are the pairs' chosen and rejected responses.
 fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
     let path = run.recipe.data.pairs.clone().unwrap_or_default();
-    let (given, skipped) = given_pairs::read(&path, run.recipe.data.on_bad_row)?;
+    let (given, skipped) =
+        given_pairs::read(&path, run.recipe.data.on_bad_row, run.prompt.template())?;
     if skipped.count() > 0 {
         messages::warn(format_args!(
             "{} rows are skipped:\n{skipped}",
@@ -52,11 +58,13 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
             compare_bos(run, &pairs);
             pairs
         }
-        GivenPairs::Text(rows) => rows
-            .into_iter()
-            .map(|row| encoded(run, row))
-            .collect::<anyhow::Result<_>>()
-            .with_context(|| path.display().to_string())?,
+        GivenPairs::Text(rows) => {
+            tell_rendered(run, &rows);
+            rows.into_iter()
+                .map(|row| encoded(run, row))
+                .collect::<anyhow::Result<_>>()
+                .with_context(|| path.display().to_string())?
+        }
     };
     run.vocabulary.report("selected");
     pairs.truncate(run.recipe.data.train_limit.unwrap_or(usize::MAX));
@@ -135,6 +143,30 @@ fn compare_bos(run: &Run, pairs: &[Pair]) {
         messages::warn(format_args!(
             "{others} of {} pairs come with prompt_ids that do not begin with BOS ({bos}) once; they are taken as they are",
             pairs.len()
+        ));
+    }
+}
+
+/// Says what a chat template made of the rows, and what it left as it is.
+fn tell_rendered(run: &Run, rows: &[TextPair]) {
+    let Some(template) = run.prompt.template() else {
+        return;
+    };
+    let count = |of: fn(&TextPair) -> bool| rows.iter().filter(|row| of(row)).count();
+    let (rendered, shortened) = (count(|row| row.rendered), count(|row| row.shortened));
+    messages::say(format_args!(
+        "selected: {rendered} of {} pairs are messages, rendered by {}{}",
+        rows.len(),
+        template.name(),
+        if rendered < rows.len() {
+            "; the others are text, and stand as they are"
+        } else {
+            ""
+        }
+    ));
+    if shortened > 0 {
+        messages::warn(format_args!(
+            "the template begins {shortened} responses otherwise than it asks for one; their prompts end where both agree, as TRL's do"
         ));
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn scored(
     let pairs: Vec<Pair> = records
         .iter()
         .map(|record| pair(run, record, few_shot))
-        .collect();
+        .collect::<anyhow::Result<_>>()?;
     let key = artifact::hash_json(&json!({
         "model": run.base.content_id()?,
         "positive": artifact::hash_folder(&adapters.positive)?,
@@ -144,17 +144,14 @@ fn score(
 }
 
 /// A response as the contrastive models read it: after the prompt that they were trained with.
-fn pair(run: &Run, record: &RolloutRecord, few_shot: bool) -> Pair {
-    let mut prompt_ids = run.prompt.training_prefix(few_shot).to_vec();
-    if !few_shot {
-        prompt_ids.extend(run.vocabulary.bos);
-    }
-    prompt_ids.extend(&record.prompt_ids);
-    Pair {
+fn pair(run: &Run, record: &RolloutRecord, few_shot: bool) -> anyhow::Result<Pair> {
+    Ok(Pair {
         problem_id: record.problem_id.clone(),
         rejected_sample: record.sample,
-        prompt_ids,
+        prompt_ids: run
+            .prompt
+            .as_trained(&run.vocabulary, &record.prompt_ids, few_shot)?,
         rejected_ids: record.ids.clone(),
         ..Pair::default()
-    }
+    })
 }
