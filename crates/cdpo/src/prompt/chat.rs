@@ -17,6 +17,9 @@ use crate::vocabulary::Vocabulary;
 /// Asks for the answer in a form that the grader extracts, where no exemplar shows one.
 const INSTRUCTION: &str = "Please reason step by step, and put your final answer within \\boxed{}.";
 
+/// So many characters of a prompt's end are shown.
+const SHOWN: usize = 120;
+
 /// How questions are asked by a template.
 pub(super) struct Chat {
     template: ChatTemplate,
@@ -101,29 +104,27 @@ impl Chat {
         ];
         let text = self.template.render(&messages, false)?;
         let behind = text.rsplit_once(SAID).map(|(_, behind)| behind);
-        let ids = vocabulary.tokenizer.encode(behind.unwrap_or_default())?;
+        let behind = behind.unwrap_or_default().trim_start();
+        let ids = vocabulary.tokenizer.encode(behind)?;
         let first = ids.first().copied();
         Ok(first.filter(|&id| vocabulary.tokenizer.is_special(id)))
     }
 
+    /// Says which template it is, and what it makes of a question.
     fn say(&self, vocabulary: &Vocabulary) -> anyhow::Result<()> {
         let text = self.text("..", &self.exemplars)?;
-        let begins = vocabulary.whole(&text)?;
-        let bos = match vocabulary.tokenizer.bos() {
-            Some(bos) if begins.first() == Some(&bos) => "once",
-            _ => "none",
-        };
+        let first = vocabulary.whole(&text)?.first().copied();
         messages::say(format_args!(
-            "chat    {}; BOS by the template: {bos}; a response ends with {}",
+            "chat    {}; a prompt begins with {}, a response ends with {}",
             self.template.name(),
+            first.map_or_else(String::new, |id| vocabulary.written(id)),
             vocabulary.written(vocabulary.eos)
         ));
-        let ending = text
-            .get(text.len().saturating_sub(60)..)
-            .unwrap_or_default();
+        let from = text.char_indices().rev().nth(SHOWN).map_or(0, |(at, _)| at);
         messages::say(format_args!(
-            "        {} exemplars as turns; a prompt ends {ending:?}",
-            self.exemplars.len()
+            "        {} exemplars as turns; a prompt ends {:?}",
+            self.exemplars.len(),
+            &text[from..]
         ));
         Ok(())
     }

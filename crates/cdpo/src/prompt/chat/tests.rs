@@ -245,6 +245,7 @@ fn the_end_of_a_turn_ends_responses_and_bos_is_the_templates() {
         ("gemma,", "<end_of_turn>", "<bos>"),
         ("phi3", "<|end|>", ""),
         ("mistral, legacy", "</s>", "<s>"),
+        ("llama2, first", "</s>", "<s>"),
     ] {
         let case = case(name);
         let mut vocabulary = case.vocabulary();
