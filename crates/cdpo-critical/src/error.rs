@@ -1,5 +1,8 @@
 //! What can go wrong between samples and critical tokens.
 
+/// Why a question has no prompt.
+pub type PromptError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Errors of this crate. Each names the question or pair concerned and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,7 +68,7 @@ pub enum Error {
         /// The question.
         problem_id: String,
         /// The tokenizer's reason, or the chat template's.
-        source: crate::PromptError,
+        source: PromptError,
     },
     /// A setting out of range.
     #[error("{name} = {value}: {expected}")]

@@ -25,7 +25,7 @@ use answers::{group, most_frequent_until};
 pub use counts::{SelectionCounts, SkippedQuestion};
 pub use join::SkipReason;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, PromptError, Result};
 use join::{Samples, join};
 
 /// What counts as "the most frequent wrong answers".
@@ -80,9 +80,6 @@ impl SelectionSettings {
 /// Gives the prompt's text and its ids, with a beginning-of-sequence token in front where the run's setting says so. Called once for each
 /// question that gives an example.
 pub type Prompts<'a> = dyn FnMut(&str) -> std::result::Result<(String, Vec<u32>), PromptError> + 'a;
-
-/// Why a question has no prompt.
-pub type PromptError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The verdicts on the trajectories, and who made them.
 #[derive(Clone, Copy)]
