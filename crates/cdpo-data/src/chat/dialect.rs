@@ -102,6 +102,10 @@ fn strftime_now(format: &str, today: Option<NaiveDateTime>) -> Rendered<String> 
 }
 
 /// Python's `json.dumps`, with its arguments.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "the form that add_filter asks for"
+)]
 fn to_json(value: &Value, options: Kwargs) -> Rendered<String> {
     let separators: Option<Vec<String>> = match options.get::<Option<Value>>("separators")? {
         None => None,
@@ -211,7 +215,7 @@ impl Json {
                 continue;
             }
             for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                out.extend(["\\u", &format!("{unit:04x}")]);
             }
         }
     }

@@ -15,8 +15,8 @@ pub(super) fn as_scopes(source: &str) -> String {
         };
         let (tag, after) = from.split_at(end.unwrap_or(from.len()));
         match name(tag) {
-            Some(("generation", start, end)) => out.push_str(&format!("{start} with {end}")),
-            Some(("endgeneration", start, end)) => out.push_str(&format!("{start} endwith {end}")),
+            Some(("generation", start, end)) => out.extend([start, " with ", end]),
+            Some(("endgeneration", start, end)) => out.extend([start, " endwith ", end]),
             _ => out.push_str(tag),
         }
         rest = after;
