@@ -1,5 +1,8 @@
 //! What can go wrong between samples and critical tokens.
 
+/// Why a question has no prompt.
+pub type PromptError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Errors of this crate. Each names the question or pair concerned and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,13 +62,13 @@ pub enum Error {
         /// "correct" or "wrong".
         outcome: &'static str,
     },
-    /// A question's prompt could not be encoded.
-    #[error("question {problem_id:?}: the prompt cannot be encoded: {source}")]
+    /// A question's prompt could not be made or encoded.
+    #[error("question {problem_id:?} has no prompt: {source}")]
     Prompt {
         /// The question.
         problem_id: String,
-        /// The tokenizer's reason.
-        source: cdpo_model::Error,
+        /// The tokenizer's reason, or the chat template's.
+        source: PromptError,
     },
     /// A setting out of range.
     #[error("{name} = {value}: {expected}")]

@@ -11,5 +11,5 @@ pub mod rollout;
 pub mod selection;
 
 pub use contrast::{ContrastModels, ContrastSettings, ContrastSummary, score_pairs};
-pub use error::{Error, Result};
+pub use error::{Error, PromptError, Result};
 pub use selection::{Prompts, Selection, SelectionSettings, Verdicts, select};

@@ -16,7 +16,7 @@ mod join;
 
 use std::cmp::Ordering;
 
-use cdpo_data::{Framing, Graded, Pair, Problem, Record as _, SftExample, Trajectory};
+use cdpo_data::{Graded, Pair, Problem, Record as _, SftExample, Trajectory};
 use cdpo_grade::Grader;
 use cdpo_model::Key;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ use answers::{group, most_frequent_until};
 pub use counts::{SelectionCounts, SkippedQuestion};
 pub use join::SkipReason;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, PromptError, Result};
 use join::{Samples, join};
 
 /// What counts as "the most frequent wrong answers".
@@ -76,13 +76,10 @@ impl SelectionSettings {
 }
 
 /// How a question becomes a zero-shot prompt.
-pub struct Prompts<'a> {
-    /// The text around the question.
-    pub framing: &'a Framing,
-    /// Encodes a framed prompt, with a beginning-of-sequence token in front where the run's setting says so. Called once for each
-    /// question that gives an example.
-    pub encode: &'a mut dyn FnMut(&str) -> cdpo_model::Result<Vec<u32>>,
-}
+///
+/// Gives the prompt's text and its ids, with a beginning-of-sequence token in front where the run's setting says so. Called once for each
+/// question that gives an example.
+pub type Prompts<'a> = dyn FnMut(&str) -> std::result::Result<(String, Vec<u32>), PromptError> + 'a;
 
 /// The verdicts on the trajectories, and who made them.
 #[derive(Clone, Copy)]
@@ -194,8 +191,7 @@ fn select_question(
     if drawn_right.is_none() && drawn_wrong.is_empty() {
         return Ok(());
     }
-    let prompt = prompts.framing.prompt(&problem.question);
-    let prompt_ids = (prompts.encode)(&prompt).map_err(|source| Error::Prompt {
+    let (prompt, prompt_ids) = prompts(&problem.question).map_err(|source| Error::Prompt {
         problem_id: problem.id.clone(),
         source,
     })?;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use cdpo_critical::selection::{SeenOnce, SkipReason};
-use cdpo_critical::{Error, Prompts, Selection, SelectionSettings, Verdicts, select};
+use cdpo_critical::{Error, Selection, SelectionSettings, Verdicts, select};
 use cdpo_data::{Finish, Framing, Graded, Problem, Record, Trajectory};
 use cdpo_grade::{Grader, Outcome, Verdict};
 use cdpo_model::Key;
@@ -76,10 +76,10 @@ fn selected_with(
     seed: u64,
 ) -> Result<Selection, Error> {
     let framing = Framing::gsm8k();
-    let mut encode = |prompt: &str| Ok(prompt.bytes().map(u32::from).collect());
-    let mut prompts = Prompts {
-        framing: &framing,
-        encode: &mut encode,
+    let mut prompts = |question: &str| {
+        let prompt = framing.prompt(question);
+        let ids = prompt.bytes().map(u32::from).collect();
+        Ok((prompt, ids))
     };
     let Samples {
         problems,
@@ -340,13 +340,10 @@ fn a_prompt_is_encoded_once_for_each_question_that_gives_an_example() {
     } = samples(&[("a", "AAabb"), ("b", ".."), ("c", "abcd")]);
     let calls = RefCell::new(Vec::new());
     let framing = Framing::math();
-    let mut encode = |prompt: &str| {
-        calls.borrow_mut().push(prompt.to_owned());
-        Ok(vec![1])
-    };
-    let mut prompts = Prompts {
-        framing: &framing,
-        encode: &mut encode,
+    let mut prompts = |question: &str| {
+        let prompt = framing.prompt(question);
+        calls.borrow_mut().push(prompt.clone());
+        Ok((prompt, vec![1]))
     };
     select(
         &problems,

@@ -1,5 +1,9 @@
 //! One value of a table, with its numbers as the file writes them: JSON text goes in, cells come out.
 
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// What stands in one column of one row.
@@ -16,8 +20,8 @@ pub(crate) enum Cell {
     Text(String),
     /// A list.
     List(Vec<Cell>),
-    /// An object, whose content no reader here asks for.
-    Object,
+    /// An object's cells, in order.
+    Object(Vec<(String, Cell)>),
     /// Whatever stands in a column that nobody reads.
     Unread,
 }
@@ -63,7 +67,7 @@ impl Cell {
             Self::Number(_) => "a number",
             Self::Text(_) => "a string",
             Self::List(_) => "a list",
-            Self::Object => "an object",
+            Self::Object(_) => "an object",
             Self::Unread => "not read",
         }
     }
@@ -85,12 +89,47 @@ impl Cell {
                     .map(|item| Self::of(item, depth + 1))
                     .collect::<Result<_, _>>()?,
             ),
-            Some(b'{') => Self::Object,
+            // No reader asks for what stands so deep.
+            Some(b'{') if depth == MAX_DEPTH => Self::Object(Vec::new()),
+            Some(b'{') => {
+                let Object(cells) = serde_json::from_str(text).map_err(not_json)?;
+                Self::Object(
+                    cells
+                        .into_iter()
+                        .map(|(name, raw)| Ok((name, Self::of(raw, depth + 1)?)))
+                        .collect::<Result<_, String>>()?,
+                )
+            }
             Some(b't') => Self::Bool(true),
             Some(b'f') => Self::Bool(false),
             Some(b'n') => Self::Null,
             _ => Self::Number(text.to_owned()),
         })
+    }
+}
+
+/// An object's names and values in the order of the text, repeated names included.
+pub(crate) struct Object<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut cells = Vec::new();
+                while let Some(cell) = map.next_entry()? {
+                    cells.push(cell);
+                }
+                Ok(Object(cells))
+            }
+        }
+        deserializer.deserialize_map(Entries)
     }
 }
 

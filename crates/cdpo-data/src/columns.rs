@@ -4,13 +4,10 @@
 //! is as good as no column: what is optional is left out, another column of the same use is taken, and what is needed is an error.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::cell::{Cell, not_json};
+use crate::cell::{Cell, Object, not_json};
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -95,31 +92,6 @@ pub(crate) fn json_row(bytes: &[u8], wanted: &impl Fn(&str) -> bool) -> Result<C
     Ok(columns)
 }
 
-/// An object's names and values in the order of the text, repeated names included.
-struct Object<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut cells = Vec::new();
-                while let Some(cell) = map.next_entry()? {
-                    cells.push(cell);
-                }
-                Ok(Object(cells))
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +132,10 @@ mod tests {
         assert_eq!(columns.0["a"], Cell::Text("x\né".into()));
         assert_eq!(columns.0["b"], Cell::Bool(true));
         assert_eq!(columns.0["c"], Cell::Null);
-        assert_eq!(columns.0["d"], Cell::Object);
+        assert_eq!(
+            columns.0["d"],
+            Cell::Object(vec![("e".into(), number("1"))])
+        );
         let inner = Cell::List(vec![Cell::Text("g".into()), Cell::Bool(false)]);
         assert_eq!(columns.0["f"], Cell::List(vec![inner]));
     }

@@ -55,6 +55,16 @@ pub enum Error {
         /// The record's own complaint.
         reason: String,
     },
+    /// A chat template that cannot be used, or that cannot say certain messages.
+    #[error("chat template {name}{}: {reason}", .line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Template {
+        /// The file that it is from.
+        name: String,
+        /// The line, counted from 1, where it is known.
+        line: Option<usize>,
+        /// What is wrong.
+        reason: String,
+    },
     /// A setting of this crate is out of range.
     #[error("{0}")]
     Setting(String),

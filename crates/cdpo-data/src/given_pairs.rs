@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::chat::ChatTemplate;
 use crate::rows::Rows;
 use crate::trl::TextPair;
 use crate::{Error, OnBadRow, Pair, Result, Skipped, jsonl, trl};
@@ -15,21 +16,28 @@ pub enum GivenPairs {
     Text(Vec<TextPair>),
 }
 
-impl GivenPairs {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        match self {
-            Self::Encoded(pairs) => pairs.len(),
-            Self::Text(pairs) => pairs.len(),
-        }
+/// How many rows of the file can be read, whatever stands in them.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn count(path: impl AsRef<Path>) -> Result<usize> {
+    let mut rows = Rows::open(path.as_ref(), |_: &str| false)?;
+    let mut count = 0;
+    while let Some((_, row)) = rows.next_row()? {
+        count += usize::from(row.is_ok());
     }
+    Ok(count)
 }
 
-/// Reads pairs: with token ids if the first row that can be read has `prompt_ids`, else as text.
+/// Reads pairs: with token ids if the first row that can be read has `prompt_ids`, else as text or, with a `template`, as messages.
 ///
 /// # Errors
 /// As [`jsonl::read`] and [`trl::read`].
-pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(GivenPairs, Skipped)> {
+pub fn read(
+    path: impl AsRef<Path>,
+    on_bad_row: OnBadRow,
+    template: Option<&ChatTemplate>,
+) -> Result<(GivenPairs, Skipped)> {
     let path = path.as_ref();
     let wanted = |name: &str| name == "prompt_ids" || trl::wanted(name);
     let mut rows = Rows::open(path, wanted)?;
@@ -50,7 +58,7 @@ pub fn read(path: impl AsRef<Path>, on_bad_row: OnBadRow) -> Result<(GivenPairs,
         let (pairs, skipped) = jsonl::read_lines(path, lines, on_bad_row)?;
         return Ok((GivenPairs::Encoded(pairs), skipped));
     }
-    let (rows, skipped) = trl::read(path, on_bad_row)?;
+    let (rows, skipped) = trl::read(path, on_bad_row, template)?;
     Ok((GivenPairs::Text(rows), skipped))
 }
 
@@ -65,7 +73,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         std::fs::write(&path, text).unwrap();
-        read(&path, policy)
+        read(&path, policy, None)
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub struct GivenSolution {
     /// What kind of error it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_kind: Option<String>,
+    /// Whether it is the answer to a chat's turn, which begins without a space.
+    #[serde(skip)]
+    pub in_turn: bool,
 }
 
 impl GivenSolution {
@@ -62,10 +65,10 @@ impl GivenSolution {
     }
 
     /// The solution as a response: its steps joined by line breaks, behind a space (as a response follows `Answer:`) unless it
-    /// begins with white space of its own.
+    /// begins with white space of its own or is a turn's answer.
     pub fn response(&self) -> String {
         let text = self.steps.join("\n");
-        if text.starts_with(char::is_whitespace) {
+        if self.in_turn || text.starts_with(char::is_whitespace) {
             text
         } else {
             format!(" {text}")
@@ -193,6 +196,7 @@ fn solution(columns: &Columns, fallback_id: String) -> std::result::Result<Given
         steps,
         first_error_step,
         error_kind: optional("error_kind", "the kind of error")?,
+        in_turn: false,
     })
 }
 
@@ -252,6 +256,12 @@ mod tests {
         );
         assert_eq!(solution.response(), " 2+2 = 5.\n#### 5");
         assert_eq!(solution.step_bytes(), [0..10, 10..16]);
+        let turn = GivenSolution {
+            in_turn: true,
+            ..solution.clone()
+        };
+        assert_eq!(turn.response(), "2+2 = 5.\n#### 5");
+        assert_eq!(turn.step_bytes(), [0..9, 9..15]);
         assert_eq!(solution.problem().subject.as_deref(), Some("calculation"));
     }
 

@@ -7,6 +7,7 @@
 
 pub mod artifact;
 mod cell;
+pub mod chat;
 mod columns;
 mod error;
 pub mod exemplars;
@@ -32,7 +33,7 @@ pub mod trl;
 pub mod wordmath;
 
 pub use error::{Error, Result};
-pub use exemplars::Exemplar;
+pub use exemplars::{Exemplar, ExemplarSet};
 pub use framing::Framing;
 pub use given_solutions::GivenSolution;
 pub use graded::Graded;

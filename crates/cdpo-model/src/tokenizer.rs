@@ -3,6 +3,7 @@
 //! Goes in: text, or ids. Comes out: ids without any added special token, text, or the raw bytes of one token.
 //! Which ids begin and end a sequence is reported as the files say it; whether to use them is the caller's choice.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 
 mod bytes;
+mod chat;
 mod continuation;
 mod declared;
 mod gguf;
@@ -19,6 +21,7 @@ mod pre;
 mod steps;
 
 use bytes::Spelling;
+pub use chat::ChatTemplates;
 use continuation::Continuation;
 pub(crate) use declared::Beside;
 
@@ -35,6 +38,7 @@ pub struct Tokenizer {
     bos_note: String,
     eos: Vec<u32>,
     notes: Vec<String>,
+    chat: Option<ChatTemplates>,
     content_id: String,
     /// What to write as `tokenizer_config.json`.
     settings: Value,
@@ -54,7 +58,8 @@ struct Decoder {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`, and what is beside it of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+    /// Reads a `tokenizer.json`, and what is beside it of `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and
+    /// `chat_template.jinja`.
     ///
     /// # Errors
     /// A missing or malformed file; a tokenizer whose ids would not be the text; files that do not belong together.
@@ -77,15 +82,17 @@ impl Tokenizer {
                 Err(e) => Err(Error::io(&beside, e)),
             }
         };
-        let [config, special_map, added] = [
+        let [config, special_map, added, chat_template] = [
             beside(declared::CONFIG)?,
             beside(declared::SPECIAL_MAP)?,
             beside(declared::ADDED)?,
+            beside(chat::FILE)?,
         ];
         let files = Beside {
             config: config.as_deref(),
             special_map: special_map.as_deref(),
             added: added.as_deref(),
+            chat_template: chat_template.as_deref(),
         };
         Self::from_texts(&text, files, path)
     }
@@ -116,7 +123,8 @@ impl Tokenizer {
         }
         let added = |inner: &tokenizers::Tokenizer| serde_json::json!(inner.get_added_vocabulary());
         let own = added(&inner);
-        let found = declared::read(&mut inner, beside, &|name| path.with_file_name(name))?;
+        let mut found = declared::read(&mut inner, beside, &|name| path.with_file_name(name))?;
+        let chat = ChatTemplates::read(&found.settings, beside.chat_template, &mut found.notes);
         let continuation = Continuation::of(&inner).map_err(refused)?.map(Arc::new);
         let mut hasher = blake3::Hasher::new();
         hasher.update(text);
@@ -134,6 +142,7 @@ impl Tokenizer {
             bos_note: found.bos_note,
             eos: found.eos.into_iter().collect(),
             notes: found.notes,
+            chat,
             content_id: hasher.finalize().to_hex()[..32].to_string(),
             settings: found.settings,
             continuation,
@@ -295,6 +304,16 @@ impl Tokenizer {
         &self.bos_note
     }
 
+    /// The chat templates that the model's files bring.
+    pub fn chat_templates(&self) -> Option<&ChatTemplates> {
+        self.chat.as_ref()
+    }
+
+    /// The special tokens that the files name, as text, by their names there: `bos_token`, `eos_token`, ..
+    pub fn special_tokens(&self) -> BTreeMap<String, String> {
+        declared::named(&self.settings)
+    }
+
     /// The ids that end a response; the first is the one to train with. Empty if the files name none.
     pub fn eos(&self) -> &[u32] {
         &self.eos
@@ -323,6 +342,12 @@ impl Tokenizer {
         } else {
             self.plain_settings()
         };
+        let mut settings = settings;
+        if let Some(text) = self.chat.as_ref().and_then(ChatTemplates::default_one)
+            && settings.get(chat::KEY).is_none_or(Value::is_string)
+        {
+            settings[chat::KEY] = text.into();
+        }
         std::fs::write(&path, format!("{settings:#}\n")).map_err(|e| Error::io(path, e))
     }
 

@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .eos()
         .first()
         .ok_or("the model names no end token")?;
-    let (texts, _) = trl::read(pairs, OnBadRow::Fail)?;
+    let (texts, _) = trl::read(pairs, OnBadRow::Fail, None)?;
     let tokenizer = &checkpoint.tokenizer;
     let response = |before: &[u32], text: &str| -> cdpo_model::Result<Vec<u32>> {
         let mut ids = match before.last() {

@@ -19,7 +19,8 @@ pub(crate) fn read(
     let (solutions, _) = given_solutions::read(path, OnBadRow::Fail)?;
     let trajectories = solutions
         .into_iter()
-        .map(|solution| {
+        .map(|mut solution| {
+            solution.in_turn = prompt.template().is_some();
             let problem = solution.problem();
             let response = prompt
                 .response(vocabulary, &problem, &solution.response())

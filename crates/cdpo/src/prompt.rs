@@ -1,69 +1,68 @@
-//! How a question becomes token ids, few-shot for sampling and evaluation, zero-shot for training.
+//! How a question becomes token ids, few-shot for sampling and evaluation, zero-shot for training: as plain text (`prompt/plain.rs`) or as a
+//! turn of a chat (`prompt/chat.rs`).
 
-use cdpo_data::exemplars::{self, ExemplarSet};
-use cdpo_data::{Exemplar, Framing, Problem};
+use cdpo_data::chat::ChatTemplate;
+use cdpo_data::{Exemplar, ExemplarSet, Problem, exemplars};
 use serde_json::{Value, json};
 
+use crate::messages;
 use crate::outcome::Usage;
-use crate::recipe::{FramingName, PromptSection};
+use crate::recipe::{Bos, FramingName, PromptSection, Template};
 use crate::vocabulary::{Response, Vocabulary};
 
-/// The recipe's framing, with its few-shot prefix as ids.
+mod chat;
+mod plain;
+
+use chat::Chat;
+use plain::Plain;
+
+/// The recipe's form of a question, with what all its prompts begin with as ids.
 pub(crate) struct Prompt {
-    pub(crate) framing: Framing,
-    /// BOS where it is resolved so, and the exemplars.
+    /// Text: BOS where it is resolved so, and the exemplars. Chat: what the prompts have in common, up to a special token.
     pub(crate) prefix_ids: Vec<u32>,
-    /// The text of the exemplars.
-    prefix: String,
+    /// A response ends where one of these begins.
+    pub(crate) stop: Vec<String>,
     shots: usize,
+    form: Form,
+}
+
+enum Form {
+    Plain(Plain),
+    Chat(Box<Chat>),
 }
 
 impl Prompt {
-    /// Builds the prefix.
-    pub(crate) fn new(section: &PromptSection, vocabulary: &Vocabulary) -> anyhow::Result<Self> {
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let mut framing = match section.framing {
-            FramingName::Gsm8k => Framing::gsm8k(),
-            FramingName::Math => Framing::math(),
-            FramingName::Custom => Framing {
-                question_prefix: text(&section.question_prefix),
-                answer_prefix: text(&section.answer_prefix),
-                separator: text(&section.separator),
-                stop: Vec::new(),
-            },
-        };
-        if let Some(stop) = &section.stop {
-            framing.stop.clone_from(stop);
+    /// Builds the prefix. With a chat template, what stands around texts is the template's from then on: `bos` is what the recipe wants
+    /// before every sequence.
+    pub(crate) fn new(
+        section: &PromptSection,
+        vocabulary: &mut Vocabulary,
+        bos: Bos,
+    ) -> anyhow::Result<Self> {
+        if section.template == Template::None {
+            if let Some(templates) = vocabulary.tokenizer.chat_templates() {
+                messages::say(format_args!(
+                    "prompt  plain text; the model's chat template ({}) is not used: prompt.template = \"chat\" asks questions by it",
+                    templates.origin()
+                ));
+            }
+            let exemplars = exemplars(section, usize::MAX)?;
+            let plain = Plain::new(section, vocabulary, &exemplars)?;
+            return Ok(Self {
+                prefix_ids: vocabulary.opening(plain.prefix())?,
+                stop: plain.framing().stop.clone(),
+                shots: exemplars.len(),
+                form: Form::Plain(plain),
+            });
         }
-        framing.validate()?;
-        let set: Vec<Exemplar> = match (&section.exemplars, section.framing) {
-            (Some(path), _) => ExemplarSet::read(path)?.exemplars,
-            (None, FramingName::Gsm8k) => exemplars::gsm8k_8shot()?.exemplars,
-            (None, FramingName::Math) => exemplars::math_4shot()?.exemplars,
-            (None, FramingName::Custom) => Vec::new(),
-        };
-        let shots = section.shots.unwrap_or(set.len());
-        let Some(exemplars) = set.get(..shots) else {
-            return Err(Usage(format!(
-                "prompt.shots is {shots}, but there are only {} exemplars",
-                set.len()
-            ))
-            .into());
-        };
-        if !exemplars.is_empty() && vocabulary.brings_bos(&framing.question_prefix)? {
-            return Err(Usage(format!(
-                "prompt.question_prefix {:?} begins with the beginning-of-sequence token, which would stand before every exemplar again; \
-                 take it out: it is put once before the exemplars",
-                framing.question_prefix
-            ))
-            .into());
-        }
-        let prefix = framing.few_shot(exemplars);
+        let exemplars = exemplars(section, 0)?;
+        let shots = exemplars.len();
+        let chat = Chat::open(section, vocabulary, bos, exemplars)?;
         Ok(Self {
-            prefix_ids: vocabulary.opening(&prefix)?,
-            prefix,
-            framing,
+            prefix_ids: chat.prefix_ids().to_vec(),
+            stop: section.stop.clone().unwrap_or_default(),
             shots,
+            form: Form::Chat(Box::new(chat)),
         })
     }
 
@@ -73,8 +72,29 @@ impl Prompt {
         vocabulary: &Vocabulary,
         problem: &Problem,
     ) -> anyhow::Result<Vec<u32>> {
-        let text = self.framing.prompt(&problem.question);
-        self.behind_prefix(vocabulary, &text)
+        match &self.form {
+            Form::Plain(plain) => {
+                let text = plain.framing().prompt(&problem.question);
+                plain.after_prefix(vocabulary, &self.prefix_ids, &text)
+            }
+            Form::Chat(chat) => Ok(chat.question(vocabulary, problem)?.1),
+        }
+    }
+
+    /// The zero-shot prompt of training as a text of its own, with its ids.
+    pub(crate) fn alone(
+        &self,
+        vocabulary: &Vocabulary,
+        question: &str,
+    ) -> anyhow::Result<(String, Vec<u32>)> {
+        match &self.form {
+            Form::Plain(plain) => {
+                let text = plain.framing().prompt(question);
+                let ids = vocabulary.opening(&text)?;
+                Ok((text, ids))
+            }
+            Form::Chat(chat) => chat.alone(vocabulary, question),
+        }
     }
 
     /// A response to the question that came to its own end.
@@ -84,18 +104,14 @@ impl Prompt {
         problem: &Problem,
         text: &str,
     ) -> anyhow::Result<Response> {
-        let prompt = self.framing.prompt(&problem.question);
-        let prompt_ids = self.behind_prefix(vocabulary, &prompt)?;
-        vocabulary.response(&prompt, &prompt_ids, text)
-    }
-
-    /// The ids of a prompt as it stands after the prefix.
-    fn behind_prefix(&self, vocabulary: &Vocabulary, prompt: &str) -> anyhow::Result<Vec<u32>> {
-        if self.prefix.is_empty() {
-            // The prefix is BOS or nothing, and so begins what the prompt alone would be.
-            return Ok(vocabulary.opening(prompt)?.split_off(self.prefix_ids.len()));
-        }
-        Ok(vocabulary.continuing(&self.prefix, &self.prefix_ids, prompt)?)
+        let (prompt, ids) = match &self.form {
+            Form::Plain(plain) => (
+                plain.framing().prompt(&problem.question),
+                self.question_ids(vocabulary, problem)?,
+            ),
+            Form::Chat(chat) => chat.question(vocabulary, problem)?,
+        };
+        vocabulary.response(&prompt, &ids, text)
     }
 
     /// A training prompt with the ids it has alone, as it stands after [`Self::training_prefix`]: without its BOS, which is the
@@ -110,16 +126,24 @@ impl Prompt {
         if !few_shot {
             return Ok(alone.to_vec());
         }
-        if self.continues(vocabulary) {
-            anyhow::ensure!(
-                alone == vocabulary.opening(prompt)?,
-                "the prompt {prompt:?} has other ids than this model's tokenizer gives it, so that it cannot be put after the exemplars \
-                 (train.few_shot)"
-            );
-            return self.behind_prefix(vocabulary, prompt);
+        match &self.form {
+            Form::Plain(plain) => plain.training_ids(vocabulary, &self.prefix_ids, prompt, alone),
+            Form::Chat(chat) => chat.after_exemplars(prompt, alone),
         }
-        let bos = vocabulary.bos.filter(|bos| alone.first() == Some(bos));
-        Ok(alone[usize::from(bos.is_some())..].to_vec())
+    }
+
+    /// A prompt as training reads it, of the ids that stand after the prefix when sampling.
+    pub(crate) fn as_trained(
+        &self,
+        vocabulary: &Vocabulary,
+        question_ids: &[u32],
+        few_shot: bool,
+    ) -> anyhow::Result<Vec<u32>> {
+        match &self.form {
+            _ if few_shot => Ok([&self.prefix_ids[..], question_ids].concat()),
+            Form::Plain(plain) => plain.alone(vocabulary, &self.prefix_ids, question_ids),
+            Form::Chat(chat) => Ok([chat.alone_prefix()?, question_ids].concat()),
+        }
     }
 
     /// What stands before the prompts of training and scoring: nothing, unless the recipe wants the exemplars there.
@@ -130,49 +154,49 @@ impl Prompt {
     /// What the ids of a training prompt depend on, besides the prompt.
     pub(crate) fn training_settings(&self, vocabulary: &Vocabulary, few_shot: bool) -> Value {
         let prefix = json!(self.training_prefix(few_shot));
-        if few_shot && self.continues(vocabulary) {
+        let continued = match &self.form {
+            Form::Plain(plain) => few_shot && plain.continues(vocabulary),
+            Form::Chat(_) => false,
+        };
+        if continued {
             // Such a prompt once had the ids of a text of its own, whatever stood before it.
             return json!({ "prefix": prefix, "continued": true });
         }
         prefix
     }
 
-    /// The ids that a prompt has alone, from those that it has after the prefix: what [`Self::question_ids`] gave becomes what training
-    /// reads.
+    /// Whether training prompts can stand after the exemplars at all.
     ///
     /// # Errors
-    /// Ids that this model's tokenizer does not give after this prefix.
-    pub(crate) fn alone(
-        &self,
-        vocabulary: &Vocabulary,
-        question_ids: &[u32],
-    ) -> anyhow::Result<Vec<u32>> {
-        if !self.continues(vocabulary) {
-            let bos = vocabulary.bos.into_iter();
-            return Ok(bos.chain(question_ids.iter().copied()).collect());
+    /// The reason why not.
+    pub(crate) fn check_few_shot(&self) -> anyhow::Result<()> {
+        match &self.form {
+            Form::Plain(_) => Ok(()),
+            Form::Chat(chat) => chat.alone_prefix().map(|_| ()),
         }
-        let mut bytes = Vec::new();
-        for &id in question_ids {
-            bytes.extend(vocabulary.tokenizer.token_bytes(id)?);
-        }
-        let text = String::from_utf8(bytes).unwrap_or_default();
-        anyhow::ensure!(
-            self.behind_prefix(vocabulary, &text)? == question_ids,
-            "the prompt {text:?} has other ids than this model's tokenizer gives it after the exemplars, so that its ids without them are \
-             not known; draw the rollouts again with this model and these exemplars"
-        );
-        Ok(vocabulary.opening(&text)?)
     }
 
-    /// Whether a prompt has other ids after the exemplars than alone.
-    fn continues(&self, vocabulary: &Vocabulary) -> bool {
-        vocabulary.tokenizer.marks_first_word() && !self.prefix.is_empty()
+    /// The chat template, if questions are asked by one.
+    pub(crate) fn template(&self) -> Option<&ChatTemplate> {
+        match &self.form {
+            Form::Plain(_) => None,
+            Form::Chat(chat) => Some(chat.template()),
+        }
+    }
+
+    /// What makes a text of a question, under its name: a stage that encodes zero-shot prompts depends on it.
+    pub(crate) fn identity(&self) -> (&'static str, Value) {
+        match &self.form {
+            Form::Plain(plain) => ("framing", json!(plain.framing())),
+            Form::Chat(chat) => ("chat", chat.identity(&self.stop)),
+        }
     }
 
     /// What a stage that prompts depends on.
     pub(crate) fn settings(&self, vocabulary: &Vocabulary) -> Value {
+        let (name, identity) = self.identity();
         let mut settings = json!({
-            "framing": self.framing,
+            name: identity,
             "shots": self.shots,
             "prefix_ids": cdpo_data::artifact::hash_json(&json!(self.prefix_ids)),
             "bos": vocabulary.bos,
@@ -189,6 +213,31 @@ impl Prompt {
         }
         settings
     }
+}
+
+/// The recipe's exemplars; without a number of them, at most `most` of the framing's own.
+fn exemplars(section: &PromptSection, most: usize) -> anyhow::Result<Vec<Exemplar>> {
+    let mut set: Vec<Exemplar> = match (&section.exemplars, section.framing) {
+        (Some(path), _) => ExemplarSet::read(path)?.exemplars,
+        (None, FramingName::Gsm8k) => exemplars::gsm8k_8shot()?.exemplars,
+        (None, FramingName::Math) => exemplars::math_4shot()?.exemplars,
+        (None, FramingName::Custom) => Vec::new(),
+    };
+    let all = if section.exemplars.is_some() {
+        set.len()
+    } else {
+        set.len().min(most)
+    };
+    let shots = section.shots.unwrap_or(all);
+    if shots > set.len() {
+        return Err(Usage(format!(
+            "prompt.shots is {shots}, but there are only {} exemplars",
+            set.len()
+        ))
+        .into());
+    }
+    set.truncate(shots);
+    Ok(set)
 }
 
 #[cfg(test)]

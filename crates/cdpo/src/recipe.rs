@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use cdpo_critical::SelectionSettings;
 use cdpo_data::OnBadRow;
+use cdpo_data::chat::Variable;
 use cdpo_data::problems::{Columns, Format};
 use cdpo_grade::GradeOptions;
 use cdpo_model::{KvForm, LoraConfig, Products};
@@ -217,6 +218,8 @@ pub(crate) struct DataSection {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PromptSection {
+    /// `none`, `chat`, or a template's file.
+    pub(crate) template: Template,
     /// `gsm8k`, `math` or `custom`.
     pub(crate) framing: FramingName,
     /// Exemplars in front of the question when sampling and evaluating; all of the set if left out.
@@ -231,6 +234,50 @@ pub(crate) struct PromptSection {
     pub(crate) separator: Option<String>,
     /// Texts that end a response; the framing's own if left out.
     pub(crate) stop: Option<Vec<String>>,
+    /// Chat: the system's message; none if left out.
+    pub(crate) system: Option<String>,
+    /// Chat: stands behind the question, on a line of its own.
+    pub(crate) instruction: Option<String>,
+    /// Chat: what every response begins with; part of the prompt.
+    pub(crate) assistant_prefix: Option<String>,
+    /// Chat: what the template takes for today.
+    pub(crate) date: Option<String>,
+    /// Chat: further variables of the template.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) variables: BTreeMap<String, Variable>,
+}
+
+/// Whether questions are asked as turns of a chat, and by which template.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub(crate) enum Template {
+    /// As plain text, in the recipe's framing.
+    #[default]
+    None,
+    /// By the model's own template.
+    Chat,
+    /// By the template in a file.
+    File(PathBuf),
+}
+
+impl From<String> for Template {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "none" => Self::None,
+            "chat" => Self::Chat,
+            _ => Self::File(text.into()),
+        }
+    }
+}
+
+impl From<Template> for String {
+    fn from(template: Template) -> Self {
+        match template {
+            Template::None => "none".into(),
+            Template::Chat => "chat".into(),
+            Template::File(path) => path.to_string_lossy().into_owned(),
+        }
+    }
 }
 
 /// The framings known by name.

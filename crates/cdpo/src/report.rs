@@ -10,7 +10,7 @@ use cdpo_report::critical_tokens::word_type_table;
 use cdpo_report::page::{Fact, ReportData, RunFiles, html};
 use cdpo_train::{METRICS, Method};
 
-use crate::recipe::FramingName;
+use crate::recipe::{FramingName, Template};
 use crate::run::Run;
 use crate::stages::{
     contrastive, grade, problems, rollout_score, rollouts, score, select, table, train,
@@ -151,10 +151,12 @@ fn facts(run: &Run) -> Vec<Fact> {
         ),
         Fact::new(
             "prompt",
-            match recipe.prompt.framing {
-                FramingName::Gsm8k => "GSM8K framing",
-                FramingName::Math => "MATH framing",
-                FramingName::Custom => "custom framing",
+            match (&recipe.prompt.template, recipe.prompt.framing) {
+                (Template::Chat, _) => "the model's chat template",
+                (Template::File(_), _) => "a chat template of a file",
+                (Template::None, FramingName::Gsm8k) => "GSM8K framing",
+                (Template::None, FramingName::Math) => "MATH framing",
+                (Template::None, FramingName::Custom) => "custom framing",
             },
         ),
         Fact::new("ce_beta", recipe.ce.ce_beta.to_string()),

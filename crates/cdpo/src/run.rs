@@ -74,8 +74,11 @@ pub(crate) fn open_model(
 impl Run {
     /// Opens the tokenizer and the prompt; nothing is written, and no weights are opened.
     pub(crate) fn new(recipe: Recipe) -> anyhow::Result<Self> {
-        let (vocabulary, base) = open_model(&recipe.model, recipe.run.products)?;
-        let prompt = Prompt::new(&recipe.prompt, &vocabulary)?;
+        let (mut vocabulary, base) = open_model(&recipe.model, recipe.run.products)?;
+        let prompt = Prompt::new(&recipe.prompt, &mut vocabulary, recipe.model.bos)?;
+        if recipe.train.few_shot {
+            prompt.check_few_shot()?;
+        }
         let dir = recipe.run.dir.join(&recipe.run.name);
         Ok(Self {
             seeds: recipe.seeds(),

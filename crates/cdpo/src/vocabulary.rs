@@ -91,10 +91,7 @@ impl Vocabulary {
                  end none"
             ));
         }
-        let text = |id: u32| {
-            let text = tokenizer.decode(&[id]).unwrap_or_default();
-            format!("{id} {text:?}")
-        };
+        let text = |id: u32| written(&tokenizer, id);
         for note in tokenizer.notes() {
             messages::warn(format_args!("{origin}: {note}"));
         }
@@ -133,14 +130,50 @@ impl Vocabulary {
         }
     }
 
+    /// Leaves to a chat template what stands around texts: BOS, unless the recipe wants it whatever the template writes, and the token that
+    /// ends a response, if the template writes one.
+    pub(crate) fn leave_to_template(&mut self, wanted: Bos, end: Option<u32>) {
+        if wanted == Bos::Auto {
+            self.bos = None;
+        }
+        let Some(end) = end else {
+            messages::warn(format_args!(
+                "the chat template writes no special token after a response; {} is trained",
+                self.written(self.eos)
+            ));
+            return;
+        };
+        self.eos = end;
+        if !self.stops.contains(&end) {
+            self.stops.push(end);
+            self.stops.sort_unstable();
+        }
+    }
+
+    /// A token for messages.
+    pub(crate) fn written(&self, id: u32) -> String {
+        written(&self.tokenizer, id)
+    }
+
     /// The ids of a text that a sequence begins with: BOS where it is resolved so, unless the text begins with it itself.
     pub(crate) fn opening(&self, text: &str) -> cdpo_model::Result<Vec<u32>> {
         let ids = self.tokenizer.encode(text)?;
         self.account
             .borrow_mut()
             .text(&self.tokenizer, &ids, text)?;
+        Ok(self.begun(ids))
+    }
+
+    /// As [`Self::opening`], of a text that nothing is drawn from or trained on.
+    pub(crate) fn whole(&self, text: &str) -> cdpo_model::Result<Vec<u32>> {
+        let ids = self.tokenizer.encode(text)?;
+        Ok(self.begun(ids))
+    }
+
+    /// Ids with BOS before them, where it is resolved so and they do not begin with it.
+    fn begun(&self, ids: Vec<u32>) -> Vec<u32> {
         let bos = self.bos.filter(|bos| ids.first() != Some(bos));
-        Ok(bos.into_iter().chain(ids).collect())
+        bos.into_iter().chain(ids).collect()
     }
 
     /// The ids of a text behind the text `before`, whose ids are `before_ids`.
@@ -228,6 +261,12 @@ impl Vocabulary {
             && text.as_bytes().starts_with(&written)
             && self.tokenizer.encode(text)?.first() == Some(&bos))
     }
+}
+
+/// A token's id and text.
+fn written(tokenizer: &Tokenizer, id: u32) -> String {
+    let text = tokenizer.decode(&[id]).unwrap_or_default();
+    format!("{id} {text:?}")
 }
 
 #[cfg(test)]

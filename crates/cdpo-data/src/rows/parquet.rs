@@ -159,7 +159,11 @@ fn cell_of(field: &Field) -> Cell {
             Ok(text) => Cell::Text(text.into()),
             Err(_) => Cell::Null,
         },
-        Field::Group(_) => Cell::Object,
+        Field::Group(row) => Cell::Object(
+            row.get_column_iter()
+                .map(|(name, field)| (name.clone(), cell_of(field)))
+                .collect(),
+        ),
         Field::ListInternal(list) => Cell::List(list.elements().iter().map(cell_of).collect()),
         other => Cell::Text(other.to_string()),
     }

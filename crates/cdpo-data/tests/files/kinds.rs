@@ -361,13 +361,13 @@ fn every_reader_of_users_files_takes_csv_and_gzip() {
         "p.csv.gz",
         &gzip(b"prompt,chosen,rejected\nq,a,b\n"),
     );
-    let (pairs, _) = given_pairs::read(&pairs, options().on_bad_row).unwrap();
+    let (pairs, _) = given_pairs::read(&pairs, options().on_bad_row, None).unwrap();
     assert!(
         matches!(pairs, given_pairs::GivenPairs::Text(rows) if rows[0].rejected == "b" && rows[0].id == "p/0")
     );
     let row = r#"{"prompt":"q","chosen":" a","rejected":" b","problem_id":"1","chosen_sample":0,"rejected_sample":1,"prompt_ids":[1],"chosen_ids":[2],"rejected_ids":[3],"chosen_terminated":false,"rejected_terminated":false}"#;
     let encoded = bytes_file(dir.path(), "p.jsonl.gz", &gzip(row.as_bytes()));
-    let (pairs, _) = given_pairs::read(&encoded, options().on_bad_row).unwrap();
+    let (pairs, _) = given_pairs::read(&encoded, options().on_bad_row, None).unwrap();
     assert!(
         matches!(pairs, given_pairs::GivenPairs::Encoded(pairs) if pairs[0].rejected_ids == [3])
     );
@@ -376,7 +376,7 @@ fn every_reader_of_users_files_takes_csv_and_gzip() {
         "flat.csv",
         "prompt,chosen,rejected,prompt_ids\nq,a,b,\"[1]\"\n",
     );
-    let error = given_pairs::read(&flat, options().on_bad_row)
+    let error = given_pairs::read(&flat, options().on_bad_row, None)
         .unwrap_err()
         .to_string();
     assert!(error.contains("read from JSON Lines only"), "{error}");
@@ -385,7 +385,7 @@ fn every_reader_of_users_files_takes_csv_and_gzip() {
         "m.csv",
         "prompt,chosen,rejected\nq,\"[{'role': 'assistant', 'content': 'a'}]\",b\n",
     );
-    let error = given_pairs::read(&messages, options().on_bad_row)
+    let error = given_pairs::read(&messages, options().on_bad_row, None)
         .unwrap_err()
         .to_string();
     assert!(error.contains("list of messages"), "{error}");

@@ -94,7 +94,7 @@ fn read_all(path: &Path) -> usize {
     [
         problems::read(path, &plain).is_ok(),
         problems::read(path, &mapped).is_ok(),
-        given_pairs::read(path, on_bad_row).is_ok(),
+        given_pairs::read(path, on_bad_row, None).is_ok(),
         given_solutions::read(path, on_bad_row).is_ok(),
         given_responses::read(path).is_ok(),
     ]

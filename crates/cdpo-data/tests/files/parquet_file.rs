@@ -75,3 +75,30 @@ pub(crate) fn write(
     writer.close().unwrap();
     path
 }
+
+/// Writes a row whose columns `prompt`, `chosen` and `rejected` are lists of one message, about the sky.
+pub(crate) fn write_messages(dir: &Path, name: &str) -> PathBuf {
+    let column = |name: &str| {
+        format!(
+            "optional group {name} (LIST) {{ repeated group list {{ optional group element {{ optional binary role (UTF8); \
+             optional binary content (UTF8); }} }} }}"
+        )
+    };
+    let columns = ["prompt", "chosen", "rejected"].map(column).concat();
+    let schema = parse_message_type(&format!("message schema {{ {columns} }}")).unwrap();
+    let path = dir.join(name);
+    let file = File::create(&path).unwrap();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::default()).unwrap();
+    let mut out = writer.next_row_group().unwrap();
+    for cell in ["user", "Sky?", "assistant", "Blue.", "assistant", "Green."] {
+        let mut column = out.next_column().unwrap().unwrap();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&[ByteArray::from(cell)], Some(&[4]), Some(&[0]))
+            .unwrap();
+        column.close().unwrap();
+    }
+    out.close().unwrap();
+    writer.close().unwrap();
+    path
+}

@@ -25,6 +25,8 @@ pub(crate) struct Beside<'a> {
     pub(crate) special_map: Option<&'a str>,
     /// `added_tokens.json`.
     pub(crate) added: Option<&'a str>,
+    /// `chat_template.jinja`.
+    pub(crate) chat_template: Option<&'a str>,
 }
 
 pub(super) const CONFIG: &str = "tokenizer_config.json";
@@ -199,6 +201,17 @@ fn framing_notes(
         ));
     }
     notes
+}
+
+/// The special tokens that settings name, as text.
+pub(super) fn named(settings: &Value) -> BTreeMap<String, String> {
+    NAMED
+        .iter()
+        .filter_map(|name| {
+            let text = text_of(settings.get(*name)?)?;
+            Some(((*name).to_owned(), text.to_owned()))
+        })
+        .collect()
 }
 
 /// A special token of a file: a string, or an object with its `content`.

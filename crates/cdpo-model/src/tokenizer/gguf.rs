@@ -14,11 +14,14 @@ use tokenizers::normalizers::unicode::NFC;
 use super::bytes::Spelling;
 use super::continuation::Continuation;
 use super::pre::Pre;
-use super::{Tokenizer, failed};
+use super::{ChatTemplates, Tokenizer, failed};
 use crate::error::{Error, Result};
 use crate::source::gguf::Metadata;
 
 mod sentencepiece;
+
+/// The chat template of a file's metadata.
+const TEMPLATE: &str = "tokenizer.chat_template";
 
 const UNKNOWN: u64 = 2;
 const CONTROL: u64 = 3;
@@ -155,13 +158,12 @@ fn complete(meta: &Metadata, tokens: &Tokens<'_>, core: Core) -> Result<Tokenize
         settings: Value::Null,
         continuation: continuation.map(Arc::new),
         notes: core.notes,
+        chat: meta
+            .text(TEMPLATE)?
+            .map(|text| ChatTemplates::one(TEMPLATE, text)),
         inner: Arc::new(inner),
     };
-    let mut settings = tokenizer.plain_settings();
-    if let Some(template) = meta.text("tokenizer.chat_template")? {
-        settings["chat_template"] = template.into();
-    }
-    tokenizer.settings = settings;
+    tokenizer.settings = tokenizer.plain_settings();
     Ok(tokenizer)
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn analyze(args: &AnalyzeArgs) -> anyhow::Result<()> {
     )?;
     let (records, _): (Vec<RolloutRecord>, _) = jsonl::read(&path, OnBadRow::Fail)?;
     let labels = match &args.labels {
-        Some(file) => Labels::given(file)?,
+        Some(file) => Labels::given(file, &run)?,
         None if args.by_solutions => Labels::solutions(&run)?,
         None => Labels::None,
     };

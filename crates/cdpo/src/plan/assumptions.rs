@@ -103,8 +103,7 @@ pub(crate) fn assume(
         recipe.eval.limit,
     )?;
     let (train, amounts) = if let Some(pairs) = &data.pairs {
-        let (given, _) = given_pairs::read(pairs, data.on_bad_row)?;
-        let pairs = given.count().min(data.train_limit.unwrap_or(usize::MAX)) as f64;
+        let pairs = given_pairs::count(pairs)?.min(data.train_limit.unwrap_or(usize::MAX)) as f64;
         how.push(format!(
             "{pairs:.0} given pairs, {test_questions:.0} held-out questions"
         ));
@@ -295,10 +294,11 @@ fn check(config: &ModelConfig, lengths: &Lengths) -> Result<(), Usage> {
 /// Tokens of the exemplars with BOS, and mean tokens of questions and of worked solutions with their end.
 fn measure(
     recipe: &Recipe,
-    vocabulary: &Vocabulary,
+    vocabulary: &mut Vocabulary,
     sample: &[Problem],
 ) -> anyhow::Result<(f64, Option<f64>, Option<f64>)> {
-    let prompt = Prompt::new(&recipe.prompt, vocabulary)?;
+    let prompt = Prompt::new(&recipe.prompt, vocabulary, recipe.model.bos)?;
+    let vocabulary = &*vocabulary;
     let (mut questions, mut solutions) = (Vec::new(), Vec::new());
     for problem in sample.iter().take(MEASURED) {
         questions.push(prompt.question_ids(vocabulary, problem)?.len() as f64);

@@ -39,6 +39,23 @@ fn section(question_prefix: &str, exemplars: Option<&Path>) -> PromptSection {
     }
 }
 
+fn text_prompt(section: &PromptSection, vocabulary: &mut Vocabulary) -> anyhow::Result<Prompt> {
+    Prompt::new(section, vocabulary, Bos::Auto)
+}
+
+/// The text of the exemplars.
+fn prefix(prompt: &Prompt) -> &str {
+    match &prompt.form {
+        Form::Plain(plain) => plain.prefix(),
+        Form::Chat(_) => panic!("a chat"),
+    }
+}
+
+/// A question in the section's framing.
+fn framed(question: &str) -> String {
+    format!("Question: {question}\nAnswer:")
+}
+
 fn exemplars() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let set = json!({"name": "two", "source": "written for this test", "licence": "Apache-2.0", "exemplars": [
@@ -53,15 +70,16 @@ fn exemplars() -> tempfile::NamedTempFile {
 fn exemplars_question_and_response_have_the_joint_texts_ids() {
     let file = exemplars();
     for name in MARKING {
-        let vocabulary = vocabulary(name, true);
-        let prompt = Prompt::new(&section("Question: ", Some(file.path())), &vocabulary).unwrap();
+        let mut vocabulary = vocabulary(name, true);
+        let prompt =
+            text_prompt(&section("Question: ", Some(file.path())), &mut vocabulary).unwrap();
         let problem = problem("Ben buys 7 coins. How many coins?");
         let text = " Ben has 3 + 7 = 10 coins.\n#### 10";
         let question = prompt.question_ids(&vocabulary, &problem).unwrap();
         let response = prompt.response(&vocabulary, &problem, text).unwrap();
-        let framed = prompt.framing.prompt(&problem.question);
+        let framed = framed(&problem.question);
         let joint = vocabulary
-            .opening(&format!("{}{framed}{text}", prompt.prefix))
+            .opening(&format!("{}{framed}{text}", prefix(&prompt)))
             .unwrap();
         let apart = [&prompt.prefix_ids[..], &question, &response.ids].concat();
         assert_eq!(apart, joint, "{name}");
@@ -75,11 +93,14 @@ fn exemplars_question_and_response_have_the_joint_texts_ids() {
         };
         assert_eq!(train(false), alone);
         assert_eq!(train(true), question, "{name}");
-        assert_eq!(prompt.alone(&vocabulary, &question).unwrap(), alone);
+        assert_eq!(
+            prompt.as_trained(&vocabulary, &question, false).unwrap(),
+            alone
+        );
         // A word letter by letter, as no text has it.
         let letter = |text: &str| vocabulary.tokenizer.id_of(text).unwrap();
         let letters = ["c", "o", "i", "n", "s"].map(letter);
-        let foreign = prompt.alone(&vocabulary, &letters).unwrap_err();
+        let foreign = prompt.as_trained(&vocabulary, &letters, false).unwrap_err();
         assert!(foreign.to_string().contains("other ids"), "{foreign}");
         // The key of a training tells that its prompts continue the exemplars; without exemplars it is what it was.
         let key = |few_shot| prompt.training_settings(&vocabulary, few_shot);
@@ -102,20 +123,23 @@ fn exemplars_question_and_response_have_the_joint_texts_ids() {
 fn a_prompt_without_exemplars_begins_the_sequence() {
     for name in MARKING {
         for bos in [false, true] {
-            let vocabulary = vocabulary(name, bos);
-            let prompt = Prompt::new(&section("Question: ", None), &vocabulary).unwrap();
+            let mut vocabulary = vocabulary(name, bos);
+            let prompt = text_prompt(&section("Question: ", None), &mut vocabulary).unwrap();
             let question = prompt
                 .question_ids(&vocabulary, &problem("How many?"))
                 .unwrap();
             let whole = [&prompt.prefix_ids[..], &question].concat();
-            let framed = prompt.framing.prompt("How many?");
+            let framed = framed("How many?");
             assert_eq!(whole, vocabulary.opening(&framed).unwrap());
             assert_eq!(prompt.prefix_ids, vec![1; usize::from(bos)]);
             let few_shot = prompt
                 .training_ids(&vocabulary, &framed, &whole, true)
                 .unwrap();
             assert_eq!(few_shot, question);
-            assert_eq!(prompt.alone(&vocabulary, &question).unwrap(), whole);
+            assert_eq!(
+                prompt.as_trained(&vocabulary, &question, false).unwrap(),
+                whole
+            );
             let key = prompt.training_settings(&vocabulary, true);
             assert_eq!(key, json!(prompt.prefix_ids));
         }
@@ -126,16 +150,16 @@ fn a_prompt_without_exemplars_begins_the_sequence() {
 fn bos_stands_once_where_the_text_brings_it() {
     for name in MARKING {
         for bos in [false, true] {
-            let vocabulary = vocabulary(name, bos);
+            let mut vocabulary = vocabulary(name, bos);
             let ids = vocabulary.opening("<s>How many").unwrap();
             assert_eq!((ids[0], ids.iter().filter(|id| **id == 1).count()), (1, 1));
             // A template's prompt: `<s>` comes with its text, at sampling as in training.
-            let prompt = Prompt::new(&section("<s>Question: ", None), &vocabulary).unwrap();
+            let prompt = text_prompt(&section("<s>Question: ", None), &mut vocabulary).unwrap();
             let question = prompt
                 .question_ids(&vocabulary, &problem("How many?"))
                 .unwrap();
             let whole = [&prompt.prefix_ids[..], &question].concat();
-            let framed = prompt.framing.prompt("How many?");
+            let framed = format!("<s>{}", framed("How many?"));
             assert_eq!(
                 whole,
                 vocabulary.tokenizer.encode(&framed).unwrap(),
@@ -143,9 +167,9 @@ fn bos_stands_once_where_the_text_brings_it() {
             );
         }
         let file = exemplars();
-        let refused = Prompt::new(
+        let refused = text_prompt(
             &section("<s>Question: ", Some(file.path())),
-            &vocabulary(name, true),
+            &mut vocabulary(name, true),
         );
         let told = refused.err().unwrap().to_string();
         assert!(
@@ -192,8 +216,9 @@ fn a_response_that_brings_its_end_gets_no_second_one() {
 fn given_solutions_are_encoded_behind_their_prompts_without_their_ends() {
     let file = exemplars();
     for name in MARKING {
-        let vocabulary = vocabulary(name, true);
-        let prompt = Prompt::new(&section("Question: ", Some(file.path())), &vocabulary).unwrap();
+        let mut vocabulary = vocabulary(name, true);
+        let prompt =
+            text_prompt(&section("Question: ", Some(file.path())), &mut vocabulary).unwrap();
         let read = |response: &str| {
             let rows = tempfile::NamedTempFile::with_suffix(".jsonl").unwrap();
             let row = json!({"question": "How many?", "gold": "3", "response": response});
@@ -202,7 +227,7 @@ fn given_solutions_are_encoded_behind_their_prompts_without_their_ends() {
             let (problem, trajectory) = read.remove(0);
             let question = prompt.question_ids(&vocabulary, &problem)?;
             let ids = [&prompt.prefix_ids[..], &question, &trajectory.ids].concat();
-            let whole = format!("{}{}", prompt.prefix, prompt.framing.prompt("How many?"));
+            let whole = format!("{}{}", prefix(&prompt), framed("How many?"));
             let joint = vocabulary.opening(&(whole + &trajectory.text))?;
             assert_eq!(ids, joint, "{name}");
             anyhow::Ok(trajectory.text)

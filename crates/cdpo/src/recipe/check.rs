@@ -4,7 +4,7 @@ use cdpo_model::Products;
 use cdpo_sample::SampleParams;
 use cdpo_train::{Examples, Method, Parameters};
 
-use super::{FramingName, Recipe};
+use super::{FramingName, Recipe, Template};
 use crate::builtin;
 
 /// Adds every fault of a recipe whose sections could be read.
@@ -136,19 +136,54 @@ fn counts(recipe: &Recipe, fault: &mut impl FnMut(String)) {
     }
 }
 
-/// The parts of a framing of the user's own.
+/// The parts of a framing of the user's own, and those of a chat.
 fn framing(recipe: &Recipe, fault: &mut impl FnMut(String)) {
-    let custom = recipe.prompt.framing == FramingName::Custom;
+    let prompt = &recipe.prompt;
+    let plain = prompt.template == Template::None;
+    let custom = prompt.framing == FramingName::Custom;
     let own = [
-        ("question_prefix", &recipe.prompt.question_prefix),
-        ("answer_prefix", &recipe.prompt.answer_prefix),
-        ("separator", &recipe.prompt.separator),
+        ("question_prefix", &prompt.question_prefix),
+        ("answer_prefix", &prompt.answer_prefix),
+        ("separator", &prompt.separator),
     ];
     for (name, value) in own {
-        if custom && value.is_none() {
+        if !plain && value.is_some() {
+            fault(format!(
+                "prompt.{name}: a chat template says what stands around a question; prompt.instruction, prompt.system and \
+                 prompt.assistant_prefix add to it"
+            ));
+        } else if plain && custom && value.is_none() {
             fault(format!("prompt.{name}: needed for framing \"custom\""));
         } else if !custom && value.is_some() {
             fault(format!("prompt.{name}: only framing \"custom\" takes it"));
         }
+    }
+    let of_chat = [
+        ("system", prompt.system.is_some()),
+        ("instruction", prompt.instruction.is_some()),
+        ("assistant_prefix", prompt.assistant_prefix.is_some()),
+        ("date", prompt.date.is_some()),
+        ("variables", !prompt.variables.is_empty()),
+    ];
+    for (name, given) in of_chat {
+        if plain && given {
+            fault(format!(
+                "prompt.{name}: only a chat has it; set prompt.template = \"chat\""
+            ));
+        }
+    }
+    if prompt.stop.iter().flatten().any(String::is_empty) {
+        fault("prompt.stop: an empty text would end every response at once".into());
+    }
+    if prompt
+        .assistant_prefix
+        .as_deref()
+        .is_some_and(|text| text.ends_with(' '))
+    {
+        fault(
+            "prompt.assistant_prefix ends in a space, which tokenizers merge with the response's first word: drop it, responses bring \
+             their own"
+                .into(),
+        );
     }
 }

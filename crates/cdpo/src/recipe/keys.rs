@@ -27,6 +27,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     (
         "prompt",
         &[
+            "template",
             "framing",
             "shots",
             "exemplars",
@@ -34,6 +35,11 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "answer_prefix",
             "separator",
             "stop",
+            "system",
+            "instruction",
+            "assistant_prefix",
+            "date",
+            "variables",
         ],
     ),
     (

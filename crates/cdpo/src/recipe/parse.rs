@@ -14,13 +14,14 @@ use crate::outcome::Usage;
 use crate::paths;
 
 /// The keys whose values are paths.
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
     "run.dir",
     "model.path",
     "data.train",
     "data.test",
     "data.pairs",
     "prompt.exemplars",
+    "prompt.template",
 ];
 
 /// Reads the recipe at `path` and changes it by `sets` (`a.b=value`).

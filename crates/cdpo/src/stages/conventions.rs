@@ -5,7 +5,7 @@ use cdpo_grade::{Extraction, GradeOptions, Grader};
 use cdpo_report::{ConventionTable, Evaluation};
 
 use super::grading::grade_all;
-use crate::recipe::{FramingName, Recipe};
+use crate::recipe::{FramingName, Recipe, Template};
 
 /// Adds a method's row, where the recipe asks its questions as GSM8K's are asked.
 pub(super) fn add(
@@ -15,7 +15,8 @@ pub(super) fn add(
     problems: &[Problem],
     answers: &[Trajectory],
 ) -> anyhow::Result<()> {
-    if recipe.prompt.framing != FramingName::Gsm8k {
+    let prompt = &recipe.prompt;
+    if prompt.framing != FramingName::Gsm8k || prompt.template != Template::None {
         return Ok(());
     }
     let by = |extraction| -> anyhow::Result<Evaluation> {

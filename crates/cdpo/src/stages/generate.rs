@@ -38,7 +38,7 @@ pub(crate) fn training_params(run: &Run) -> SampleParams {
         top_p: sample.top_p,
         top_k: sample.top_k,
         max_new_tokens: sample.max_new_tokens,
-        stop: run.prompt.framing.stop.clone(),
+        stop: run.prompt.stop.clone(),
         logps: false,
         seed: sample.seed.unwrap_or(run.recipe.run.seed),
         kv: sample.kv,
@@ -49,7 +49,7 @@ pub(crate) fn training_params(run: &Run) -> SampleParams {
 pub(super) fn evaluation_params(run: &Run) -> SampleParams {
     let most = run.recipe.eval.max_new_tokens;
     SampleParams {
-        stop: run.prompt.framing.stop.clone(),
+        stop: run.prompt.stop.clone(),
         kv: run.recipe.sample.kv,
         ..SampleParams::greedy(most.unwrap_or(run.recipe.sample.max_new_tokens))
     }

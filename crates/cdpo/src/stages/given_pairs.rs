@@ -31,19 +31,25 @@ pub(super) fn stage(_: &Recipe) -> Stage {
 }
 
 fn settings(run: &Run) -> Value {
-    json!({
+    let mut settings = json!({
         "given": true,
         "limit": run.recipe.data.train_limit,
         "on_bad_row": run.recipe.data.on_bad_row,
         "bos": run.vocabulary.bos,
         "eos": run.vocabulary.eos,
-    })
+    });
+    if run.prompt.template().is_some() {
+        let (name, identity) = run.prompt.identity();
+        settings[name] = identity;
+    }
+    settings
 }
 
 /// Reads `data.pairs`; the contrastive models' examples are the pairs' chosen and rejected responses.
 fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
     let path = run.recipe.data.pairs.clone().unwrap_or_default();
-    let (given, skipped) = given_pairs::read(&path, run.recipe.data.on_bad_row)?;
+    let (given, skipped) =
+        given_pairs::read(&path, run.recipe.data.on_bad_row, run.prompt.template())?;
     if skipped.count() > 0 {
         messages::warn(format_args!(
             "{} rows are skipped:\n{skipped}",
@@ -57,11 +63,13 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
             }
             pairs
         }
-        GivenPairs::Text(rows) => rows
-            .into_iter()
-            .map(|row| encoded(run, row))
-            .collect::<anyhow::Result<_>>()
-            .with_context(|| path.display().to_string())?,
+        GivenPairs::Text(rows) => {
+            tell_rendered(run, &rows);
+            rows.into_iter()
+                .map(|row| encoded(run, row))
+                .collect::<anyhow::Result<_>>()
+                .with_context(|| path.display().to_string())?
+        }
     };
     pairs.truncate(run.recipe.data.train_limit.unwrap_or(usize::MAX));
     let vocabulary = run.base.config.vocab_size;
@@ -143,6 +151,30 @@ fn bos_note(vocabulary: &Vocabulary, pairs: &[Pair]) -> Option<String> {
         "{odd} of {all} pairs come with prompt_ids that begin with BOS ({bos}), which stands before no other sequence here (model.bos); \
          they are taken as they are"
     ))
+}
+
+/// Says what a chat template made of the rows, and what it left as it is.
+fn tell_rendered(run: &Run, rows: &[TextPair]) {
+    let Some(template) = run.prompt.template() else {
+        return;
+    };
+    let count = |of: fn(&TextPair) -> bool| rows.iter().filter(|row| of(row)).count();
+    let (rendered, shortened) = (count(|row| row.rendered), count(|row| row.shortened));
+    messages::say(format_args!(
+        "selected: {rendered} of {} pairs are messages, rendered by {}{}",
+        rows.len(),
+        template.name(),
+        if rendered < rows.len() {
+            "; the others are text, and stand as they are"
+        } else {
+            ""
+        }
+    ));
+    if shortened > 0 {
+        messages::warn(format_args!(
+            "the template begins {shortened} responses otherwise than it asks for one; their prompts end where both agree, as TRL's do"
+        ));
+    }
 }
 
 /// A pair of texts as ids; both responses count as ended by themselves.

@@ -1,6 +1,6 @@
 //! The stage `selected`: what to train on, from the graded samples.
 
-use cdpo_critical::{Prompts, Verdicts};
+use cdpo_critical::{PromptError, Verdicts};
 use cdpo_data::artifact::StageDir;
 use cdpo_data::{OnBadRow, jsonl};
 use cdpo_grade::Grader;
@@ -46,11 +46,12 @@ pub(super) fn stage(_: &Recipe) -> Stage {
 }
 
 fn settings(run: &Run) -> Value {
+    let (name, identity) = run.prompt.identity();
     json!({
         "select": run.recipe.select,
         "grader": cdpo_grade::VERSION,
         "seed": run.recipe.run.seed,
-        "framing": run.prompt.framing,
+        name: identity,
         "bos": run.vocabulary.bos,
         "eos": run.vocabulary.eos,
     })
@@ -60,10 +61,9 @@ fn work(run: &Run, dir: &StageDir) -> anyhow::Result<Value> {
     let (problems, _) = jsonl::read(run.path(&problems::id(), problems::TRAIN), OnBadRow::Fail)?;
     let (trajectories, _) = jsonl::read(run.path(&sample::id(), TRAJECTORIES), OnBadRow::Fail)?;
     let (graded, _) = jsonl::read(run.path(&grade::id(), GRADED), OnBadRow::Fail)?;
-    let mut encode = |text: &str| run.vocabulary.opening(text);
-    let mut prompts = Prompts {
-        framing: &run.prompt.framing,
-        encode: &mut encode,
+    let mut prompts = |question: &str| {
+        let prompt = run.prompt.alone(&run.vocabulary, question);
+        prompt.map_err(PromptError::from)
     };
     let selection = cdpo_critical::select(
         &problems,

@@ -31,7 +31,8 @@ pub(super) struct Label {
 }
 
 impl Labels {
-    pub(super) fn given(file: &Path) -> anyhow::Result<Self> {
+    /// From a file; the solutions are turns' answers if the run's are.
+    pub(super) fn given(file: &Path, run: &Run) -> anyhow::Result<Self> {
         let (solutions, skipped) = given_solutions::read(file, OnBadRow::Skip)?;
         if skipped.count() > 0 {
             messages::warn(format_args!(
@@ -40,7 +41,10 @@ impl Labels {
                 skipped.count()
             ));
         }
-        let by_id = solutions.into_iter().map(|s| (s.id.clone(), s));
+        let by_id = solutions.into_iter().map(|mut solution| {
+            solution.in_turn = run.prompt.template().is_some();
+            (solution.id.clone(), solution)
+        });
         Ok(Self::Given(by_id.collect()))
     }
 

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use cdpo_critical::{ContrastModels, ContrastSettings, score_pairs};
 use cdpo_data::artifact::{MANIFEST, Manifest};
 use cdpo_data::jsonl::Appender;
@@ -146,16 +145,12 @@ fn score(
 
 /// A response as the contrastive models read it: after the prompt that they were trained with.
 fn pair(run: &Run, record: &RolloutRecord, few_shot: bool) -> anyhow::Result<Pair> {
-    let prompt_ids = if few_shot {
-        [run.prompt.training_prefix(true), &record.prompt_ids].concat()
-    } else {
-        let alone = run.prompt.alone(&run.vocabulary, &record.prompt_ids);
-        alone.with_context(|| format!("question {}", record.problem_id))?
-    };
     Ok(Pair {
         problem_id: record.problem_id.clone(),
         rejected_sample: record.sample,
-        prompt_ids,
+        prompt_ids: run
+            .prompt
+            .as_trained(&run.vocabulary, &record.prompt_ids, few_shot)?,
         rejected_ids: record.ids.clone(),
         ..Pair::default()
     })
