@@ -228,7 +228,7 @@ fn lengths(
         Some(tokenizer) => {
             let vocabulary =
                 Vocabulary::resolve(tokenizer, &config, &outline.origin, recipe.model.bos)?;
-            Some(measure(recipe, &vocabulary, sample)?)
+            Some(measure(recipe, &mut vocabulary, sample)?)
         }
         None => None,
     };
