@@ -92,7 +92,7 @@ pub enum Error {
     },
     /// No server has answered for as long as allowed.
     #[error(
-        "no server has answered for {seconds} seconds ({servers}); what is written is kept, and the same command goes on from there once \
+        "no server could be used for {seconds} seconds ({servers}); what is written is kept, and the same command goes on from there once \
          one is back"
     )]
     ServersGone {

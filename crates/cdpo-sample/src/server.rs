@@ -38,15 +38,6 @@ pub use settings::{ServerKind, ServerSettings};
 /// How often the observer is called where nothing happens.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What encoding a server's texts anew has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reencoded {
-    /// Responses whose ids were made of their text.
-    pub responses: u64,
-    /// Those whose ids decode to another text.
-    pub changed: u64,
-}
-
 /// How the servers do, for an observer: cheap to copy, and kept up to date while a call runs.
 #[derive(Debug, Clone, Default)]
 pub struct Watch(Arc<Mutex<Vec<ServerStatus>>>);
@@ -76,7 +67,6 @@ pub struct ServerSampler<'a> {
     key: Option<Secret>,
     adapter: Option<Adapter>,
     identities: Vec<ServerIdentity>,
-    reencoded: Reencoded,
     watch: Watch,
 }
 
@@ -101,7 +91,6 @@ impl<'a> ServerSampler<'a> {
             key: None,
             adapter: None,
             identities: Vec::new(),
-            reencoded: Reencoded::default(),
             watch: Watch::default(),
         })
     }
@@ -158,11 +147,6 @@ impl<'a> ServerSampler<'a> {
     /// What the servers of the last call said that they are, each answer once.
     pub fn identities(&self) -> &[ServerIdentity] {
         &self.identities
-    }
-
-    /// What encoding texts anew has come to in all calls.
-    pub fn reencoded(&self) -> Reencoded {
-        self.reencoded
     }
 
     /// How the servers do.
@@ -463,7 +447,7 @@ impl Call<'_, '_> {
             self.sampler.identities.push(identity.clone());
         }
         self.said.insert(at, identity);
-        self.crew.queue().greeted(at, Instant::now());
+        self.crew.queue().greeted(at);
         self.crew.wake();
         Ok(())
     }
@@ -500,7 +484,8 @@ impl Call<'_, '_> {
             Ok(tokenizer.token_bytes(id)?)
         };
         if let Some(finish) = replay.push(ids, &answer.logps, ends, &piece)? {
-            let completion = replay.finish(finish, self.params.logps);
+            let logps = self.params.logps && self.sampler.settings.kind.raw_logps(self.params);
+            let completion = replay.finish(finish, logps);
             return Ok(Some((job.request, job.sample, completion)));
         }
         // The server ended it for a reason of its own: an end token that the recipe does not know, or a stop string as it sees it.
@@ -515,7 +500,7 @@ impl Call<'_, '_> {
     }
 
     /// A response of which the server gave the text alone, as ids.
-    fn encoded(&mut self, job: &Job, answer: &Answer, ends: &Ends) -> Result<Completion> {
+    fn encoded(&self, job: &Job, answer: &Answer, ends: &Ends) -> Result<Completion> {
         let tokenizer = self.sampler.tokenizer;
         let ids = match job.prompt.last() {
             Some(&last) => tokenizer.encode_after(last, &answer.text)?,
@@ -533,10 +518,6 @@ impl Call<'_, '_> {
         let finish = own.unwrap_or(if answer.cut { Finish::Length } else { ended });
         let mut completion = replay.finish(finish, false);
         completion.reencoded = true;
-        self.sampler.reencoded.responses += 1;
-        if own.is_none() && completion.text != answer.text {
-            self.sampler.reencoded.changed += 1;
-        }
         Ok(completion)
     }
 

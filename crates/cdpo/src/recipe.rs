@@ -16,6 +16,7 @@ use cdpo_data::OnBadRow;
 use cdpo_data::problems::{Columns, Format};
 use cdpo_grade::GradeOptions;
 use cdpo_model::LoraConfig;
+use cdpo_sample::ServerSettings;
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
@@ -263,6 +264,9 @@ pub(crate) struct SampleSection {
     pub(crate) max_batch: usize,
     /// Memory for keys and values in MiB; never changes a sample.
     pub(crate) cache_mib: usize,
+    /// Servers that draw the samples instead of the local engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<ServerSettings>,
 }
 
 impl Default for SampleSection {
@@ -276,6 +280,7 @@ impl Default for SampleSection {
             seed: None,
             max_batch: 64,
             cache_mib: 2048,
+            server: None,
         }
     }
 }
@@ -319,6 +324,9 @@ pub(crate) struct EvalSection {
     pub(crate) samples: u32,
     /// Sequences decoded together; never changes a response.
     pub(crate) max_batch: usize,
+    /// Servers that answer the held-out questions instead of the local engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<ServerSettings>,
 }
 
 impl Default for EvalSection {
@@ -329,6 +337,7 @@ impl Default for EvalSection {
             max_new_tokens: None,
             samples: 0,
             max_batch: 64,
+            server: None,
         }
     }
 }

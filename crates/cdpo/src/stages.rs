@@ -17,6 +17,7 @@ pub(crate) mod rollouts;
 pub(crate) mod sample;
 pub(crate) mod score;
 pub(crate) mod select;
+mod serving;
 pub(crate) mod table;
 pub(crate) mod train;
 pub(crate) mod warm_up;

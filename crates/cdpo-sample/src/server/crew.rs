@@ -204,11 +204,10 @@ impl Shared {
             .post(path, &body)
             .and_then(|bytes| self.protocol.answer(client, &ask, &bytes))
             .and_then(|answer| check(answer, &ask));
-        let now = Instant::now();
         match answer {
             Ok(answer) => {
                 let tokens = answer.ids.as_ref().map_or(0, Vec::len);
-                self.queue().answered(at, tokens as u64, now);
+                self.queue().answered(at, tokens as u64);
                 Some(Event::Answered { job, answer })
             }
             Err(Fault::Refused(reason)) => Some(Event::Refused {
@@ -217,7 +216,7 @@ impl Shared {
                 reason,
             }),
             Err(fault) => {
-                let given_up = self.queue().failed(at, job, round, &fault, now);
+                let given_up = self.queue().failed(at, job, round, &fault, Instant::now());
                 given_up.map(|job| Event::Failed {
                     at,
                     job,

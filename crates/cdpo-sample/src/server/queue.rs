@@ -60,8 +60,9 @@ struct Server {
     active: usize,
     /// Wrong answers since it last gave a right one.
     doubts: u32,
-    /// Pauses since it last answered.
+    /// Pauses since it last answered, and when the first of them began.
     failures: u32,
+    since: Instant,
     /// Counts its failures; those of requests that began before the last one say nothing new.
     round: u64,
     paused: Instant,
@@ -93,8 +94,6 @@ pub(super) struct Queue {
     servers: Vec<Server>,
     in_flight: usize,
     retries: u32,
-    /// When a server last answered.
-    last: Instant,
     jitter: Key,
 }
 
@@ -112,6 +111,7 @@ impl Queue {
             active: 0,
             doubts: 0,
             failures: 0,
+            since: now,
             round: 0,
             paused: now,
             reason: String::new(),
@@ -123,7 +123,6 @@ impl Queue {
             servers: (0..servers).map(|_| server()).collect(),
             in_flight,
             retries,
-            last: now,
             jitter: Key::new(entropy),
         }
     }
@@ -187,10 +186,9 @@ impl Queue {
     }
 
     /// Server `at` has said what it is.
-    pub(super) fn greeted(&mut self, at: usize, now: Instant) {
+    pub(super) fn greeted(&mut self, at: usize) {
         let server = &mut self.servers[at];
         (server.known, server.greeting) = (true, false);
-        self.last = now;
     }
 
     /// Server `at` could not say what it is.
@@ -200,13 +198,12 @@ impl Queue {
     }
 
     /// Server `at` has answered with `tokens` tokens.
-    pub(super) fn answered(&mut self, at: usize, tokens: u64, now: Instant) {
+    pub(super) fn answered(&mut self, at: usize, tokens: u64) {
         let server = &mut self.servers[at];
         server.active -= 1;
         (server.failures, server.doubts) = (0, 0);
         server.answered += 1;
         server.tokens += tokens;
-        self.last = now;
     }
 
     /// Server `at` has failed on `job`, which is tried again; it is given back if it was tried often enough.
@@ -252,6 +249,9 @@ impl Queue {
             _ => self.backoff(failures),
         };
         let server = &mut self.servers[at];
+        if failures == 1 {
+            server.since = now;
+        }
         server.failures = failures;
         server.round += 1;
         server.paused = now + pause;
@@ -270,11 +270,12 @@ impl Queue {
             .mul_f64(0.5 + 0.5 * self.jitter.unit())
     }
 
-    /// How long no server has answered although all have failed; `None` while one may.
+    /// How long all servers have been failing; `None` while one is not.
     pub(super) fn gone(&self, now: Instant) -> Option<Duration> {
-        let failing = |server: &Server| server.failures > 0;
-        let all = self.servers.iter().all(failing);
-        all.then(|| now.saturating_duration_since(self.last))
+        let failing = |server: &Server| (server.failures > 0).then_some(server.since);
+        let since: Option<Vec<Instant>> = self.servers.iter().map(failing).collect();
+        let last = since?.into_iter().max()?;
+        Some(now.saturating_duration_since(last))
     }
 
     /// Whether every server has said what it is, or could not.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use ureq::http::Uri;
 
 use crate::error::{Error, Result};
+use crate::params::SampleParams;
 
 /// What program answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,16 @@ impl ServerKind {
     /// Whether it gives the ids that were drawn.
     pub fn gives_ids(self) -> bool {
         self != Self::Openai
+    }
+
+    /// Whether its log-probabilities are those at temperature 1. SGLang's are at the temperature that was asked for, unless it was
+    /// started otherwise, which it does not say; and greedy is 1 to it.
+    pub fn raw_logps(self, params: &SampleParams) -> bool {
+        match self {
+            Self::Vllm | Self::LlamaCpp => true,
+            Self::Sglang => [0.0, 1.0].contains(&params.temperature),
+            Self::Openai => false,
+        }
     }
 
     /// Whether an adapter can be handed to it while it runs.
@@ -69,7 +80,7 @@ pub struct ServerSettings {
     /// How often one sample is tried again after wrong answers and time-outs. A server that is away is waited for instead.
     #[serde(default = "retries")]
     pub retries: u32,
-    /// Seconds without an answer of any server after which the call fails.
+    /// Seconds for which all servers may fail before the call does.
     #[serde(default = "give_up")]
     pub give_up: f64,
     /// Whether a server that gives text alone may be used: its text is encoded anew.

@@ -52,6 +52,8 @@ pub(crate) struct State {
     /// Bodies of the requests for tokens, the first thousand.
     bodies: Mutex<Vec<Value>>,
     down: AtomicBool,
+    /// How often it went away: connections of an earlier life answer no more.
+    lives: AtomicUsize,
 }
 
 /// A server; it ends with the test's process.
@@ -91,6 +93,7 @@ impl Stub {
             adapters: Mutex::default(),
             bodies: Mutex::default(),
             down: false.into(),
+            lives: 0.into(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -123,6 +126,7 @@ impl Stub {
     /// Goes away: connections are refused, those that are open end with their next request, and adapters are forgotten.
     pub(crate) fn go_down(&self) {
         self.state.down.store(true, Ordering::SeqCst);
+        self.state.lives.fetch_add(1, Ordering::SeqCst);
         self.state.adapters.lock().unwrap().clear();
         let _ = TcpStream::connect(self.address);
         while TcpStream::connect(self.address).is_ok() {

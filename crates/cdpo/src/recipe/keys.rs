@@ -46,6 +46,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "cache_mib",
         ],
     ),
+    ("sample.server", SERVER),
     (
         "grade",
         &[
@@ -89,6 +90,21 @@ const SECTIONS: &[(&str, &[&str])] = &[
         "eval",
         &["skip", "limit", "max_new_tokens", "samples", "max_batch"],
     ),
+    ("eval.server", SERVER),
+];
+
+const SERVER: &[&str] = &[
+    "kind",
+    "urls",
+    "model",
+    "in_flight",
+    "api_key_env",
+    "timeout",
+    "connect_timeout",
+    "retries",
+    "give_up",
+    "allow_text",
+    "allow_http",
 ];
 
 const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];

@@ -2,22 +2,26 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{Problem, Trajectory};
 use cdpo_model::KvCache;
-use cdpo_sample::{Completion, LocalSampler, Request, SampleParams, Sampler as _};
+use cdpo_sample::{
+    Completion, LocalSampler, Request, SampleParams, SampleProgress, Sampler, ServerSettings,
+};
 use serde_json::{Value, json};
 
-use super::reuse;
+use super::{reuse, serving};
 use crate::base_model::Trained;
 use crate::interrupt;
 use crate::messages;
 use crate::outcome::Interrupted;
 use crate::progress::ProgressLine;
 use crate::run::Run;
+use crate::stage::Model;
 
 /// The responses.
 pub(crate) const TRAJECTORIES: &str = "trajectories.jsonl";
@@ -27,8 +31,26 @@ const KEEP_TIME: Duration = Duration::from_secs(20);
 
 /// The version of a stage that answers with the base, or with what a training made of it: once an adapter was merged into the base's
 /// weights; now decoding adds it, which rounds otherwise.
-pub(super) fn version(trained: bool) -> u32 {
-    if trained { 2 } else { 1 }
+pub(super) fn version(trained: bool, server: Option<&ServerSettings>) -> u32 {
+    if trained && server.is_none() { 2 } else { 1 }
+}
+
+/// What a stage of responses depends on, beside what it asks: the model's content, or the servers that have it.
+pub(super) fn model(server: Option<&ServerSettings>) -> Model {
+    if server.is_some() {
+        Model::Tokenizer
+    } else {
+        Model::Whole
+    }
+}
+
+/// The settings of a stage of responses, with the servers' where they draw.
+pub(super) fn with_server(mut settings: Value, server: Option<&ServerSettings>) -> Value {
+    if let Some(server) = server {
+        settings["server"] = server.key();
+        settings["params"]["logps"] = true.into();
+    }
+    settings
 }
 
 /// How training questions are sampled.
@@ -54,16 +76,21 @@ pub(super) fn evaluation_params(run: &Run) -> SampleParams {
     }
 }
 
+/// Who answers.
+pub(super) enum Answerer<'a> {
+    /// The local engine: what was trained, or the base if nothing was; so many sequences decoded together.
+    Engine(Option<&'a Trained>, usize),
+    /// Servers, with the adapter in a folder or without one.
+    Servers(&'a ServerSettings, Option<&'a Path>),
+}
+
 /// The responses that a stage wants.
 pub(super) struct Generation<'a> {
     pub(super) problems: &'a [Problem],
     /// Responses to each question.
     pub(super) n: u32,
-    /// Sequences decoded together.
-    pub(super) max_batch: usize,
     pub(super) params: SampleParams,
-    /// What was trained and answers now; the base if nothing was.
-    pub(super) trained: Option<&'a Trained>,
+    pub(super) by: Answerer<'a>,
 }
 
 /// Generates responses into the stage's trajectories; the model is loaded only if one is missing.
@@ -86,17 +113,25 @@ pub(super) fn generate(
     }
     drop(out);
     let have = jsonl::write_sorted(&path, have)?;
+    let served = match wanted.by {
+        Answerer::Engine(..) => None,
+        Answerer::Servers(..) => Some(serving::account(run, dir, &have)?),
+    };
     let generated: u64 = have
         .iter()
         .map(|t| t.ids.len() as u64 + u64::from(t.terminated()))
         .sum();
-    Ok(json!({
+    let mut counts = json!({
         "questions": wanted.problems.len(),
         "responses": have.len(),
         "terminated": have.iter().filter(|t| t.terminated()).count(),
         "tokens_read": tokens_read,
         "tokens_generated": generated,
-    }))
+    });
+    if let Some(served) = served {
+        counts["servers"] = served;
+    }
+    Ok(counts)
 }
 
 /// A request for each question that lacks responses, and how many tokens all prompts have.
@@ -139,62 +174,105 @@ fn draw(
     out: &mut Appender,
     have: &mut Vec<Trajectory>,
 ) -> anyhow::Result<()> {
-    let before = have.len() as u64;
-    let all = wanted.problems.len() as u64 * u64::from(wanted.n);
-    let model = run.base.decoder(wanted.trained)?;
-    let cache =
-        (run.recipe.sample.cache_mib << 20) / KvCache::bytes_per_token(model.config()).max(1);
-    let mut sampler = LocalSampler::new(&model, &run.vocabulary.tokenizer)
-        .with_eos(run.vocabulary.stops.clone())
-        .with_max_batch(wanted.max_batch)
-        .with_max_cache_tokens(cache);
     let name = dir.dir().file_name().unwrap_or_default().to_owned();
-    let mut bar = ProgressLine::new(&name.to_string_lossy(), before, all);
-    let mut kept = Instant::now();
-    let mut failure = None;
-    let mut capped = 0;
-    let mut keep = |request: &Request, sample: u32, completion: Completion| -> anyhow::Result<()> {
-        let trajectory = completion.into_trajectory(request, sample)?;
-        out.append(&trajectory)?;
-        have.push(trajectory);
+    let all = wanted.problems.len() as u64 * u64::from(wanted.n);
+    let before = have.len() as u64;
+    let mut drawing = Drawing {
+        bar: ProgressLine::new(&name.to_string_lossy(), before, all),
+        before,
+        dir,
+        requests,
+        params: &wanted.params,
+        out,
+        have,
+    };
+    match wanted.by {
+        Answerer::Engine(trained, max_batch) => {
+            let model = run.base.decoder(trained)?;
+            let cache = (run.recipe.sample.cache_mib << 20)
+                / KvCache::bytes_per_token(model.config()).max(1);
+            let mut sampler = LocalSampler::new(&model, &run.vocabulary.tokenizer)
+                .with_eos(run.vocabulary.stops.clone())
+                .with_max_batch(max_batch)
+                .with_max_cache_tokens(cache);
+            drawing.from(&mut sampler, &wanted.params, &|progress| {
+                format!(
+                    "{:.0} tokens/s, {} at once",
+                    progress.tokens_per_second(),
+                    progress.active
+                )
+            })
+        }
+        Answerer::Servers(settings, adapter) => serving::draw(run, settings, adapter, &mut drawing),
+    }
+}
+
+/// Responses as they are drawn.
+pub(super) struct Drawing<'a> {
+    bar: ProgressLine,
+    before: u64,
+    dir: &'a mut StageDir,
+    requests: &'a [Request],
+    pub(super) params: &'a SampleParams,
+    out: &'a mut Appender,
+    have: &'a mut Vec<Trajectory>,
+}
+
+impl Drawing<'_> {
+    /// The stage's folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.dir.dir()
+    }
+
+    /// Draws them from `sampler`; `note` says how it does.
+    pub(super) fn from(
+        &mut self,
+        sampler: &mut dyn Sampler,
+        params: &SampleParams,
+        note: &dyn Fn(&SampleProgress) -> String,
+    ) -> anyhow::Result<()> {
+        let mut kept = Instant::now();
+        let mut failure = None;
+        let mut capped = 0;
+        let (out, have) = (&mut *self.out, &mut *self.have);
+        let mut keep =
+            |request: &Request, sample: u32, completion: Completion| -> anyhow::Result<()> {
+                let trajectory = completion.into_trajectory(request, sample)?;
+                out.append(&trajectory)?;
+                have.push(trajectory);
+                Ok(())
+            };
+        let mut sink = |request: &Request, sample: u32, completion: Completion| match keep(
+            request, sample, completion,
+        ) {
+            Ok(()) => interrupt::flow(),
+            Err(e) => {
+                failure = Some(e);
+                ControlFlow::Break(())
+            }
+        };
+        let (dir, bar, before) = (&mut *self.dir, &mut self.bar, self.before);
+        let flow = sampler.sample(self.requests, params, &mut sink, &mut |progress| {
+            capped = progress.capped;
+            if kept.elapsed() >= KEEP_TIME {
+                // Only the clock: a failure to write will show at the next sample.
+                let _ = dir.keep_time();
+                kept = Instant::now();
+            }
+            bar.at(before + progress.done as u64, || note(progress));
+            interrupt::flow()
+        })?;
+        if capped > 0 {
+            messages::warn(format_args!(
+                "the context is too short for max_new_tokens after {capped} prompts; their responses end where it ends"
+            ));
+        }
+        if let Some(e) = failure {
+            return Err(e);
+        }
+        if flow.is_break() {
+            return Err(Interrupted.into());
+        }
         Ok(())
-    };
-    let mut sink = |request: &Request, sample: u32, completion: Completion| match keep(
-        request, sample, completion,
-    ) {
-        Ok(()) => interrupt::flow(),
-        Err(e) => {
-            failure = Some(e);
-            ControlFlow::Break(())
-        }
-    };
-    let flow = sampler.sample(requests, &wanted.params, &mut sink, &mut |progress| {
-        capped = progress.capped;
-        if kept.elapsed() >= KEEP_TIME {
-            // Only the clock: a failure to write will show at the next sample.
-            let _ = dir.keep_time();
-            kept = Instant::now();
-        }
-        bar.at(before + progress.done as u64, || {
-            format!(
-                "{:.0} tokens/s, {} at once",
-                progress.tokens_per_second(),
-                progress.active
-            )
-        });
-        interrupt::flow()
-    })?;
-    drop(bar);
-    if capped > 0 {
-        messages::warn(format_args!(
-            "the context is too short for max_new_tokens after {capped} prompts; their responses end where it ends"
-        ));
     }
-    if let Some(e) = failure {
-        return Err(e);
-    }
-    if flow.is_break() {
-        return Err(Interrupted.into());
-    }
-    Ok(())
 }

@@ -20,8 +20,9 @@ impl State {
     pub(super) fn serve(&self, stream: &TcpStream) -> std::io::Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream);
+        let life = self.lives.load(Ordering::SeqCst);
         while let Some(asked) = read(&mut reader)? {
-            if self.down.load(Ordering::SeqCst) {
+            if self.lives.load(Ordering::SeqCst) != life {
                 return Ok(());
             }
             let allowed = self
