@@ -124,7 +124,9 @@ fn a_server_that_goes_away_and_comes_back_is_used_again_with_its_adapter() {
     let slow = |_: usize, _: &serde_json::Value| Trick::Slow(Duration::from_millis(4));
     let (one, other) = (Stub::with(slow), Stub::with(slow));
     let tokenizer = tokenizer();
-    let mut sampler = ServerSampler::new(settings("vllm", &[&one, &other]), &tokenizer, 256)
+    let mut patient = settings("vllm", &[&one, &other]);
+    patient.give_up = 60.0;
+    let mut sampler = ServerSampler::new(patient, &tokenizer, 256)
         .unwrap()
         .with_eos(vec![EOS])
         .with_adapter("cdpo-77", std::path::Path::new("/a"))
@@ -144,6 +146,8 @@ fn a_server_that_goes_away_and_comes_back_is_used_again_with_its_adapter() {
                     100 => {
                         asked_before = other.asked();
                         other.come_back();
+                        // The rest is its to answer.
+                        one.go_down();
                     }
                     _ => {}
                 }
@@ -155,7 +159,7 @@ fn a_server_that_goes_away_and_comes_back_is_used_again_with_its_adapter() {
     assert!(flow.is_continue());
     assert_eq!(samples.len(), 300);
     assert!(
-        other.asked() > asked_before + 20,
+        other.asked() > asked_before + 150,
         "{} after {asked_before}",
         other.asked()
     );
