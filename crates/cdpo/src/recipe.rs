@@ -41,6 +41,28 @@ pub(crate) struct Recipe {
     /// An adapter to evaluate that no stage made; no part of the recipe's file.
     #[serde(skip)]
     pub(crate) given_adapter: Option<PathBuf>,
+    /// The part of the training questions to sample; no part of the recipe's file.
+    #[serde(skip)]
+    pub(crate) shard: Option<Shard>,
+}
+
+/// One of several parts, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(number, of)| {
+            let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+            (1 <= number && number <= of).then_some(Self { number, of })
+        });
+        parsed.ok_or_else(|| format!("{text:?} is no part: 2/8, the second of eight, is one"))
+    }
 }
 
 impl Recipe {

@@ -14,7 +14,7 @@ use cdpo_sample::{
 };
 use serde_json::{Value, json};
 
-use super::{reuse, serving};
+use super::{adapter_check, parts, reuse, serving};
 use crate::base_model::Trained;
 use crate::interrupt;
 use crate::messages;
@@ -101,7 +101,12 @@ pub(super) fn generate(
 ) -> anyhow::Result<Value> {
     let path = dir.path(TRAJECTORIES);
     let (mut out, mut have): (Appender, Vec<Trajectory>) = Appender::resume(&path)?;
-    for kept in reuse::kept(dir, TRAJECTORIES, wanted.problems, wanted.n, &have)? {
+    let mut kept = reuse::kept(dir, TRAJECTORIES, wanted.problems, wanted.n, &have)?;
+    let parts = parts::kept(dir, TRAJECTORIES)?;
+    let own = have.iter().chain(&kept);
+    let parts = reuse::still(parts, wanted.problems, wanted.n, own);
+    kept.extend(parts);
+    for kept in kept {
         out.append(&kept)?;
         have.push(kept);
     }
@@ -174,6 +179,9 @@ fn draw(
     out: &mut Appender,
     have: &mut Vec<Trajectory>,
 ) -> anyhow::Result<()> {
+    if let Answerer::Servers(settings, Some(folder)) = wanted.by {
+        adapter_check::check(run, settings, folder, &requests[0])?;
+    }
     let name = dir.dir().file_name().unwrap_or_default().to_owned();
     let all = wanted.problems.len() as u64 * u64::from(wanted.n);
     let before = have.len() as u64;
