@@ -7,6 +7,14 @@ use cdpo_model::Tokenizer;
 /// The end token; 256 is the start token.
 pub(crate) const EOS: u32 = 257;
 
+/// What else a stub's model draws.
+#[allow(dead_code)]
+pub(crate) const LINE_FEED: u32 = 10;
+#[allow(dead_code)]
+pub(crate) fn letter(n: u64) -> u32 {
+    u32::from(b'a') + n as u32
+}
+
 /// One token a byte, spelled as GPT-2 does, and two special tokens.
 pub(crate) fn tokenizer() -> Tokenizer {
     let mut next = 256u32;

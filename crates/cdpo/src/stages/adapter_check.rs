@@ -38,6 +38,7 @@ pub(super) fn check(
         .adapter(folder)
         .with_context(|| format!("the adapter {} does not fit", folder.display()))?;
     let prompt = [request.prefix_ids.as_slice(), &request.prompt_ids].concat();
+    let (name, folder) = serving::served(folder)?;
     let mut shown = 0;
     for url in &settings.urls {
         let one = ServerSettings {
@@ -45,8 +46,7 @@ pub(super) fn check(
             give_up: PATIENCE.min(settings.give_up),
             ..settings.clone()
         };
-        let name = serving::adapter_name(folder)?;
-        let mut sampler = serving::sampler(run, &one)?.with_adapter(&name, folder)?;
+        let mut sampler = serving::sampler(run, &one)?.with_adapter(&name, &folder)?;
         let with = few(&mut sampler, request)?;
         sampler.release();
         let without = few(&mut serving::sampler(run, &one)?, request)?;

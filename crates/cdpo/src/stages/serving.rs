@@ -1,6 +1,6 @@
 //! Responses that servers draw: the sampler made ready, and the record of what the servers are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cdpo_data::artifact::{StageDir, hash_folder};
@@ -37,9 +37,11 @@ pub(super) fn sampler<'r>(
     Ok(sampler.with_key(&key)?)
 }
 
-/// What an adapter is called on a server: by its content.
-pub(super) fn adapter_name(folder: &Path) -> anyhow::Result<String> {
-    Ok(format!("cdpo-{}", &hash_folder(folder)?[..16]))
+/// What an adapter is called on a server, by its content; and its folder as the server has to see it.
+pub(super) fn served(folder: &Path) -> anyhow::Result<(String, PathBuf)> {
+    let folder = std::fs::canonicalize(folder)
+        .with_context(|| format!("the adapter {} is not there", folder.display()))?;
+    Ok((format!("cdpo-{}", &hash_folder(&folder)?[..16]), folder))
 }
 
 /// Draws what is wanted from servers, with the adapter in a folder or without one.
@@ -51,9 +53,8 @@ pub(super) fn draw(
 ) -> anyhow::Result<()> {
     let mut sampler = sampler(run, settings)?;
     if let Some(folder) = adapter {
-        let folder = std::fs::canonicalize(folder)
-            .with_context(|| format!("the adapter {}", folder.display()))?;
-        sampler = sampler.with_adapter(&adapter_name(&folder)?, &folder)?;
+        let (name, folder) = served(folder)?;
+        sampler = sampler.with_adapter(&name, &folder)?;
     }
     let params = SampleParams {
         logps: settings.kind.gives_ids(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cdpo_model::Key;
 use serde_json::Value;
 
-use crate::tokenizer::EOS;
+use crate::tokenizer::{EOS, LINE_FEED, letter};
 
 /// What the stub does with a request for tokens, instead of answering it.
 pub(crate) enum Trick {
@@ -175,8 +175,8 @@ pub(crate) fn token(prompt: &[u32], seed: u64, drawn: &[u32]) -> u32 {
     }
     match key.below(24) {
         0 => EOS,
-        1..=3 => u32::from(b'\n'),
-        n => u32::from(b'a') + n as u32,
+        1..=3 => LINE_FEED,
+        n => letter(n),
     }
 }
 
