@@ -18,8 +18,15 @@ mod tokenizer {
     pub(crate) const LINE_FEED: u32 = 18;
 
     /// A digit from 1 to 5.
-    pub(crate) fn letter(n: u64) -> u32 {
+    pub(crate) fn letter(n: usize) -> u32 {
         1 + (n % 5) as u32
+    }
+
+    pub(crate) fn character(id: u32) -> Option<char> {
+        match id {
+            LINE_FEED => Some('\n'),
+            digit => char::from_digit(digit, 10),
+        }
     }
 }
 

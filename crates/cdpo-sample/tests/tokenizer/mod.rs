@@ -11,8 +11,13 @@ pub(crate) const EOS: u32 = 257;
 #[allow(dead_code)]
 pub(crate) const LINE_FEED: u32 = 10;
 #[allow(dead_code)]
-pub(crate) fn letter(n: u64) -> u32 {
+pub(crate) fn letter(n: usize) -> u32 {
     u32::from(b'a') + n as u32
+}
+
+#[allow(dead_code)]
+pub(crate) fn character(id: u32) -> Option<char> {
+    (id < 128).then(|| char::from(id as u8))
 }
 
 /// One token a byte, spelled as GPT-2 does, and two special tokens.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::http::Asked;
 use super::{State, logp, token};
-use crate::tokenizer::EOS;
+use crate::tokenizer::{EOS, character};
 
 /// Why a server ended a response.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,10 +28,7 @@ fn numbers(value: &Value) -> Vec<u32> {
 }
 
 fn text_of(ids: &[u32]) -> String {
-    ids.iter()
-        .filter(|&&id| id < 128)
-        .map(|&id| char::from(id as u8))
-        .collect()
+    ids.iter().filter_map(|&id| character(id)).collect()
 }
 
 impl State {
