@@ -2,8 +2,10 @@
 
 mod adapter_check;
 mod agreement;
+mod apart;
 pub(crate) mod contrastive;
 mod conventions;
+mod drawing;
 pub(crate) mod eval;
 pub(crate) mod eval_given;
 pub(crate) mod eval_samples;

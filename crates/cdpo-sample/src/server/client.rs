@@ -181,13 +181,13 @@ impl Client {
     fn failed(&self, error: &ureq::Error) -> Fault {
         let reason = self.words(&error.to_string());
         match error {
-            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve)
-            | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed => Fault::Away(reason),
             ureq::Error::Io(e) if e.kind() == io::ErrorKind::TimedOut => {
                 Fault::Wrong(format!("no answer in time: {reason}"))
             }
-            ureq::Error::Io(_) => Fault::Away(reason),
+            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve)
+            | ureq::Error::HostNotFound
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::Io(_) => Fault::Away(reason),
             ureq::Error::Timeout(_) => Fault::Wrong(format!("no answer in time: {reason}")),
             ureq::Error::Protocol(_) => Fault::Away(format!("no HTTP: {reason}")),
             ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {

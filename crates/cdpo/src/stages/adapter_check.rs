@@ -9,7 +9,7 @@ use cdpo_sample::{
     Completion, Error, Request, SampleParams, Sampler as _, ServerSampler, ServerSettings,
 };
 
-use super::agreement::{Apart, BOUND, logps};
+use super::apart::{Apart, BOUND, logps};
 use super::serving;
 use crate::messages;
 use crate::run::Run;

@@ -1,33 +1,23 @@
 //! Generating responses: each is appended as it finishes, and only the missing ones are asked for.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{Problem, Trajectory};
 use cdpo_model::KvCache;
-use cdpo_sample::{
-    Completion, LocalSampler, Request, SampleParams, SampleProgress, Sampler, ServerSettings,
-};
+use cdpo_sample::{LocalSampler, Request, SampleParams, ServerSettings};
 use serde_json::{Value, json};
 
+use super::drawing::Drawing;
 use super::{adapter_check, parts, reuse, serving};
 use crate::base_model::Trained;
-use crate::interrupt;
-use crate::messages;
-use crate::outcome::Interrupted;
-use crate::progress::ProgressLine;
 use crate::run::Run;
 use crate::stage::Model;
 
 /// The responses.
 pub(crate) const TRAJECTORIES: &str = "trajectories.jsonl";
-
-/// How often the time spent is written down, so that a killed run does not lose count of it.
-const KEEP_TIME: Duration = Duration::from_secs(20);
 
 /// The version of a stage that answers with the base, or with what a training made of it: once an adapter was merged into the base's
 /// weights; now decoding adds it, which rounds otherwise.
@@ -182,18 +172,8 @@ fn draw(
     if let Answerer::Servers(settings, Some(folder)) = wanted.by {
         adapter_check::check(run, settings, folder, &requests[0])?;
     }
-    let name = dir.dir().file_name().unwrap_or_default().to_owned();
     let all = wanted.problems.len() as u64 * u64::from(wanted.n);
-    let before = have.len() as u64;
-    let mut drawing = Drawing {
-        bar: ProgressLine::new(&name.to_string_lossy(), before, all),
-        before,
-        dir,
-        requests,
-        params: &wanted.params,
-        out,
-        have,
-    };
+    let mut drawing = Drawing::new(dir, requests, &wanted.params, out, have, all);
     match wanted.by {
         Answerer::Engine(trained, max_batch) => {
             let model = run.base.decoder(trained)?;
@@ -212,75 +192,5 @@ fn draw(
             })
         }
         Answerer::Servers(settings, adapter) => serving::draw(run, settings, adapter, &mut drawing),
-    }
-}
-
-/// Responses as they are drawn.
-pub(super) struct Drawing<'a> {
-    bar: ProgressLine,
-    before: u64,
-    dir: &'a mut StageDir,
-    requests: &'a [Request],
-    pub(super) params: &'a SampleParams,
-    out: &'a mut Appender,
-    have: &'a mut Vec<Trajectory>,
-}
-
-impl Drawing<'_> {
-    /// The stage's folder.
-    pub(super) fn folder(&self) -> &Path {
-        self.dir.dir()
-    }
-
-    /// Draws them from `sampler`; `note` says how it does.
-    pub(super) fn from(
-        &mut self,
-        sampler: &mut dyn Sampler,
-        params: &SampleParams,
-        note: &dyn Fn(&SampleProgress) -> String,
-    ) -> anyhow::Result<()> {
-        let mut kept = Instant::now();
-        let mut failure = None;
-        let mut capped = 0;
-        let (out, have) = (&mut *self.out, &mut *self.have);
-        let mut keep =
-            |request: &Request, sample: u32, completion: Completion| -> anyhow::Result<()> {
-                let trajectory = completion.into_trajectory(request, sample)?;
-                out.append(&trajectory)?;
-                have.push(trajectory);
-                Ok(())
-            };
-        let mut sink = |request: &Request, sample: u32, completion: Completion| match keep(
-            request, sample, completion,
-        ) {
-            Ok(()) => interrupt::flow(),
-            Err(e) => {
-                failure = Some(e);
-                ControlFlow::Break(())
-            }
-        };
-        let (dir, bar, before) = (&mut *self.dir, &mut self.bar, self.before);
-        let flow = sampler.sample(self.requests, params, &mut sink, &mut |progress| {
-            capped = progress.capped;
-            if kept.elapsed() >= KEEP_TIME {
-                // Only the clock: a failure to write will show at the next sample.
-                let _ = dir.keep_time();
-                kept = Instant::now();
-            }
-            bar.at(before + progress.done as u64, || note(progress));
-            interrupt::flow()
-        })?;
-        if capped > 0 {
-            messages::warn(format_args!(
-                "the context is too short for max_new_tokens after {capped} prompts; their responses end where it ends"
-            ));
-        }
-        if let Some(e) = failure {
-            return Err(e);
-        }
-        if flow.is_break() {
-            return Err(Interrupted.into());
-        }
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use cdpo_sample::server::{ServerIdentity, ServerStatus, Watch};
 use cdpo_sample::{SampleParams, SampleProgress, ServerSampler, ServerSettings};
 use serde_json::{Value, json};
 
-use super::generate::Drawing;
+use super::drawing::Drawing;
 use crate::messages;
 use crate::outcome::Usage;
 use crate::run::Run;

@@ -22,7 +22,7 @@ struct Slot {
 }
 
 #[derive(Deserialize)]
-struct Completion {
+struct Answered {
     tokens: Option<Vec<u32>>,
     tokens_evaluated: Option<usize>,
     #[serde(default)]
@@ -91,7 +91,7 @@ impl Protocol for LlamaCpp {
     }
 
     fn answer(&self, client: &Client, ask: &Ask<'_>, bytes: &[u8]) -> Result<Answer, Fault> {
-        let answer: Completion = client.parse(bytes)?;
+        let answer: Answered = client.parse(bytes)?;
         check_read(answer.tokens_evaluated, ask)?;
         if answer.truncated {
             return Err(Fault::Refused(

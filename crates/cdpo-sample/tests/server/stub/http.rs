@@ -47,7 +47,7 @@ impl State {
                 }
                 Some(Trick::Status(status, headers, body)) => (status, headers, body.to_owned()),
                 Some(Trick::Garbage) => ("200 OK", "", "<html>sorry</html>".to_owned()),
-                trick => self.answer(&asked, trick),
+                trick => self.answer(&asked, trick.as_ref()),
             };
             write(stream, status, headers, &body)?;
         }
@@ -71,13 +71,13 @@ impl State {
         Some((self.plan)(n, &asked.body))
     }
 
-    fn answer(&self, asked: &Asked, trick: Option<Trick>) -> (&'static str, &'static str, String) {
+    fn answer(&self, asked: &Asked, trick: Option<&Trick>) -> (&'static str, &'static str, String) {
         let active = self.active.fetch_add(1, Ordering::SeqCst) + 1;
         if trick.is_some() {
             self.most_active.fetch_max(active, Ordering::SeqCst);
         }
         if let Some(Trick::Slow(time)) = trick {
-            std::thread::sleep(time);
+            std::thread::sleep(*time);
         }
         let (status, mut body) = self.reply(asked);
         if let Some(Trick::Change(change)) = trick {
