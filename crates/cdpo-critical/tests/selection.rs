@@ -52,6 +52,7 @@ fn samples(questions: &[(&str, &str)]) -> Samples {
                     Finish::Stop
                 },
                 token_logps: None,
+                reencoded: false,
             });
             made.graded.push(Graded {
                 problem_id: (*id).into(),

@@ -11,6 +11,7 @@ fn sample(problem_id: &str, sample: u32) -> Trajectory {
         ids: vec![sample, 11, 151_643],
         finish: Finish::Stop,
         token_logps: Some(vec![-0.1, -1.0e-7, -23.456_789]),
+        reencoded: false,
     }
 }
 

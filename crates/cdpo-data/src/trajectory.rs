@@ -42,6 +42,9 @@ pub struct Trajectory {
     /// Log-probability of each content token under the sampling model at temperature 1 (natural logarithm), if asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_logps: Option<Vec<f32>>,
+    /// Whether the ids were made of the text that a server gave, and so need not be those that it drew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reencoded: bool,
 }
 
 impl Trajectory {
@@ -94,6 +97,7 @@ mod tests {
             ids: vec![7, 9],
             finish,
             token_logps: Some(vec![-0.5, -1.25]),
+            reencoded: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the scheduler asks of a model: paths of a key/value tree that can be forked, extended and released, and logits.
 //! One implementation drives the real engine, another is a fake model whose next-token distribution is a hash.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Most prompt tokens computed in one step (a longer prompt takes several), so that activations stay small.
 pub(crate) const PREFILL: usize = 1024;
@@ -79,20 +79,6 @@ pub(crate) fn prefill<D: Decoder>(
         done(ids.len());
     }
     Ok(())
-}
-
-/// Checks that every id is in the vocabulary.
-pub(crate) fn check_ids<D: Decoder>(decoder: &D, name: &str, ids: &[u32]) -> Result<()> {
-    match ids.iter().find(|&&id| id as usize >= decoder.vocabulary()) {
-        Some(id) => Err(Error::Request {
-            problem_id: name.to_owned(),
-            reason: format!(
-                "token id {id} is outside the model's vocabulary of {}; was it made with another tokenizer?",
-                decoder.vocabulary()
-            ),
-        }),
-        None => Ok(()),
-    }
 }
 
 /// Pages that a fork of a path of `length` tokens takes.

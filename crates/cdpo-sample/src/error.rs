@@ -59,6 +59,48 @@ pub enum Error {
         /// The position in the response, from 0.
         position: usize,
     },
+    /// One or more settings of servers are wrong; all faults are listed.
+    #[error("{}", .0.join("; "))]
+    ServerSettings(Vec<String>),
+    /// The threads that ask servers could not be started.
+    #[error("the threads that ask the servers failed: {0}; a lower in_flight needs fewer")]
+    Threads(std::io::Error),
+    /// A server will not do what is asked, and asking again is no use.
+    #[error("the server {url} refuses {what}: {reason}")]
+    ServerRefused {
+        /// Its address.
+        url: String,
+        /// What it was asked for.
+        what: String,
+        /// What it says, and what to do.
+        reason: String,
+    },
+    /// A sample was tried again as often as allowed.
+    #[error(
+        "{what}: {tries} tries gave no usable answer, the last one at {url}: {reason}; what is written is kept, and the same command goes \
+         on from there"
+    )]
+    ServerFailed {
+        /// The last server's address.
+        url: String,
+        /// The sample.
+        what: String,
+        /// How often it was asked for.
+        tries: u32,
+        /// What the last answer was like.
+        reason: String,
+    },
+    /// No server has answered for as long as allowed.
+    #[error(
+        "no server could be used for {seconds} seconds ({servers}); what is written is kept, and the same command goes on from there once \
+         one is back"
+    )]
+    ServersGone {
+        /// The time allowed.
+        seconds: f64,
+        /// Each server's address with its last failure.
+        servers: String,
+    },
     /// A sampler that sees text only gave a response where its token ids are needed.
     #[error(
         "question `{problem_id}`, sample {sample}: the sampler gave text without token ids, and training needs the ids that were drawn; \

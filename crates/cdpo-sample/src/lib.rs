@@ -5,7 +5,7 @@
 //!
 //! What is sampled depends on the model, the prompt, the settings and the key `(seed, question id, sample index, response
 //! position)` only: never on the batch, the order of requests, the cache's size or the number of threads. So a run that
-//! was cut short is resumed by asking for what is missing.
+//! was cut short is resumed by asking for what is missing. (Of samples that servers draw, [`server`] promises less.)
 
 mod branch;
 mod decoder;
@@ -14,8 +14,10 @@ mod error;
 mod exp;
 mod local;
 mod params;
+mod room;
 mod sampler;
 mod schedule;
+pub mod server;
 mod stop;
 
 pub use branch::{Aside, Branch, Branches, Ended, Rollout, Settled, Spent, Trunk, TrunkId};
@@ -23,3 +25,4 @@ pub use error::{Error, Result};
 pub use local::LocalSampler;
 pub use params::SampleParams;
 pub use sampler::{Completion, Finish, Observer, Request, SampleProgress, Sampler, Sink};
+pub use server::{ServerKind, ServerSampler, ServerSettings};

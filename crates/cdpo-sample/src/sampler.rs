@@ -39,6 +39,8 @@ pub struct Completion {
     pub token_logps: Option<Vec<f32>>,
     /// Why the response ended.
     pub finish: Finish,
+    /// Whether the ids were made of the text, because a server gave no others: they need not be those that were drawn.
+    pub reencoded: bool,
 }
 
 impl Completion {
@@ -59,6 +61,7 @@ impl Completion {
             ids,
             finish: self.finish,
             token_logps: self.token_logps,
+            reencoded: self.reencoded,
         })
     }
 }
@@ -135,6 +138,7 @@ mod tests {
             ids,
             token_logps: None,
             finish: Finish::Eos,
+            reencoded: false,
         };
         let record = completion(Some(vec![7])).into_trajectory(&request, 2);
         assert_eq!(record.unwrap().ids, [7]);

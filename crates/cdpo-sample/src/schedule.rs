@@ -363,6 +363,7 @@ impl<'a, 'r, D: Decoder> Scheduler<'a, 'r, D> {
             ids: Some(ids),
             token_logps,
             finish,
+            reencoded: false,
         };
         self.finished
             .push((index, question.request.samples[place], completion));

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::grade_options::GradeOptionArgs;
 use crate::paths;
+use crate::recipe::Shard;
 
 mod rollout;
 
@@ -64,9 +65,9 @@ pub(crate) enum Command {
 
     /// Run a recipe as far as the samples of the training questions.
     #[command(
-        after_help = "Example:\n  cdpo sample recipes/tiny.toml --set sample.temperature=0.7"
+        after_help = "Examples:\n  cdpo sample recipes/tiny.toml --set sample.temperature=0.7\n  cdpo sample recipes/tiny.toml --shard 2/8        # a part, for one of eight machines; it lies in RUN/samples.2-of-8\n  cdpo sample recipes/tiny.toml                    # takes the parts that lie in RUN, and draws what is missing"
     )]
-    Sample(RunArgs),
+    Sample(SampleArgs),
 
     /// Run a recipe as far as the graded samples, grade a file of responses, or explain how two answers compare.
     #[command(
@@ -175,6 +176,16 @@ pub(crate) struct RunArgs {
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// What to sample.
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Sample one part of the questions alone, such as 2/8.
+    #[arg(long, value_name = "PART")]
+    pub(crate) shard: Option<Shard>,
 }
 
 /// A recipe, its changes, and how many seeds.

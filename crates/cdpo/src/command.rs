@@ -34,7 +34,12 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Quickstart(args) => recipes::quickstart(args),
         Command::Demo(args) => recipes::demonstration(args),
         Command::Experiment(args) => experiment::run(args),
-        Command::Sample(args) => upto(args, sample::id(), generate::TRAJECTORIES),
+        Command::Sample(args) => {
+            let mut recipe = recipe::read(&args.run.recipe, &args.run.sets)?;
+            recipe.shard = args.shard;
+            let stage = args.shard.map_or_else(sample::id, sample::part_id);
+            execute::upto(recipe, &[(stage, generate::TRAJECTORIES)], args.run.dry_run)
+        }
         Command::Grade(args) => grade::grade(args),
         Command::Select(args) => upto(args, select::id(), select::PAIRS),
         Command::Score(args) => upto(args, score::id(), select::PAIRS),

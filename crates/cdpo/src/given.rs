@@ -38,6 +38,7 @@ pub(crate) fn read(
                 ids: response.ids,
                 finish: Finish::Eos,
                 token_logps: None,
+                reencoded: false,
             };
             Ok((problem, trajectory))
         })

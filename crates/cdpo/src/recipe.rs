@@ -17,6 +17,7 @@ use cdpo_data::chat::Variable;
 use cdpo_data::problems::{Columns, Format};
 use cdpo_grade::GradeOptions;
 use cdpo_model::{KvForm, LoraConfig, Products};
+use cdpo_sample::ServerSettings;
 use cdpo_train::{Method, TrainSettings};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,28 @@ pub(crate) struct Recipe {
     /// An adapter to evaluate that no stage made; no part of the recipe's file.
     #[serde(skip)]
     pub(crate) given_adapter: Option<PathBuf>,
+    /// The part of the training questions to sample; no part of the recipe's file.
+    #[serde(skip)]
+    pub(crate) shard: Option<Shard>,
+}
+
+/// One of several parts, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+}
+
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(number, of)| {
+            let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+            (1 <= number && number <= of).then_some(Self { number, of })
+        });
+        parsed.ok_or_else(|| format!("{text:?} is no part: 2/8, the second of eight, is one"))
+    }
 }
 
 impl Recipe {
@@ -315,6 +338,9 @@ pub(crate) struct SampleSection {
     pub(crate) cache_mib: usize,
     /// How keys and values are held, in the evaluation and in rollouts too.
     pub(crate) kv: KvForm,
+    /// Servers that draw the samples instead of the local engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<ServerSettings>,
 }
 
 impl Default for SampleSection {
@@ -329,6 +355,7 @@ impl Default for SampleSection {
             max_batch: 64,
             cache_mib: 2048,
             kv: KvForm::F32,
+            server: None,
         }
     }
 }
@@ -372,6 +399,9 @@ pub(crate) struct EvalSection {
     pub(crate) samples: u32,
     /// Sequences decoded together; never changes a response.
     pub(crate) max_batch: usize,
+    /// Servers that answer the held-out questions instead of the local engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<ServerSettings>,
 }
 
 impl Default for EvalSection {
@@ -382,6 +412,7 @@ impl Default for EvalSection {
             max_new_tokens: None,
             samples: 0,
             max_batch: 64,
+            server: None,
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The stages: one file makes one stage's value, or the values of stages that differ in one word; this is their list.
 
+mod adapter_check;
+mod agreement;
+mod apart;
 pub(crate) mod contrastive;
 mod conventions;
+mod drawing;
 pub(crate) mod eval;
 pub(crate) mod eval_given;
 pub(crate) mod eval_samples;
@@ -11,6 +15,7 @@ pub(crate) mod generate;
 mod given_pairs;
 pub(crate) mod grade;
 mod grading;
+mod parts;
 pub(crate) mod problems;
 mod reuse;
 pub(crate) mod rollout_score;
@@ -18,6 +23,7 @@ pub(crate) mod rollouts;
 pub(crate) mod sample;
 pub(crate) mod score;
 pub(crate) mod select;
+mod serving;
 pub(crate) mod table;
 pub(crate) mod train;
 pub(crate) mod warm_up;
@@ -32,20 +38,21 @@ pub(crate) fn all(recipe: &Recipe) -> Vec<Stage> {
     } else {
         select::stage
     };
-    let mut all = vec![
-        problems::stage(recipe),
-        sample::stage(recipe),
+    let mut all = vec![problems::stage(recipe), sample::stage(recipe)];
+    all.extend(agreement::stage(recipe));
+    all.extend([
         grade::stage(recipe),
         select(recipe),
         contrastive::positive(recipe),
         contrastive::negative(recipe),
         score::stage(recipe),
         rollout_score::stage(recipe),
-    ];
+    ]);
     all.extend(train::stages(recipe));
     all.extend(eval::stages(recipe));
     all.extend(eval_samples::stages(recipe));
     all.extend(eval_given::stage(recipe));
+    all.extend(sample::part(recipe));
     all.push(table::stage(recipe));
     all
 }

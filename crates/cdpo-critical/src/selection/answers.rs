@@ -89,6 +89,7 @@ mod tests {
             ids: vec![1],
             finish: Finish::Stop,
             token_logps: None,
+            reencoded: false,
         };
         (0..n as u32).map(trajectory).collect()
     }

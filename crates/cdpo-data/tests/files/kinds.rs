@@ -180,7 +180,7 @@ fn an_empty_field_and_a_null_are_absent_alike_in_every_reader() {
     let dir = tempfile::tempdir().unwrap();
     let told = |reader: usize, path: &Path| {
         let problems = read(path, &skip()).map(|(p, s)| (p, reasons(&s)));
-        let pairs = given_pairs::read(path, skip().on_bad_row).map(|(p, s)| (p, reasons(&s)));
+        let pairs = given_pairs::read(path, skip().on_bad_row, None).map(|(p, s)| (p, reasons(&s)));
         let solutions =
             given_solutions::read(path, skip().on_bad_row).map(|(p, s)| (p, reasons(&s)));
         let responses = given_responses::read(path).map(|all| {
@@ -252,7 +252,7 @@ fn an_empty_field_and_a_null_are_absent_alike_in_every_reader() {
             "{{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\", \"prompt_ids\": {ids}}}"
         );
         let path = text_file(dir.path(), "p.jsonl", &row);
-        let (pairs, _) = given_pairs::read(&path, options().on_bad_row).unwrap();
+        let (pairs, _) = given_pairs::read(&path, options().on_bad_row, None).unwrap();
         assert!(matches!(pairs, given_pairs::GivenPairs::Text(_)), "{ids}");
     }
 }

@@ -7,12 +7,11 @@ use rayon::prelude::*;
 
 mod trunks;
 use super::{Aside, Branch, Ended, Rollout, Settled, Spent, TrunkId};
-use crate::decoder::{
-    Decoder, PREFILL, PathStep, branch_pages, check_ids, extend_pages, fork_pages,
-};
+use crate::decoder::{Decoder, PREFILL, PathStep, branch_pages, extend_pages, fork_pages};
 use crate::draw::draw;
 use crate::error::{Error, Result};
 use crate::params::SampleParams;
+use crate::room::check_ids;
 use crate::sampler::Finish;
 use crate::stop::{Response, StopRule};
 use trunks::{Open, Prefix};
@@ -139,7 +138,7 @@ impl<D: Decoder> Engine<'_, D> {
             // The trunk was checked to hold no stop string.
             response.push(id, piece, &self.rule);
         }
-        check_ids(&self.decoder, &open.name, &branch.drawn)?;
+        check_ids(self.decoder.vocabulary(), &open.name, &branch.drawn)?;
         for &id in &branch.drawn {
             let piece = self.decoder.piece(id)?;
             if self.is_end(id) || response.push(id, &piece, &self.rule) {

@@ -1,9 +1,8 @@
 //! The check of all requests before the first token is drawn.
 
-use std::collections::HashSet;
-
-use crate::decoder::{Decoder, branch_pages, check_ids};
+use crate::decoder::{Decoder, branch_pages};
 use crate::error::{Error, Result};
+use crate::room::room;
 use crate::sampler::Request;
 
 /// Splits a request's ids into the part that is shared and the part that is its own; the latter is never empty.
@@ -22,33 +21,14 @@ pub(super) fn budget<D: Decoder>(
     request: &Request,
     max_new_tokens: usize,
 ) -> Result<usize> {
-    let fault = |reason: String| Error::Request {
-        problem_id: request.problem_id.clone(),
-        reason,
-    };
+    let budget = room(
+        request,
+        decoder.vocabulary(),
+        decoder.max_positions(),
+        max_new_tokens,
+    )?;
     let (prefix, prompt) = split(request);
     let length = prefix.len() + prompt.len();
-    if length == 0 {
-        return Err(fault(
-            "the prompt has no tokens; give at least a start token".into(),
-        ));
-    }
-    if length >= decoder.max_positions() {
-        return Err(fault(format!(
-            "the prompt has {length} tokens ({} of few-shot prefix), which leaves no room for a response in the model's context \
-             of {}; use fewer exemplars or leave the question out",
-            request.prefix_ids.len(),
-            decoder.max_positions()
-        )));
-    }
-    for ids in [prefix, prompt] {
-        check_ids(decoder, &request.problem_id, ids)?;
-    }
-    let mut seen = HashSet::new();
-    if let Some(twice) = request.samples.iter().find(|&&sample| !seen.insert(sample)) {
-        return Err(fault(format!("sample index {twice} is asked for twice")));
-    }
-    let budget = max_new_tokens.min(decoder.max_positions() - length);
     let page = decoder.page();
     let pages = prefix.len().div_ceil(page)
         + branch_pages(page, prefix.len(), prompt.len())

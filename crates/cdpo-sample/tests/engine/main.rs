@@ -3,3 +3,5 @@
 mod logits;
 mod samples;
 mod setup;
+#[path = "../tokenizer/mod.rs"]
+mod tokenizer;

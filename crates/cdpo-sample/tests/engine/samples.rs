@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use cdpo_model::{AdapterStack, Device, Key, Model, TokenForest};
 use cdpo_sample::{Completion, Error, Finish, LocalSampler, Request, SampleParams, Sampler};
 
-use crate::setup::{EOS, Random, ids, model, model_ending, tokenizer, with_threads};
+use crate::setup::{Random, ids, model, model_ending, with_threads};
+use crate::tokenizer::{EOS, tokenizer};
 
 type Samples = BTreeMap<(String, u32), Completion>;
 

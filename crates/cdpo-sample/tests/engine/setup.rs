@@ -1,12 +1,11 @@
-//! Small random models and a tokenizer of bytes.
-
-use std::collections::BTreeMap;
+//! Small random models.
 
 use cdpo_model::source::TensorSource;
-use cdpo_model::{Device, Key, Model, ModelConfig, Tokenizer};
+use cdpo_model::{Device, Key, Model, ModelConfig};
+
+use crate::tokenizer::EOS;
 
 pub(crate) const VOCABULARY: usize = 300;
-pub(crate) const EOS: u32 = 257;
 
 /// Normal-like weights keyed by tensor name and element.
 pub(crate) struct Random(pub(crate) f64);
@@ -56,41 +55,6 @@ pub(crate) fn model_ending(family: &str, eos: &[u32]) -> Model {
     let mut model = Model::load(&config, &Random(1.0), &Device::Cpu).unwrap();
     model.pack(true).unwrap();
     model
-}
-
-/// One token a byte, spelled as GPT-2 does, and two special tokens.
-pub(crate) fn tokenizer() -> Tokenizer {
-    let mut next = 256u32;
-    let vocabulary: BTreeMap<String, u32> = (0..256u32)
-        .map(|byte| {
-            let printable = matches!(byte, 33..=126 | 161..=172 | 174..=255);
-            let spelled = if printable {
-                byte
-            } else {
-                {
-                    next += 1;
-                    next - 1
-                }
-            };
-            (char::from_u32(spelled).unwrap().to_string(), byte)
-        })
-        .collect();
-    let special = |id: u32, content: &str| {
-        serde_json::json!({"id": id, "content": content, "special": true, "single_word": false, "lstrip": false,
-            "rstrip": false, "normalized": false})
-    };
-    let json = serde_json::json!({
-        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
-        "added_tokens": [special(256, "<s>"), special(257, "</s>")],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": vocabulary, "merges": []},
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tokenizer.json");
-    std::fs::write(&path, json.to_string()).unwrap();
-    Tokenizer::from_file(&path).unwrap()
 }
 
 pub(crate) fn with_threads<R: Send>(threads: usize, run: impl FnOnce() -> R + Send) -> R {

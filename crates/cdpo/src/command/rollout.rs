@@ -74,6 +74,14 @@ fn responses_of(recipe: Recipe, of: Of, args: &RolloutArgs) -> anyhow::Result<Op
         }
         return Ok(Some(run));
     }
+    if recipe.sample.server.is_some() {
+        return Err(Usage(
+            "sample.server: rollouts branch off the very samples at single tokens, so the local engine alone draws both; leave \
+             sample.server out, or name a file of responses with --trajectories"
+                .into(),
+        )
+        .into());
+    }
     if recipe.data.pairs.is_some() {
         return Err(Usage(
             "the recipe's pairs are given (data.pairs), so there are no samples to roll out; name a file with --trajectories".into(),

@@ -226,7 +226,7 @@ fn lengths(
     let config = outline.config;
     let measured = match outline.tokenizer {
         Some(tokenizer) => {
-            let vocabulary =
+            let mut vocabulary =
                 Vocabulary::resolve(tokenizer, &config, &outline.origin, recipe.model.bos)?;
             Some(measure(recipe, &mut vocabulary, sample)?)
         }

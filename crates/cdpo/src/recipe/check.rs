@@ -1,7 +1,7 @@
 //! Ranges and combinations that no single section can see.
 
 use cdpo_model::Products;
-use cdpo_sample::SampleParams;
+use cdpo_sample::{SampleParams, ServerSettings};
 use cdpo_train::{Examples, Method, Parameters};
 
 use super::{FramingName, Recipe, Template};
@@ -15,6 +15,7 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
     methods(recipe, &mut fault);
     counts(recipe, &mut fault);
     framing(recipe, &mut fault);
+    servers(recipe, &mut fault);
     let params = SampleParams {
         temperature: recipe.sample.temperature,
         top_p: recipe.sample.top_p,
@@ -113,6 +114,50 @@ fn methods(recipe: &Recipe, fault: &mut impl FnMut(String)) {
             fault(format!(
                 "train.{method}.parameters: it starts from sft, which trains other parameters; give both the same"
             ));
+        }
+    }
+}
+
+/// Servers that draw samples or answer questions.
+fn servers(recipe: &Recipe, fault: &mut impl FnMut(String)) {
+    let sections = [
+        ("sample.server", &recipe.sample.server),
+        ("eval.server", &recipe.eval.server),
+    ];
+    for (name, server) in sections {
+        let checked = server.as_ref().map(ServerSettings::validate);
+        if let Some(Err(cdpo_sample::Error::ServerSettings(found))) = checked {
+            for found in found {
+                fault(format!("{name}.{found}"));
+            }
+        }
+    }
+    if let Some(server) = &recipe.sample.server {
+        if !server.kind.gives_ids() && !server.allow_text {
+            fault(format!(
+                "sample.server.kind = \"{}\": such a server gives text without the ids that were drawn, and what is trained are those ids; use \
+                 vllm, sglang or llama_cpp, or allow_text = true, which encodes the text anew and marks every record so",
+                server.kind.name()
+            ));
+        }
+        for method in &recipe.methods {
+            if method.examples() == Examples::RolloutPairs {
+                fault(format!(
+                    "sample.server: {method} needs rollouts, which branch off the very samples at single tokens: the local engine alone draws \
+                     both; leave sample.server out, or the method"
+                ));
+            }
+        }
+    }
+    if recipe.eval.server.is_some() {
+        for method in recipe.trainings() {
+            let settings = recipe.train.methods.get(method.name());
+            if settings.and_then(|s| s.parameters) == Some(Parameters::All) {
+                fault(format!(
+                    "eval.server: train.{method}.parameters = \"all\" makes a whole model, which no running server takes; evaluate with the \
+                     local engine, or serve the folder that it leaves and evaluate that as a base"
+                ));
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
             "kv",
         ],
     ),
+    ("sample.server", SERVER),
     (
         "grade",
         &[
@@ -99,6 +100,21 @@ const SECTIONS: &[(&str, &[&str])] = &[
         "eval",
         &["skip", "limit", "max_new_tokens", "samples", "max_batch"],
     ),
+    ("eval.server", SERVER),
+];
+
+const SERVER: &[&str] = &[
+    "kind",
+    "urls",
+    "model",
+    "in_flight",
+    "api_key_env",
+    "timeout",
+    "connect_timeout",
+    "retries",
+    "give_up",
+    "allow_text",
+    "allow_http",
 ];
 
 const LORA: &[&str] = &["rank", "alpha", "dropout", "target_modules", "rslora"];

@@ -197,6 +197,7 @@ fn sections(mut table: Table, faults: &mut Vec<String>) -> Recipe {
         methods,
         run,
         given_adapter: None,
+        shard: None,
     }
 }
 

@@ -1,33 +1,58 @@
 //! Generating responses: each is appended as it finishes, and only the missing ones are asked for.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use cdpo_data::artifact::StageDir;
 use cdpo_data::jsonl::{self, Appender};
 use cdpo_data::{Problem, Trajectory};
-use cdpo_sample::{Completion, LocalSampler, Request, SampleParams, Sampler as _};
+use cdpo_sample::{LocalSampler, Request, SampleParams, ServerSettings};
 use serde_json::{Value, json};
 
-use super::reuse;
+use super::drawing::Drawing;
+use super::{adapter_check, parts, reuse, serving};
 use crate::base_model::Trained;
-use crate::interrupt;
-use crate::messages;
-use crate::outcome::Interrupted;
-use crate::progress::ProgressLine;
 use crate::run::Run;
+use crate::stage::{Demand, Model, Responses};
 
 /// The responses.
 pub(crate) const TRAJECTORIES: &str = "trajectories.jsonl";
 
-/// How often the time spent is written down, so that a killed run does not lose count of it.
-const KEEP_TIME: Duration = Duration::from_secs(20);
-
 /// The version of a stage that answers with the base, a whole model of its own, or the base with an adapter: that was once merged into
 /// the base's weights; now decoding adds it, which rounds otherwise.
-pub(super) fn version(adapter: bool) -> u32 {
-    if adapter { 2 } else { 1 }
+pub(super) fn version(adapter: bool, server: Option<&ServerSettings>) -> u32 {
+    if adapter && server.is_none() { 2 } else { 1 }
+}
+
+/// What a stage of responses asks of this machine: nothing to speak of where servers draw.
+pub(super) fn demand(server: Option<&ServerSettings>, responses: Responses) -> Demand {
+    if server.is_some() {
+        Demand::Nothing
+    } else {
+        Demand::Responses(responses)
+    }
+}
+
+/// What a stage of responses depends on, beside what it asks: the model's content, or the servers that have it.
+pub(super) fn model(server: Option<&ServerSettings>) -> Model {
+    if server.is_some() {
+        Model::Tokenizer
+    } else {
+        Model::Whole
+    }
+}
+
+/// The settings of a stage of responses, with the servers' where they draw.
+pub(super) fn with_server(mut settings: Value, server: Option<&ServerSettings>) -> Value {
+    if let Some(server) = server {
+        settings["server"] = server.key();
+        settings["params"]["logps"] = true.into();
+        // Theirs, not ours.
+        if let Some(params) = settings["params"].as_object_mut() {
+            params.remove("kv");
+        }
+    }
+    settings
 }
 
 /// How training questions are sampled.
@@ -55,16 +80,21 @@ pub(super) fn evaluation_params(run: &Run) -> SampleParams {
     }
 }
 
+/// Who answers.
+pub(super) enum Answerer<'a> {
+    /// The local engine: what was trained, or the base if nothing was; so many sequences decoded together.
+    Engine(Option<&'a Trained>, usize),
+    /// Servers, with the adapter in a folder or without one.
+    Servers(&'a ServerSettings, Option<&'a Path>),
+}
+
 /// The responses that a stage wants.
 pub(super) struct Generation<'a> {
     pub(super) problems: &'a [Problem],
     /// Responses to each question.
     pub(super) n: u32,
-    /// Sequences decoded together.
-    pub(super) max_batch: usize,
     pub(super) params: SampleParams,
-    /// What was trained and answers now; the base if nothing was.
-    pub(super) trained: Option<&'a Trained>,
+    pub(super) by: Answerer<'a>,
 }
 
 /// Generates responses into the stage's trajectories; the model is loaded only if one is missing.
@@ -75,7 +105,12 @@ pub(super) fn generate(
 ) -> anyhow::Result<Value> {
     let path = dir.path(TRAJECTORIES);
     let (mut out, mut have): (Appender, Vec<Trajectory>) = Appender::resume(&path)?;
-    for kept in reuse::kept(dir, TRAJECTORIES, wanted.problems, wanted.n, &have)? {
+    let mut kept = reuse::kept(dir, TRAJECTORIES, wanted.problems, wanted.n, &have)?;
+    let parts = parts::kept(dir, TRAJECTORIES)?;
+    let own = have.iter().chain(&kept);
+    let parts = reuse::still(parts, wanted.problems, wanted.n, own);
+    kept.extend(parts);
+    for kept in kept {
         out.append(&kept)?;
         have.push(kept);
     }
@@ -87,17 +122,25 @@ pub(super) fn generate(
     }
     drop(out);
     let have = jsonl::write_sorted(&path, have)?;
+    let served = match wanted.by {
+        Answerer::Engine(..) => None,
+        Answerer::Servers(..) => Some(serving::account(run, dir, &have)?),
+    };
     let generated: u64 = have
         .iter()
         .map(|t| t.ids.len() as u64 + u64::from(t.terminated()))
         .sum();
-    Ok(json!({
+    let mut counts = json!({
         "questions": wanted.problems.len(),
         "responses": have.len(),
         "terminated": have.iter().filter(|t| t.terminated()).count(),
         "tokens_read": tokens_read,
         "tokens_generated": generated,
-    }))
+    });
+    if let Some(served) = served {
+        counts["servers"] = served;
+    }
+    Ok(counts)
 }
 
 /// A request for each question that lacks responses, and how many tokens all prompts have.
@@ -140,60 +183,26 @@ fn draw(
     out: &mut Appender,
     have: &mut Vec<Trajectory>,
 ) -> anyhow::Result<()> {
-    let before = have.len() as u64;
+    if let Answerer::Servers(settings, Some(folder)) = wanted.by {
+        adapter_check::check(run, settings, folder, &requests[0])?;
+    }
     let all = wanted.problems.len() as u64 * u64::from(wanted.n);
-    let model = run.base.decoder(wanted.trained)?;
-    let mut sampler = LocalSampler::new(&model, &run.vocabulary.tokenizer)
-        .with_eos(run.vocabulary.stops.clone())
-        .with_max_batch(wanted.max_batch)
-        .with_max_cache_tokens(run.cache_tokens());
-    let name = dir.dir().file_name().unwrap_or_default().to_owned();
-    let mut bar = ProgressLine::new(&name.to_string_lossy(), before, all);
-    let mut kept = Instant::now();
-    let mut failure = None;
-    let mut capped = 0;
-    let mut keep = |request: &Request, sample: u32, completion: Completion| -> anyhow::Result<()> {
-        let trajectory = completion.into_trajectory(request, sample)?;
-        out.append(&trajectory)?;
-        have.push(trajectory);
-        Ok(())
-    };
-    let mut sink = |request: &Request, sample: u32, completion: Completion| match keep(
-        request, sample, completion,
-    ) {
-        Ok(()) => interrupt::flow(),
-        Err(e) => {
-            failure = Some(e);
-            ControlFlow::Break(())
+    let mut drawing = Drawing::new(dir, requests, &wanted.params, out, have, all);
+    match wanted.by {
+        Answerer::Engine(trained, max_batch) => {
+            let model = run.base.decoder(trained)?;
+            let mut sampler = LocalSampler::new(&model, &run.vocabulary.tokenizer)
+                .with_eos(run.vocabulary.stops.clone())
+                .with_max_batch(max_batch)
+                .with_max_cache_tokens(run.cache_tokens());
+            drawing.from(&mut sampler, &wanted.params, &|progress| {
+                format!(
+                    "{:.0} tokens/s, {} at once",
+                    progress.tokens_per_second(),
+                    progress.active
+                )
+            })
         }
-    };
-    let flow = sampler.sample(requests, &wanted.params, &mut sink, &mut |progress| {
-        capped = progress.capped;
-        if kept.elapsed() >= KEEP_TIME {
-            // Only the clock: a failure to write will show at the next sample.
-            let _ = dir.keep_time();
-            kept = Instant::now();
-        }
-        bar.at(before + progress.done as u64, || {
-            format!(
-                "{:.0} tokens/s, {} at once",
-                progress.tokens_per_second(),
-                progress.active
-            )
-        });
-        interrupt::flow()
-    })?;
-    drop(bar);
-    if capped > 0 {
-        messages::warn(format_args!(
-            "the context is too short for max_new_tokens after {capped} prompts; their responses end where it ends"
-        ));
+        Answerer::Servers(settings, adapter) => serving::draw(run, settings, adapter, &mut drawing),
     }
-    if let Some(e) = failure {
-        return Err(e);
-    }
-    if flow.is_break() {
-        return Err(Interrupted.into());
-    }
-    Ok(())
 }

@@ -53,23 +53,11 @@ pub(super) fn kept(
         .iter()
         .map(|p| (p.id.as_str(), p.question.as_str()))
         .collect();
-    let wanted: HashSet<&str> = problems
-        .iter()
-        .filter(|p| question.get(p.id.as_str()) == Some(&p.question.as_str()))
-        .map(|p| p.id.as_str())
-        .collect();
-    let mut done: HashSet<(String, u32)> = have
-        .iter()
-        .map(|t| (t.problem_id.clone(), t.sample))
-        .collect();
+    let same = |p: &&Problem| question.get(p.id.as_str()) == Some(&p.question.as_str());
     // A torn last line is none of the kept.
     let (drawn, _) = jsonl::read::<Trajectory>(old.join(file), OnBadRow::Skip)
         .unwrap_or_else(|_| (Vec::new(), cdpo_data::Skipped::new(&old)));
-    let kept: Vec<Trajectory> = drawn
-        .into_iter()
-        .filter(|t| t.sample < n && wanted.contains(t.problem_id.as_str()))
-        .filter(|t| done.insert((t.problem_id.clone(), t.sample)))
-        .collect();
+    let kept = still(drawn, problems.iter().filter(same), n, have);
     if !kept.is_empty() {
         messages::say(format_args!(
             "{}: {} responses are kept",
@@ -78,6 +66,21 @@ pub(super) fn kept(
         ));
     }
     Ok(kept)
+}
+
+/// Those of `drawn` that are wanted (`n` for each of `problems`) and not among `have`, each once.
+pub(super) fn still<'a>(
+    drawn: Vec<Trajectory>,
+    problems: impl IntoIterator<Item = &'a Problem>,
+    n: u32,
+    have: impl IntoIterator<Item = &'a Trajectory>,
+) -> Vec<Trajectory> {
+    let wanted: HashSet<&str> = problems.into_iter().map(|p| p.id.as_str()).collect();
+    let key = |t: &Trajectory| (t.problem_id.clone(), t.sample);
+    let mut done: HashSet<(String, u32)> = have.into_iter().map(key).collect();
+    let mut kept = drawn;
+    kept.retain(|t| t.sample < n && wanted.contains(t.problem_id.as_str()) && done.insert(key(t)));
+    kept
 }
 
 /// What must be the same for a response to hold good.

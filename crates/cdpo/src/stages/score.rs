@@ -9,6 +9,7 @@ use cdpo_data::{OnBadRow, Pair};
 use cdpo_model::AdapterStack;
 use serde_json::{Value, json};
 
+use super::agreement;
 use super::contrastive;
 use super::finetune::{self, ADAPTER};
 use super::select::{self, PAIRS};
@@ -27,15 +28,17 @@ pub(crate) fn id() -> StageId {
     StageId::of_seed("scored")
 }
 
-pub(super) fn stage(_: &Recipe) -> Stage {
+pub(super) fn stage(recipe: &Recipe) -> Stage {
+    let mut reads = vec![
+        Input::new("pairs", select::id(), PAIRS),
+        Input::new("positive", contrastive::positive_id(), ADAPTER),
+        Input::new("negative", contrastive::negative_id(), ADAPTER),
+    ];
+    reads.extend(agreement::input(recipe));
     Stage {
         // 2: scored pairs hold the positive model's ranks and best tokens. 3: the rejected tokens alone are judged.
         version: 3,
-        reads: vec![
-            Input::new("pairs", select::id(), PAIRS),
-            Input::new("positive", contrastive::positive_id(), ADAPTER),
-            Input::new("negative", contrastive::negative_id(), ADAPTER),
-        ],
+        reads,
         model: Model::Weights,
         demand: Demand::Scores,
         files: [PAIRS, SUMMARY].map(Into::into).to_vec(),
@@ -53,6 +56,7 @@ fn settings(run: &Run) -> Value {
 }
 
 fn work(run: &mut Run, dir: &mut StageDir) -> anyhow::Result<Value> {
+    agreement::say(run)?;
     let (pairs, _): (Vec<Pair>, _) = jsonl::read(run.path(&select::id(), PAIRS), OnBadRow::Fail)?;
     let (mut out, done) = Appender::resume::<Pair>(dir.path(PAIRS))?;
     // The scores are of the prompt as the models read it; the file keeps the pair as it was selected.

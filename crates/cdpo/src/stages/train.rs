@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::finetune::{self, ADAPTER, Finetuning, MODEL};
 use super::select::{self, PAIRS, POSITIVES};
-use super::{rollout_score, score};
+use super::{agreement, rollout_score, score};
 use crate::base_model::Trained;
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
@@ -31,6 +31,7 @@ fn stage(recipe: &Recipe, method: Method) -> Stage {
     if method.starts_from_sft() {
         reads.push(input("start", recipe, Method::SFT));
     }
+    reads.extend(agreement::input(recipe));
     Stage {
         reads,
         model: Model::Weights,
@@ -74,6 +75,7 @@ fn examples(recipe: &Recipe, method: Method) -> (StageId, &'static str) {
 }
 
 fn work(run: &mut Run, method: Method, dir: &mut StageDir) -> anyhow::Result<Value> {
+    agreement::say(run)?;
     let (source, file) = examples(&run.recipe, method);
     let path = run.path(&source, file);
     let examples = if method.takes_pairs() {

@@ -4,8 +4,9 @@ use rayon::prelude::*;
 
 use super::super::{Trunk, TrunkId};
 use super::Engine;
-use crate::decoder::{Decoder, PREFILL, branch_pages, check_ids, prefill};
+use crate::decoder::{Decoder, PREFILL, branch_pages, prefill};
 use crate::error::{Error, Result};
+use crate::room::check_ids;
 use crate::stop::Response;
 
 /// A shared beginning.
@@ -103,7 +104,7 @@ impl<D: Decoder> Engine<'_, D> {
             ));
         }
         for ids in [&trunk.prefix_ids, &trunk.prompt_ids, &trunk.response_ids] {
-            check_ids(&self.decoder, &trunk.name, ids)?;
+            check_ids(self.decoder.vocabulary(), &trunk.name, ids)?;
         }
         let budget = self.budget(trunk);
         let tokens = trunk.response_ids.len();

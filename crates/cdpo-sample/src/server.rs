@@ -1,0 +1,534 @@
+//! Sampling with models that servers run: requests go out as ids, and the ids that were drawn come back.
+//!
+//! There is one request for each (question, sample), with a seed of its own made of `(seed, question, sample)`; so a missing sample is
+//! drawn again alone. That seed is all that can be promised: a server's numbers change with its batch, and its samples with them.
+
+mod client;
+mod crew;
+mod fault;
+mod protocol;
+mod queue;
+mod replay;
+mod settings;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cdpo_model::{Key, Tokenizer};
+
+use crate::error::{Error, Result};
+use crate::params::SampleParams;
+use crate::room::room;
+use crate::sampler::{Completion, Finish, Observer, Request, SampleProgress, Sampler, Sink};
+use crate::stop::StopRule;
+use client::{Client, Secret, agent, entropy};
+use crew::{Crew, Event};
+use protocol::{Adapter, Answer, Common};
+use queue::{Job, Queue};
+use replay::{Ends, Replay};
+
+pub use protocol::ServerIdentity;
+pub use queue::ServerStatus;
+pub use settings::{ServerKind, ServerSettings};
+
+/// How often the observer is called where nothing happens.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How the servers do, for an observer: cheap to copy, and kept up to date while a call runs.
+#[derive(Debug, Clone, Default)]
+pub struct Watch(Arc<Mutex<Vec<ServerStatus>>>);
+
+impl Watch {
+    /// Each server.
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, servers: Vec<ServerStatus>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+    }
+}
+
+/// The sampler on servers.
+#[derive(Debug)]
+pub struct ServerSampler<'a> {
+    settings: ServerSettings,
+    tokenizer: &'a Tokenizer,
+    eos: Vec<u32>,
+    bos: Option<u32>,
+    max_positions: usize,
+    key: Option<Secret>,
+    adapter: Option<Adapter>,
+    identities: Vec<ServerIdentity>,
+    watch: Watch,
+}
+
+impl<'a> ServerSampler<'a> {
+    /// A sampler that sends ids of `tokenizer`, and ends a response at an end token that it names, or where `max_positions` tokens
+    /// are reached.
+    ///
+    /// # Errors
+    /// [`Error::ServerSettings`].
+    pub fn new(
+        settings: ServerSettings,
+        tokenizer: &'a Tokenizer,
+        max_positions: usize,
+    ) -> Result<Self> {
+        settings.validate()?;
+        Ok(Self {
+            settings,
+            tokenizer,
+            eos: tokenizer.eos().to_vec(),
+            bos: None,
+            max_positions,
+            key: None,
+            adapter: None,
+            identities: Vec::new(),
+            watch: Watch::default(),
+        })
+    }
+
+    /// Sets the tokens that end a response.
+    #[must_use]
+    pub fn with_eos(mut self, eos: Vec<u32>) -> Self {
+        self.eos = eos;
+        self
+    }
+
+    /// Sets the token that a server of text puts before every prompt itself, so that it is not sent twice.
+    #[must_use]
+    pub fn with_bos(mut self, bos: Option<u32>) -> Self {
+        self.bos = bos;
+        self
+    }
+
+    /// Sets the API key.
+    ///
+    /// # Errors
+    /// [`Error::ServerSettings`] if it cannot stand in a header; the message does not hold it.
+    pub fn with_key(mut self, key: &str) -> Result<Self> {
+        let secret = Secret::new(key).ok_or_else(|| {
+            let name = self.settings.api_key_env.as_deref().unwrap_or_default();
+            Error::ServerSettings(vec![format!(
+                "api_key_env: the value of {name} is empty or has blanks or other characters that no key has"
+            )])
+        })?;
+        self.key = Some(secret);
+        Ok(self)
+    }
+
+    /// Has the servers answer with the PEFT adapter in `folder`, which they read at that path; `name` is what it is called there and
+    /// should hold its content's hash. [`Self::release`] takes it from them.
+    ///
+    /// # Errors
+    /// [`Error::ServerSettings`] for a kind that takes no adapter while it runs.
+    pub fn with_adapter(mut self, name: &str, folder: &Path) -> Result<Self> {
+        if !self.settings.kind.takes_adapters() {
+            return Err(Error::ServerSettings(vec![format!(
+                "kind = \"{}\" takes no adapter while it runs: use vllm or sglang, evaluate with the local engine, or merge the adapter \
+                 into the base (cdpo merge) and serve that as a model of its own",
+                self.settings.kind.name()
+            )]));
+        }
+        self.adapter = Some(Adapter {
+            name: name.to_owned(),
+            path: folder.display().to_string(),
+        });
+        Ok(self)
+    }
+
+    /// What the servers of the last call said that they are, each answer once.
+    pub fn identities(&self) -> &[ServerIdentity] {
+        &self.identities
+    }
+
+    /// How the servers do.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// Takes the adapter from the servers. What fails is given back as (address, reason): they may be away.
+    pub fn release(&mut self) -> Vec<(String, String)> {
+        let Some(adapter) = self.adapter.take() else {
+            return Vec::new();
+        };
+        let protocol = protocol::of(self.settings.kind);
+        let unload = |client: Client| match protocol.unload(&client, &adapter) {
+            Ok(()) | Err(fault::Fault::Unknown(_)) => None,
+            Err(fault) => Some((client.url().to_owned(), fault.reason().to_owned())),
+        };
+        self.clients().into_iter().filter_map(unload).collect()
+    }
+
+    fn clients(&self) -> Vec<Client> {
+        let agent = agent(&self.settings);
+        let client = |url: &String| Client::new(&agent, url, self.key.as_ref(), &self.settings);
+        self.settings.urls.iter().map(client).collect()
+    }
+
+    fn crew(&self, params: &SampleParams, samples: usize) -> Result<Crew> {
+        let settings = &self.settings;
+        let most = settings.in_flight * settings.urls.len();
+        let queue = Queue::new(
+            settings.urls.len(),
+            settings.in_flight,
+            settings.retries,
+            Instant::now(),
+            entropy(),
+        );
+        let adapter = self.adapter.as_ref().map(|adapter| adapter.name.clone());
+        let common = Common {
+            model: settings.model.clone(),
+            adapter,
+            params: params.clone(),
+            eos: self.eos.clone(),
+        };
+        Crew::start(
+            self.clients(),
+            protocol::of(settings.kind),
+            common,
+            self.adapter.clone(),
+            queue,
+            most.min(samples.max(settings.urls.len())),
+        )
+        .map_err(Error::Threads)
+    }
+}
+
+impl Sampler for ServerSampler<'_> {
+    fn sample(
+        &mut self,
+        requests: &[Request],
+        params: &SampleParams,
+        sink: &mut Sink<'_>,
+        progress: &mut Observer<'_>,
+    ) -> Result<ControlFlow<()>> {
+        params.validate()?;
+        let samples = requests.iter().map(|request| request.samples.len()).sum();
+        if samples == 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.identities.clear();
+        let crew = self.crew(params, samples)?;
+        let mut call = Call {
+            sampler: self,
+            crew,
+            requests,
+            params,
+            started: Instant::now(),
+            progress: SampleProgress {
+                total: samples,
+                ..SampleProgress::default()
+            },
+            said: HashMap::new(),
+            limit: usize::MAX,
+            open: HashMap::new(),
+        };
+        let flow = call.run(sink, progress)?;
+        if flow.is_continue() {
+            call.crew.finish();
+        }
+        Ok(flow)
+    }
+}
+
+/// A call under way.
+struct Call<'c, 'a> {
+    sampler: &'c mut ServerSampler<'a>,
+    crew: Crew,
+    requests: &'c [Request],
+    params: &'c SampleParams,
+    started: Instant,
+    progress: SampleProgress,
+    /// What each server said that it is.
+    said: HashMap<usize, ServerIdentity>,
+    /// Tokens of the shortest context.
+    limit: usize,
+    /// Responses under way, by request and sample.
+    open: HashMap<(usize, u32), Replay>,
+}
+
+impl Call<'_, '_> {
+    fn run(&mut self, sink: &mut Sink<'_>, progress: &mut Observer<'_>) -> Result<ControlFlow<()>> {
+        if self.meet(progress)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let budgets = self.budgets()?;
+        let ends = Ends {
+            rule: StopRule::new(&self.params.stop),
+            eos: self.sampler.eos.clone(),
+        };
+        let most = self.sampler.settings.in_flight * self.sampler.settings.urls.len();
+        let wanted = self.requests.iter().enumerate();
+        let mut wanted =
+            wanted.flat_map(|(i, request)| request.samples.iter().map(move |&s| (i, s)));
+        while self.progress.done < self.progress.total {
+            let mut added = false;
+            while self.open.len() < most
+                && let Some((request, sample)) = wanted.next()
+            {
+                let job = self.job(request, sample, budgets[request])?;
+                self.open
+                    .insert((request, sample), Replay::new(budgets[request]));
+                self.crew.queue().push(job, Instant::now());
+                added = true;
+            }
+            if added {
+                self.crew.wake();
+            }
+            let finished = match self.event()? {
+                Some((job, answer)) => self.take(job, &answer, &ends)?,
+                None => None,
+            };
+            if let Some((request, sample, completion)) = finished {
+                self.progress.done += 1;
+                if sink(&self.requests[request], sample, completion).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            if self.observe(progress).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Waits until every server has said what it is or could not, and one has.
+    fn meet(&mut self, progress: &mut Observer<'_>) -> Result<ControlFlow<()>> {
+        loop {
+            {
+                let queue = self.crew.queue();
+                if queue.all_tried() && queue.known().next().is_some() {
+                    break;
+                }
+            }
+            self.event()?;
+            if self.observe(progress).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let told = self.said.values().filter_map(|said| said.max_tokens);
+        self.limit = told.fold(self.sampler.max_positions, usize::min);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Tokens that each request's responses may have.
+    fn budgets(&mut self) -> Result<Vec<usize>> {
+        let tokens = self.tokens();
+        let mut budgets = Vec::with_capacity(self.requests.len());
+        for request in self.requests {
+            let budget = room(request, tokens, self.limit, self.params.max_new_tokens)?;
+            self.progress.capped += usize::from(budget < self.params.max_new_tokens);
+            budgets.push(budget);
+        }
+        Ok(budgets)
+    }
+
+    /// One more than the highest id that stands for something.
+    fn tokens(&self) -> usize {
+        let ends = self.sampler.eos.iter().map(|&id| id as usize + 1);
+        ends.fold(self.sampler.tokenizer.vocab_size(), usize::max)
+    }
+
+    fn seed(&self, request: usize, sample: u32, position: usize) -> u64 {
+        let question = Key::new(self.params.seed).with_str(&self.requests[request].problem_id);
+        question
+            .with(u64::from(sample))
+            .with(position as u64)
+            .bits()
+    }
+
+    fn job(&self, request: usize, sample: u32, budget: usize) -> Result<Job> {
+        let asked = &self.requests[request];
+        let prompt = [asked.prefix_ids.as_slice(), &asked.prompt_ids].concat();
+        let mut text = String::new();
+        if !self.sampler.settings.kind.gives_ids() {
+            let bos = self.sampler.bos.filter(|bos| prompt.first() == Some(bos));
+            text = self
+                .sampler
+                .tokenizer
+                .decode(&prompt[usize::from(bos.is_some())..])?;
+        }
+        Ok(Job {
+            request,
+            sample,
+            prompt,
+            text,
+            most: budget,
+            seed: self.seed(request, sample, 0),
+            tries: 0,
+        })
+    }
+
+    /// Waits a little for something to happen.
+    fn event(&mut self) -> Result<Option<(Job, Answer)>> {
+        match self.crew.events.recv_timeout(TICK) {
+            Err(RecvTimeoutError::Timeout) => self.check_gone().map(|()| None),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::Threads(std::io::Error::other("they have all ended")))
+            }
+            Ok(Event::Greeted { at, identity }) => self.greeted(at, identity).map(|()| None),
+            Ok(Event::Answered { job, answer }) => Ok(Some((job, answer))),
+            Ok(Event::Refused { at, job, reason }) => Err(Error::ServerRefused {
+                url: self.url(at),
+                what: job.map_or_else(|| "it".to_owned(), |job| self.name(&job)),
+                reason,
+            }),
+            Ok(Event::Failed { at, job, reason }) => Err(Error::ServerFailed {
+                url: self.url(at),
+                what: self.name(&job),
+                tries: job.tries,
+                reason,
+            }),
+        }
+    }
+
+    fn url(&self, at: usize) -> String {
+        self.sampler.settings.urls[at].clone()
+    }
+
+    /// A sample, for people.
+    fn name(&self, job: &Job) -> String {
+        let question = &self.requests[job.request].problem_id;
+        format!("question `{question}`, sample {}", job.sample)
+    }
+
+    /// Fails if no server has answered for too long.
+    fn check_gone(&self) -> Result<()> {
+        let queue = self.crew.queue();
+        let give_up = self.sampler.settings.give_up;
+        match queue.gone(Instant::now()) {
+            Some(gone) if gone.as_secs_f64() >= give_up => {
+                let servers = queue.status(&self.sampler.settings.urls).into_iter();
+                let each = servers
+                    .map(|server| format!("{}: {}", server.url, server.away.unwrap_or_default()));
+                Err(Error::ServersGone {
+                    seconds: give_up,
+                    servers: each.collect::<Vec<_>>().join("; "),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note of what a server is; it must be what it was, and have room for what was begun.
+    fn greeted(&mut self, at: usize, identity: ServerIdentity) -> Result<()> {
+        let refused = |reason: String| Error::ServerRefused {
+            url: self.url(at),
+            what: "it".into(),
+            reason,
+        };
+        if let Some(before) = self.said.get(&at)
+            && before.root != identity.root
+        {
+            return Err(refused(format!(
+                "it was away and came back with another model: {} where it had {}",
+                identity.root.as_deref().unwrap_or("none"),
+                before.root.as_deref().unwrap_or("none")
+            )));
+        }
+        if let Some(most) = identity.max_tokens
+            && self.limit != usize::MAX
+            && most < self.limit
+        {
+            return Err(refused(format!(
+                "its context has {most} tokens, fewer than the {} that the responses under way may reach; start it as the others",
+                self.limit
+            )));
+        }
+        if !self.sampler.identities.contains(&identity) {
+            self.sampler.identities.push(identity.clone());
+        }
+        self.said.insert(at, identity);
+        self.crew.queue().greeted(at);
+        self.crew.wake();
+        Ok(())
+    }
+
+    /// Adds an answer to its response: the completion, if that has ended; otherwise it is asked for the rest.
+    fn take(
+        &mut self,
+        job: Job,
+        answer: &Answer,
+        ends: &Ends,
+    ) -> Result<Option<(usize, u32, Completion)>> {
+        let place = (job.request, job.sample);
+        let Some(mut replay) = self.open.remove(&place) else {
+            return Ok(None);
+        };
+        self.progress.prompt_tokens += job.prompt.len() as u64;
+        let Some(ids) = &answer.ids else {
+            let completion = self.encoded(&job, answer, ends)?;
+            self.progress.tokens += completion.ids.as_ref().map_or(0, Vec::len) as u64;
+            return Ok(Some((job.request, job.sample, completion)));
+        };
+        self.progress.tokens += ids.len() as u64;
+        let tokens = self.tokens();
+        let tokenizer = self.sampler.tokenizer;
+        let piece = |id: u32| {
+            if id as usize >= tokens {
+                return Err(Error::Request {
+                    problem_id: self.requests[job.request].problem_id.clone(),
+                    reason: format!(
+                        "the server drew token id {id}, and the tokenizer has {tokens}: it runs another model than the recipe's"
+                    ),
+                });
+            }
+            Ok(tokenizer.token_bytes(id)?)
+        };
+        if let Some(finish) = replay.push(ids, &answer.logps, ends, &piece)? {
+            let logps = self.params.logps && self.sampler.settings.kind.raw_logps(self.params);
+            let completion = replay.finish(finish, logps);
+            return Ok(Some((job.request, job.sample, completion)));
+        }
+        // The server ended it for a reason of its own: an end token that the recipe does not know, or a stop string as it sees it.
+        let mut rest = job;
+        rest.prompt.extend(ids);
+        rest.most = replay.room();
+        rest.seed = self.seed(rest.request, rest.sample, rest.prompt.len());
+        self.open.insert(place, replay);
+        self.crew.queue().push(rest, Instant::now());
+        self.crew.wake();
+        Ok(None)
+    }
+
+    /// A response of which the server gave the text alone, as ids.
+    fn encoded(&self, job: &Job, answer: &Answer, ends: &Ends) -> Result<Completion> {
+        let tokenizer = self.sampler.tokenizer;
+        let ids = match job.prompt.last() {
+            Some(&last) => tokenizer.encode_after(last, &answer.text)?,
+            None => tokenizer.encode(&answer.text)?,
+        };
+        let mut replay = Replay::new(usize::MAX);
+        let piece = |id: u32| Ok(tokenizer.token_bytes(id)?);
+        let own = replay.push(&ids, &[], ends, &piece)?;
+        // Text does not say whether an end token or a stop string ended it.
+        let ended = if self.params.stop.is_empty() {
+            Finish::Eos
+        } else {
+            Finish::Stop
+        };
+        let finish = own.unwrap_or(if answer.cut { Finish::Length } else { ended });
+        let mut completion = replay.finish(finish, false);
+        completion.reencoded = true;
+        Ok(completion)
+    }
+
+    fn observe(&mut self, progress: &mut Observer<'_>) -> ControlFlow<()> {
+        {
+            let queue = self.crew.queue();
+            self.progress.active = queue.active();
+            let urls = &self.sampler.settings.urls;
+            self.sampler.watch.set(queue.status(urls));
+        }
+        self.progress.seconds = self.started.elapsed().as_secs_f64();
+        progress(&self.progress)
+    }
+}
