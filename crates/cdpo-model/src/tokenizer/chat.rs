@@ -94,6 +94,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value)]
     fn read(template: Value, file: Option<&str>) -> (Option<ChatTemplates>, usize) {
         let mut notes = Vec::new();
         let found = ChatTemplates::read(&json!({ "chat_template": template }), file, &mut notes);
