@@ -196,7 +196,7 @@ fn what_cannot_be_planned_is_refused_by_name() {
         &["data.test", "eval.limit"],
     );
     fails(
-        &["--response-tokens", "-3"],
+        &["--response-tokens=-3"],
         &["a number of tokens is expected"],
     );
     fails(
