@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measure TRL + PEFT on DPO steps: pairs a second and peak resident memory, on the CPU in f32.
+"""Measure TRL + PEFT on DPO steps: pairs a second and peak resident memory, on the CPU in f32, or in bf16.
 
-    python scripts/peer_trl_dpo.py HF_DIR PAIRS.jsonl [--batch 2] [--steps 6] [--threads 2] [--precompute-reference]
+    python scripts/peer_trl_dpo.py HF_DIR PAIRS.jsonl [--batch 2] [--steps 6] [--threads 2] [--precompute-reference] [--bf16]
 
 PAIRS.jsonl has TRL's columns prompt, chosen, rejected (make_preference_pairs.py makes one); the first
 batch * steps pairs are used, in order. LoRA r 16, alpha 32, on the seven projections; AdamW; no gradient
@@ -49,6 +49,7 @@ def main():
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precompute-reference", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
 
@@ -57,12 +58,13 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(options.folder)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model = AutoModelForCausalLM.from_pretrained(options.folder, dtype=torch.float32)
+    dtype = torch.bfloat16 if options.bf16 else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(options.folder, dtype=dtype)
     clock = StepClock()
     with tempfile.TemporaryDirectory() as scratch:
         arguments = DPOConfig(
             output_dir=scratch, per_device_train_batch_size=options.batch, max_steps=options.steps, beta=0.1,
-            learning_rate=4e-5, use_cpu=True, bf16=False, gradient_checkpointing=False, max_length=1024,
+            learning_rate=4e-5, use_cpu=True, bf16=options.bf16, gradient_checkpointing=False, max_length=1024,
             precompute_ref_log_probs=options.precompute_reference, save_strategy="no", report_to="none",
             logging_steps=1, disable_tqdm=True, dataloader_pin_memory=False)
         trainer = DPOTrainer(
@@ -77,7 +79,7 @@ def main():
     tokens = sum(2 * count(p["prompt"]) + count(p["chosen"]) + count(p["rejected"]) + 2 for p in pairs) / len(pairs)
     print(json.dumps({
         "peer": f"trl {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}",
-        "batch": options.batch, "threads": options.threads, "precomputed_reference": options.precompute_reference,
+        "batch": options.batch, "bf16": options.bf16, "threads": options.threads, "precomputed_reference": options.precompute_reference,
         "tokens_per_pair": round(tokens, 1), "seconds": [round(s, 2) for s in clock.seconds],
         "median_step_seconds": round(median, 3), "pairs_per_second": round(options.batch / median, 4),
         "peak_rss_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)}))

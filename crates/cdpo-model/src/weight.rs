@@ -11,7 +11,7 @@ use candle_core::Tensor;
 
 use crate::error::{Error, Result};
 use crate::ops::gemm::bf16::Products;
-use crate::ops::gemm::tiled::Tiles;
+use crate::ops::gemm::tiles::Tiles;
 use crate::ops::gemm::{MatRef, matmul_nn, matmul_nt, matmul_packed};
 use crate::ops::host::{HostSlice, contiguous, is_host_f32, tensor};
 use crate::ops::simd;

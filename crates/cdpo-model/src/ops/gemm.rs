@@ -364,6 +364,7 @@ pub(crate) mod bf16;
 pub(crate) mod counter;
 mod few;
 pub(crate) mod tiled;
+pub(crate) mod tiles;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::encoding::{self, Encoding};
 use super::mapping::FileBytes;
 use crate::error::Result;
-use crate::ops::gemm::tiled::Tiles;
+use crate::ops::gemm::tiles::Tiles;
 use crate::ops::simd::{pairs, prefetch};
 
 /// Where the file keeps a row.

@@ -94,8 +94,7 @@ mod tests {
 
     use super::*;
 
-    #[allow(clippy::needless_pass_by_value)]
-    fn read(template: Value, file: Option<&str>) -> (Option<ChatTemplates>, usize) {
+    fn read(template: &Value, file: Option<&str>) -> (Option<ChatTemplates>, usize) {
         let mut notes = Vec::new();
         let found = ChatTemplates::read(&json!({ "chat_template": template }), file, &mut notes);
         (found, notes.len())
@@ -111,16 +110,16 @@ mod tests {
             )
         };
         let some = |origin: &str, text: &str| (origin.to_owned(), Some(text.to_owned()));
-        assert_eq!(of(&read(json!("a"), None)), some(declared::CONFIG, "a"));
-        assert_eq!(of(&read(json!("a"), Some("b"))), some(FILE, "b"));
+        assert_eq!(of(&read(&json!("a"), None)), some(declared::CONFIG, "a"));
+        assert_eq!(of(&read(&json!("a"), Some("b"))), some(FILE, "b"));
         let list =
             json!([{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]);
-        assert_eq!(of(&read(list, None)), some(declared::CONFIG, "d"));
+        assert_eq!(of(&read(&list, None)), some(declared::CONFIG, "d"));
         let map = json!({"rag": "r"});
-        let found = read(map, None).0.unwrap();
+        let found = read(&map, None).0.unwrap();
         assert_eq!((found.default_one(), found.names()), (None, vec!["rag"]));
-        assert_eq!(read(Value::Null, None), (None, 0));
-        assert_eq!(read(json!([{"name": "default"}]), None), (None, 1));
-        assert_eq!(read(json!(3), None), (None, 1));
+        assert_eq!(read(&Value::Null, None), (None, 0));
+        assert_eq!(read(&json!([{"name": "default"}]), None), (None, 1));
+        assert_eq!(read(&json!(3), None), (None, 1));
     }
 }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::MatRef;
-use super::tiled::{Tiles, check, check_bias};
+use super::tiles::{Tiles, check, check_bias};
 use crate::error::Result;
 use crate::ops::simd::pairs::{self, Unit};
 use crate::ops::simd::{column_panels, column_panels_into};

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::MatRef;
-use super::tiled::{DEPTH, Tiles, with_tile};
+use super::tiles::{DEPTH, Tiles, with_tile};
 use crate::ops::simd::has_avx512;
 use crate::ops::simd::tile::{ROWS, WIDTH, row_sums, transpose16};
 

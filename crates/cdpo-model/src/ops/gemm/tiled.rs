@@ -3,43 +3,15 @@
 //! A product has the bits that [`super::gemm`] gives with the whole matrix: tiles end where the kernel's own blocks of `k`
 //! do, and a column's sums do not depend on the other columns.
 
-use std::cell::Cell;
 use std::ops::Range;
 
+use super::tiles::{DEPTH, Tiles, check, check_bias, with_tile};
 use super::{MatRef, Rhs, accumulate, few};
 use crate::error::{Error, Result};
 use crate::ops::simd::{column_panels, column_panels_into};
 
-/// A matrix `[out, in]` that can be made by tiles.
-pub(crate) trait Tiles: Sync {
-    /// `(out, in)`.
-    fn shape(&self) -> (usize, usize);
-
-    /// Columns at which a tile can begin: multiples of this.
-    fn column_step(&self) -> usize;
-
-    /// Writes rows x columns into `tile`, row-major.
-    fn tile(&self, rows: Range<usize>, columns: Range<usize>, tile: &mut [f32]);
-
-    /// A row as bf16, little-endian, where that is how it is stored.
-    fn half_row(&self, row: usize) -> Option<&[u8]>;
-
-    /// Asks for the part of a later row that will follow in use.
-    fn ask(&self, row: usize, columns: &Range<usize>);
-
-    /// Writes part of a row into `out`, rounded to bf16, little-endian.
-    fn halves(&self, row: usize, columns: Range<usize>, out: &mut [u8]);
-}
-
-/// Length of the part of `k` that the kernel sums up before it adds to the result.
-pub(super) const DEPTH: usize = 256;
 /// Least columns of the result that one thread makes.
 const PANEL: usize = 128;
-
-thread_local! {
-    /// Scratch space for a tile. It is taken while it is in use: a thread that waits may begin another panel meanwhile.
-    static TILE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-}
 
 /// `x W^T`, with `bias` `[out]` added to every row: `[N, out]`.
 ///
@@ -170,16 +142,6 @@ fn replace(out: &mut [f32], row: &[f32]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn with_tile<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    let mut tile = TILE.take();
-    if tile.len() < len {
-        tile.resize(len, 0.0);
-    }
-    let result = work(&mut tile[..len]);
-    TILE.set(tile);
-    result
-}
-
 /// One row is computed as the first of two equal ones, as in [`super::gemm`].
 fn one_row_as_two(
     a: MatRef<'_>,
@@ -193,26 +155,4 @@ fn one_row_as_two(
     let mut out = work(MatRef::new(&two, 2, a.cols)?)?;
     out.truncate(width);
     Ok(out)
-}
-
-/// Checks that a bias has an element for each column.
-pub(super) fn check_bias(bias: Option<&[f32]>, columns: usize) -> Result<()> {
-    match bias {
-        Some(bias) if bias.len() != columns => Err(Error::Invalid(format!(
-            "a bias of {} elements for {columns} columns",
-            bias.len()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Checks that there is something to multiply, of the weight's width.
-pub(super) fn check(a: MatRef<'_>, k: usize, n: usize) -> Result<()> {
-    if a.cols == k && k > 0 {
-        return Ok(());
-    }
-    Err(Error::Invalid(format!(
-        "matrix product [{} x {}] . [{k} x {n}]",
-        a.rows, a.cols
-    )))
 }

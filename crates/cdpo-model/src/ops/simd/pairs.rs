@@ -14,6 +14,7 @@ pub(crate) const STEP: usize = 16;
 pub(crate) const COLUMNS: usize = 32;
 
 /// What multiplies bf16 on a processor.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Vectors of sixteen pairs.
