@@ -6,6 +6,25 @@
 //! decoding, hidden states and logits whose bits do not depend on how rows were batched.
 //!
 //! The crate knows nothing of sampling strategies, training loops or mathematics questions.
+//!
+//! ```
+//! use cdpo_model::{ModelConfig, ModelCost};
+//!
+//! let config = ModelConfig::from_hf_json(
+//!     r#"{
+//!         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_act": "silu",
+//!         "vocab_size": 128256, "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+//!         "num_attention_heads": 32, "num_key_value_heads": 8, "rope_theta": 500000.0
+//!     }"#,
+//!     "config.json",
+//! )?;
+//! assert_eq!(ModelCost::of(&config).parameters().total(), 8_030_261_248);
+//!
+//! // What is not computed is refused by name.
+//! let refused = ModelConfig::from_hf_json(r#"{"model_type": "mamba"}"#, "config.json");
+//! assert!(refused.unwrap_err().to_string().contains("mamba"));
+//! # Ok::<(), cdpo_model::Error>(())
+//! ```
 
 pub mod adapter;
 pub mod arena;
@@ -43,3 +62,7 @@ pub use ops::gemm::bf16::Products;
 pub use ops::head::Standing;
 pub use tokenizer::Tokenizer;
 pub use weight::{WeightForm, WeightOptions};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

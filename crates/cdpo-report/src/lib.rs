@@ -1,6 +1,23 @@
 //! Figures of an evaluation: graded answers go in; accuracy with intervals, paired tests, Pass@k, maj@k and tables come out.
 //!
 //! Everything here is a pure function. Random draws are a parameter, and nothing is printed: a table is rendered to a `String`.
+//!
+//! ```
+//! use cdpo_grade::Outcome::{Correct, Unparsed, Wrong};
+//! use cdpo_report::Evaluation;
+//!
+//! let base = Evaluation::new("base", [("q1", Correct), ("q2", Wrong), ("q3", Unparsed)])?;
+//! let tuned = Evaluation::new("cdpo", [("q1", Correct), ("q2", Correct), ("q3", Correct)])?;
+//! let accuracy = base.accuracy();
+//! assert_eq!((accuracy.correct, accuracy.questions), (1, 3));
+//! assert!(accuracy.interval.contains(1.0 / 3.0));
+//!
+//! // McNemar's exact test looks at the questions on which the two differ: both for the second.
+//! let paired = tuned.against(&base)?;
+//! assert_eq!((paired.only_first, paired.only_second), (2, 0));
+//! assert!((paired.p_value - 0.5).abs() < 1e-12);
+//! # Ok::<(), cdpo_report::Error>(())
+//! ```
 
 pub mod bootstrap;
 mod conventions;
@@ -39,3 +56,7 @@ pub use replacement_curve::ReplacementCurve;
 pub use sample_curve::{SampleCurve, sample_curve};
 pub use seeds::{Cell, SeedTable};
 pub use share_table::ShareTable;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -162,6 +162,16 @@ pub(crate) enum Command {
     /// Write a tiny model with questions for it, and run the whole method on them in seconds.
     #[command(after_help = "Example:\n  cdpo demo demo && ls demo/runs/tiny")]
     Demo(DemoArgs),
+
+    /// Print the completions of a shell: the script that makes it complete commands, flags and paths.
+    #[command(
+        after_help = "Examples:\n  cdpo completions bash > ~/.local/share/bash-completion/completions/cdpo\n  cdpo completions zsh > ~/.zfunc/_cdpo           # a folder of $fpath\n  cdpo completions fish > ~/.config/fish/completions/cdpo.fish"
+    )]
+    Completions(CompletionsArgs),
+
+    /// Write the manual pages into a folder: cdpo.1, and a page for each command.
+    #[command(after_help = "Example:\n  cdpo man ~/.local/share/man/man1 && man cdpo-run")]
+    Man(ManArgs),
 }
 
 /// A recipe and its changes.
@@ -466,4 +476,20 @@ pub(crate) struct DemoArgs {
     /// Write model and questions, show what would be done, and do nothing else.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Which shell's completions to print.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Where the manual pages go.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder; it is made if it is not there, and pages in it are replaced.
+    #[arg(value_parser = paths::parser())]
+    pub(crate) dir: PathBuf,
 }

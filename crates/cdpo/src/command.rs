@@ -1,11 +1,13 @@
 //! The commands: one match over them; each file of `command/` carries one out.
 
 mod analyze;
+mod completions;
 mod eval;
 mod experiment;
 mod fetch;
 mod grade;
 mod judge;
+mod manual;
 mod merge;
 mod plan;
 mod recipes;
@@ -52,6 +54,11 @@ pub(crate) fn carry_out(command: &Command) -> anyhow::Result<()> {
         Command::Rollout(args) => rollout::rollout(args),
         Command::Merge(args) => merge::merge(args),
         Command::Fetch(args) => fetch::fetch(args),
+        Command::Completions(args) => {
+            completions::print(args);
+            Ok(())
+        }
+        Command::Man(args) => manual::write(args),
         Command::Pretrain(args) => {
             out!("{}", pretrain::run(&args.recipe, &args.sets)?.display());
             Ok(())

@@ -9,7 +9,7 @@ use crate::messages::out;
 use crate::{demo, execute, recipe};
 
 /// The recipe of the quickstart.
-const QUICKSTART: &str = include_str!("../../../../recipes/quickstart.toml");
+const QUICKSTART: &str = include_str!("../../embedded/quickstart.toml");
 
 /// What `--fast` changes of it.
 const FAST: &[&str] = &[
@@ -20,7 +20,7 @@ const FAST: &[&str] = &[
 ];
 
 /// The recipe of the demonstration.
-const TINY: &str = include_str!("../../../../recipes/tiny.toml");
+const TINY: &str = include_str!("../../embedded/tiny.toml");
 
 /// Runs the user's recipe.
 pub(super) fn run(args: &RunSeedsArgs) -> anyhow::Result<()> {

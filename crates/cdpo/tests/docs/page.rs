@@ -17,11 +17,12 @@ pub(crate) fn root() -> PathBuf {
         .unwrap()
 }
 
-/// The pages in the project's folder, and those in `docs/`, `recipes/` and `scripts/` and below.
+/// The pages in the project's folder and in each crate's, and those in `.github/`, `docs/`, `recipes/` and `scripts/` and below.
 pub(crate) fn pages() -> Vec<Page> {
     let root = root();
     let mut paths = Vec::new();
     let mut pending = vec![
+        root.join(".github"),
         root.join("docs"),
         root.join("recipes"),
         root.join("scripts"),
@@ -37,6 +38,9 @@ pub(crate) fn pages() -> Vec<Page> {
         }
     };
     found(&root, &mut pending, false);
+    for entry in std::fs::read_dir(root.join("crates")).unwrap() {
+        found(&entry.unwrap().path(), &mut pending, false);
+    }
     while let Some(dir) = pending.pop() {
         found(&dir, &mut pending, true);
     }
