@@ -196,8 +196,8 @@ impl Weight {
     /// # Errors
     /// If it was packed for decoding only.
     pub(crate) fn values(&self) -> Result<Tensor> {
-        if let Some(EncodedWeight { matrix, .. }) = self.stored.encoded() {
-            return tensor(matrix.read(&self.name)?, self.shape);
+        if let Some(encoded) = self.stored.encoded() {
+            return tensor(encoded.values(&self.name)?, self.shape);
         }
         self.dense().cloned()
     }

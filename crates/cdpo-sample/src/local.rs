@@ -138,7 +138,7 @@ impl Sampler for LocalSampler<'_> {
             return Err(Error::NotPacked);
         }
         let kept = self.kept.take();
-        let kept = kept.filter(|kept| kept.cache.form() == params.kv);
+        let kept = kept.filter(|kept| kept.cache.form() == params.kv.on(self.model.device()));
         let CachedPrefixes {
             cache,
             mut prefixes,

@@ -96,7 +96,12 @@ impl Run {
     /// Tokens whose keys and values the cache of a decoding stage has room for.
     pub(crate) fn cache_tokens(&self) -> usize {
         let sample = &self.recipe.sample;
-        let bytes = KvCache::bytes_per_token(&self.base.config, sample.kv);
+        // A model that draws is open.
+        let form = self
+            .base
+            .device()
+            .map_or(sample.kv, |device| sample.kv.on(device));
+        let bytes = KvCache::bytes_per_token(&self.base.config, form);
         (sample.cache_mib << 20) / bytes.max(1)
     }
 

@@ -46,16 +46,15 @@ impl<'a> Loader<'a> {
     pub(crate) fn weight(&self, place: Place) -> Result<Weight> {
         let TensorSpec { name, shape, .. } = self.spec(place)?;
         let WeightOptions { form, products } = self.options;
-        let on_host = self.device.is_cpu();
+        let (on_host, rounds) = (self.device.is_cpu(), products.kernel().is_some());
         if let (true, Some(matrix)) = (on_host, self.source.encoded(name, shape)?) {
             // What lies in the file as bf16 needs no copy where products are made of it.
-            let stays = matrix.is_bf16() && products.kernel(true).is_some();
+            let stays = matrix.is_bf16() && rounds;
             if form == WeightForm::Stored || stays {
                 return Weight::encoded(name, matrix, products);
             }
         }
-        let rounded = on_host && products.kernel(false).is_some();
-        if let (true, &[rows, columns]) = (rounded, shape.as_slice()) {
+        if let (true, true, &[rows, columns]) = (on_host, rounds, shape.as_slice()) {
             let values = self.source.read(name, shape)?;
             let matrix = EncodedMatrix::rounded(&values, (rows, columns));
             return Weight::encoded(name, matrix, products);

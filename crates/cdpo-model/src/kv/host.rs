@@ -52,7 +52,7 @@ impl HostPages {
 
     pub(super) fn copy(&mut self, from: u32, to: u32) {
         if let Ok([from, to]) = self.pages.get_disjoint_mut([from as usize, to as usize]) {
-            to.clone_from(from);
+            to.copy_from(from);
         }
     }
 

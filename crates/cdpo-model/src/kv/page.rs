@@ -1,5 +1,6 @@
 //! A page's numbers, in one of two forms.
 
+use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::ops::simd::pairs::{rounded, widened};
@@ -16,6 +17,12 @@ pub enum KvForm {
 }
 
 impl KvForm {
+    /// How they are held on `device`: off the CPU always as computed.
+    #[must_use]
+    pub fn on(self, device: &Device) -> Self {
+        if device.is_cpu() { self } else { Self::F32 }
+    }
+
     /// Bytes of a number.
     pub(super) fn bytes(self) -> usize {
         match self {
@@ -37,6 +44,15 @@ impl Page {
         match form {
             KvForm::F32 => Self::F32(vec![0.0; len]),
             KvForm::Bf16 => Self::Bf16(vec![0; len]),
+        }
+    }
+
+    /// Takes over another page's numbers.
+    pub(super) fn copy_from(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::F32(to), Self::F32(from)) => to.copy_from_slice(from),
+            (Self::Bf16(to), Self::Bf16(from)) => to.copy_from_slice(from),
+            (to, from) => *to = from.clone(),
         }
     }
 

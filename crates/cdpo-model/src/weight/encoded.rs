@@ -17,7 +17,7 @@ pub(super) struct EncodedWeight {
 
 impl EncodedWeight {
     pub(super) fn new(matrix: EncodedMatrix, products: Products) -> Self {
-        let kernel = products.kernel(matrix.is_bf16());
+        let kernel = products.kernel();
         Self { matrix, kernel }
     }
 
@@ -26,10 +26,17 @@ impl EncodedWeight {
     pub(super) fn row(&self, id: usize, out: &mut [f32]) {
         self.matrix.row(id, 0..out.len(), out);
         if self.kernel.is_some_and(Kernel::rounds) {
-            for x in out {
-                *x = bf16::from_f32(*x).to_f32();
-            }
+            round(out);
         }
+    }
+
+    /// The whole matrix as products see it, row-major.
+    pub(super) fn values(&self, name: &str) -> Result<Vec<f32>> {
+        let mut values = self.matrix.read(name)?;
+        if self.kernel.is_some_and(Kernel::rounds) {
+            round(&mut values);
+        }
+        Ok(values)
     }
 
     /// `x W^T`, with `bias` `[out]` added to every row: `[N, out]`.
@@ -62,5 +69,12 @@ impl EncodedWeight {
             Some(kernel) => kernel.back_into(dy, &self.matrix, out),
             None => tiled::back_into(dy, &self.matrix, out),
         }
+    }
+}
+
+/// To the nearest bf16.
+fn round(values: &mut [f32]) {
+    for x in values {
+        *x = bf16::from_f32(*x).to_f32();
     }
 }

@@ -2,7 +2,7 @@
 
 use cdpo_model::Products;
 use cdpo_sample::{SampleParams, ServerSettings};
-use cdpo_train::{Examples, Method, Parameters};
+use cdpo_train::{Examples, Method, Parameters, TrainSettings};
 
 use super::{FramingName, Recipe, Template};
 use crate::builtin;
@@ -43,14 +43,20 @@ pub(super) fn check(recipe: &Recipe, faults: &mut Vec<String>) {
                 .into(),
         );
     }
-    if recipe.run.products == Products::Fast {
-        for (method, settings) in &recipe.train.methods {
-            if settings.parameters == Some(Parameters::All) {
-                fault(format!(
-                    "train.{method}.parameters: all parameters are trained in f32; run.products = \"exact\" is expected"
-                ));
-            }
-        }
+    let of_all =
+        |(_, settings): &(&String, &TrainSettings)| settings.parameters == Some(Parameters::All);
+    let all: Vec<&str> = recipe
+        .train
+        .methods
+        .iter()
+        .filter(of_all)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if recipe.run.products == Products::Fast && !all.is_empty() {
+        fault(format!(
+            "run.products: \"exact\" is expected, since train.parameters is \"all\" for {}: all parameters are trained in f32",
+            all.join(", ")
+        ));
     }
     if let Err(e) = recipe.select.validate() {
         fault(e.to_string());
