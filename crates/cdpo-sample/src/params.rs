@@ -118,6 +118,25 @@ impl SampleParams {
 mod tests {
     use super::*;
 
+    /// Keys of stages made before there was a choice stay what they were.
+    #[test]
+    fn keys_and_values_as_computed_are_in_no_key() {
+        let of = |kv| {
+            let params = SampleParams {
+                kv,
+                ..SampleParams::default()
+            };
+            let json = serde_json::to_value(&params).unwrap();
+            assert_eq!(
+                serde_json::from_value::<SampleParams>(json.clone()).unwrap(),
+                params
+            );
+            json.get("kv").cloned()
+        };
+        assert_eq!(of(KvForm::F32), None);
+        assert_eq!(of(KvForm::Bf16), Some("bf16".into()));
+    }
+
     #[test]
     fn every_fault_is_reported_at_once() {
         let params = SampleParams {

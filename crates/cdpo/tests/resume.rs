@@ -167,6 +167,19 @@ fn a_changed_setting_reruns_what_depends_on_it_and_nothing_else() {
         again("eval.max_new_tokens=8"),
         ["eval-base", "eval-dpo", "eval-cdpo", "table"]
     );
+    let with_weights = again("run.products=fast");
+    if cdpo_model::Products::Fast.unit().is_some() {
+        for stage in ["samples", "positive", "scored", "dpo", "eval-base", "table"] {
+            assert!(with_weights.iter().any(|s| s == stage), "{with_weights:?}");
+        }
+        assert!(!with_weights.contains(&"problems".to_owned()));
+    } else {
+        // Nothing would be computed in another way.
+        assert_eq!(with_weights, [""; 0]);
+    }
+    let drawn = again("sample.kv=bf16");
+    assert_eq!(drawn[0], "samples");
+    assert_eq!(again("sample.kv=f32"), [""; 0]);
     assert_eq!(again("sample.max_batch=3"), [""; 0]);
     assert_eq!(again("run.threads=1"), [""; 0]);
     assert_eq!(again("train.dpo.checkpoint_every=3"), [""; 0]);
