@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::files::{Location, ModelFiles, StoredWeights, WeightFiles};
+use super::safetensors::{INDEX, SINGLE, indexed_files};
 use super::{SafetensorsFolder, content};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -95,14 +96,14 @@ impl<'f> Texts<'f> {
     }
 }
 
-/// Bytes of the folder's weight files; `None` if it has none.
+/// Bytes of the files that [`weights`] would open; `None` if one of them is not there.
 pub(super) fn bytes(folder: &Path) -> Option<u64> {
-    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| {
-        let path = entry.ok()?.path();
-        let weights = path.extension().is_some_and(|e| e == "safetensors");
-        weights.then(|| std::fs::metadata(&path).ok().map(|m| m.len()))?
-    });
-    Some(files.sum()).filter(|bytes| *bytes > 0)
+    let of = |name: &str| Some(std::fs::metadata(folder.join(name)).ok()?.len());
+    if let Some(bytes) = of(SINGLE) {
+        return Some(bytes);
+    }
+    let files = indexed_files(&folder.join(INDEX)).ok()?;
+    files.iter().map(|name| of(name)).sum()
 }
 
 /// Opens the folder's weights; `texts` belong to their content.
