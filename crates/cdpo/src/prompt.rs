@@ -22,6 +22,8 @@ pub(crate) struct Prompt {
     pub(crate) prefix_ids: Vec<u32>,
     /// A response ends where one of these begins.
     pub(crate) stop: Vec<String>,
+    /// How many ids more a prompt of training without exemplars has than a question after the prefix: BOS, or a chat's opening.
+    pub(crate) opening: f64,
     shots: usize,
     form: Form,
 }
@@ -51,6 +53,7 @@ impl Prompt {
             return Ok(Self {
                 prefix_ids: vocabulary.opening(plain.prefix())?,
                 stop: plain.framing().stop.clone(),
+                opening: f64::from(u8::from(vocabulary.bos.is_some())),
                 shots: exemplars.len(),
                 form: Form::Plain(plain),
             });
@@ -61,6 +64,7 @@ impl Prompt {
         Ok(Self {
             prefix_ids: chat.prefix_ids().to_vec(),
             stop: section.stop.clone().unwrap_or_default(),
+            opening: chat.opening(),
             shots,
             form: Form::Chat(Box::new(chat)),
         })

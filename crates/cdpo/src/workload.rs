@@ -21,8 +21,10 @@ pub(crate) use memory::Memory;
 pub(crate) struct Lengths {
     /// What stands before every question in sampling and evaluation: BOS and exemplars.
     pub(crate) prefix: f64,
-    /// A question as it is put.
+    /// A question as it stands after that.
     pub(crate) question: f64,
+    /// A question without exemplars, from the sequence's first token on: what training and scoring read unless `train.few_shot` is set.
+    pub(crate) alone: f64,
     /// A response with its end.
     pub(crate) response: f64,
 }
@@ -142,10 +144,8 @@ impl<'a> Known<'a> {
 
     /// Tokens of a pair's forest, and those that are targets.
     fn pair(&self) -> Work {
-        let Lengths {
-            question, response, ..
-        } = self.lengths;
-        let (prompt, prefix) = (question, self.training_prefix());
+        let (prompt, prefix) = (self.training_prompt(), self.training_prefix());
+        let response = self.lengths.response;
         // Prompt rows see half of the prompt, response rows all of it and half of the response.
         let seen =
             prompt * (prefix + prompt / 2.0) + 2.0 * response * (prefix + prompt + response / 2.0);
@@ -163,6 +163,15 @@ impl<'a> Known<'a> {
             self.lengths.prefix
         } else {
             0.0
+        }
+    }
+
+    /// A prompt of training and scoring, after those exemplars.
+    fn training_prompt(&self) -> f64 {
+        if self.recipe.train.few_shot {
+            self.lengths.question
+        } else {
+            self.lengths.alone
         }
     }
 

@@ -139,6 +139,35 @@ fn a_configuration_alone_will_do() {
 }
 
 #[test]
+fn a_chats_prompts_are_planned_without_exemplars_and_trained_with_what_opens_them() {
+    let place = Place::new();
+    let config = llama3_8b(&place);
+    let recipe = root("recipes/gsm8k-llama3-8b.toml");
+    let chat = [
+        &recipe,
+        "--config",
+        &config,
+        "--hardware",
+        "h100-80gb",
+        "--set",
+        "prompt.template=chat",
+    ];
+    // What the template writes around a question is not known.
+    place
+        .cdpo(&[&["plan"], &chat[..]].concat())
+        .failed(2, &["--prompt-tokens"]);
+    let asked = |more: &[&str]| {
+        let planned = plan(&place, &[&chat[..], &["--prompt-tokens", "100"], more].concat());
+        let read = |name: &str| stage(&planned, name)["tokens_read"].as_u64().unwrap();
+        (read("samples"), read("scored"))
+    };
+    assert_eq!(asked(&[]), (7473 * 100, 2 * 7473 * (100 + 2 * 79)));
+    // What all prompts begin with is sampled after once, and trained on with every example.
+    let opened = asked(&["--exemplar-tokens", "20"]);
+    assert_eq!(opened, (20 + 7473 * 100, 2 * 7473 * (120 + 2 * 79)));
+}
+
+#[test]
 fn what_does_not_fit_is_told_with_what_to_do() {
     let place = Place::new();
     let config = llama3_8b(&place);

@@ -31,6 +31,8 @@ pub(super) struct Chat {
     prefix_ids: Vec<u32>,
     /// What all prompts without them begin with; `None` if what follows differs from what follows with them.
     alone_prefix: Option<Vec<u32>>,
+    /// See [`super::Prompt::opening`].
+    opening: f64,
     /// All that sets the text of a question.
     identity: Value,
 }
@@ -66,6 +68,7 @@ impl Chat {
             exemplars,
             prefix_ids: Vec::new(),
             alone_prefix: None,
+            opening: 0.0,
         };
         vocabulary.leave_to_template(bos, chat.end_of_turn(vocabulary)?);
         chat.cut(vocabulary)?;
@@ -90,6 +93,7 @@ impl Chat {
             .iter()
             .zip(&without)
             .all(|(with, without)| with[prefix.len()..] == without[alone.len()..]);
+        self.opening = without[0].len() as f64 - (with[0].len() - prefix.len()) as f64;
         self.alone_prefix = same.then_some(alone);
         self.prefix_ids = prefix;
         Ok(())
@@ -135,6 +139,10 @@ impl Chat {
 
     pub(super) fn prefix_ids(&self) -> &[u32] {
         &self.prefix_ids
+    }
+
+    pub(super) fn opening(&self) -> f64 {
+        self.opening
     }
 
     pub(super) fn identity(&self, stop: &[String]) -> Value {

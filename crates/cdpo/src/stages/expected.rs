@@ -56,9 +56,11 @@ fn lengths(run: &Run, stage: &Stage, own: &Value) -> Option<Lengths> {
         let number = |name: &str| number(Some(counts), name);
         let questions = number("questions").filter(|n| *n > 0.0)?;
         let responses = number("responses").filter(|n| *n > 0.0)?;
+        let question = (number("tokens_read")? - prefix) / questions;
         Some(Lengths {
             prefix,
-            question: (number("tokens_read")? - prefix) / questions,
+            question,
+            alone: question + run.prompt.opening,
             response: number("tokens_generated")? / responses,
         })
     };
@@ -75,6 +77,7 @@ fn lengths(run: &Run, stage: &Stage, own: &Value) -> Option<Lengths> {
     Some(Lengths {
         prefix,
         question: each / 5.0,
+        alone: each / 5.0,
         response: 2.0 * each / 5.0,
     })
 }
