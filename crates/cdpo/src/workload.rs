@@ -12,7 +12,7 @@ use cdpo_model::cost::{AdapterCost, Held, Work};
 use cdpo_model::{LoraConfig, ModelConfig, ModelCost, Products, WeightForm};
 
 use crate::recipe::Recipe;
-use crate::stage::{Demand, Stage};
+use crate::stage::{Compared, Demand, Stage};
 
 pub(crate) use memory::Memory;
 
@@ -105,6 +105,7 @@ pub(crate) fn of(stage: &Stage, known: &Known<'_>, reference: bool) -> anyhow::R
         }
         Demand::Scores => known.scores(),
         Demand::Rollouts => Ok(known.rollouts()),
+        Demand::Compared(compared) => known.compared(compared),
     }
 }
 
@@ -121,10 +122,18 @@ impl<'a> Known<'a> {
     /// How frozen weights are held where they are held as f32 in the way `f32`.
     fn held(&self, f32: Held) -> Held {
         match self.form {
+            _ if self.stays() => Held::Stored(self.stored_bytes()),
             WeightForm::F32 if self.rounds() => Held::Half,
-            WeightForm::F32 => f32,
-            WeightForm::Stored => Held::Stored(self.stored_bytes()),
+            _ => f32,
         }
+    }
+
+    /// Whether matrices are multiplied from their file's pages: stored ones, and bf16 ones by fast products. A file as large as one of
+    /// bf16 is taken for one.
+    fn stays(&self) -> bool {
+        let bf16 = self.bf16_bytes() as f64;
+        let is_bf16 = (self.stored_bytes() as f64 / bf16 - 1.0).abs() < 0.02;
+        self.form == WeightForm::Stored || (self.rounds() && is_bf16)
     }
 
     /// Whether weights that would be held as f32 are rounded to bf16 on this machine.
@@ -135,11 +144,13 @@ impl<'a> Known<'a> {
 
     /// Bytes of the weight files.
     pub(crate) fn stored_bytes(&self) -> u64 {
-        self.stored.unwrap_or_else(|| {
-            let encodings = self.cost().bytes_by_encoding();
-            let bf16 = encodings.iter().find(|(name, _)| *name == "BF16");
-            bf16.map_or(0, |(_, bytes)| *bytes)
-        })
+        self.stored.unwrap_or_else(|| self.bf16_bytes())
+    }
+
+    fn bf16_bytes(&self) -> u64 {
+        let encodings = self.cost().bytes_by_encoding();
+        let bf16 = encodings.iter().find(|(name, _)| *name == "BF16");
+        bf16.map_or(0, |(_, bytes)| *bytes)
     }
 
     /// Tokens of a pair's forest, and those that are targets.
@@ -203,6 +214,50 @@ impl<'a> Known<'a> {
                 loading: self.loading(),
                 activations: self.forward_bytes(at_once.min(read), at_once.min(read)),
                 records: memory::records(2.0 * pairs, 8.0 * pairs * pair.targets),
+                ..Memory::default()
+            }),
+        })
+    }
+
+    /// Samples of servers under the model: prompts and responses, one sequence at a time.
+    fn compared(&self, compared: &Compared) -> anyhow::Result<Workload> {
+        let cost = self.cost();
+        let Lengths {
+            prefix,
+            question,
+            response,
+            ..
+        } = self.lengths;
+        let response = compared
+            .most
+            .map_or(response, |most| response.min(most as f64));
+        let sequence = prefix + question + response;
+        let samples = f64::from(compared.samples);
+        let work = Work {
+            tokens: samples * sequence,
+            targets: samples * response,
+            context: sequence / 2.0,
+        };
+        let (mut flops, mut adapters_bytes) = (0.0, 0);
+        for loras in &compared.by {
+            let adapters = self.adapters(loras)?;
+            flops += cost.forward_flops(&work, &adapters);
+            adapters_bytes += adapters.iter().map(|a| 4 * a.parameters()).sum::<u64>();
+        }
+        let times = compared.by.len() as f64;
+        Ok(Workload {
+            read: Some(times * work.tokens),
+            generated: None,
+            parts: vec![Part {
+                kind: Kind::Forward,
+                flops,
+                passes: times * samples,
+                bytes: 0.0,
+            }],
+            memory: Some(Memory {
+                weights: cost.weight_bytes(self.held(Held::Dense)) + adapters_bytes,
+                loading: self.loading(),
+                activations: self.forward_bytes(sequence, response),
                 ..Memory::default()
             }),
         })

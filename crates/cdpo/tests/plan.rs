@@ -99,6 +99,56 @@ fn the_reference_of_the_base_is_computed_once_for_all_methods() {
 }
 
 #[test]
+fn each_seed_has_trainings_of_its_own() {
+    let place = Place::new();
+    let recipe = root("recipes/quickstart.toml");
+    let of = |sets: &[&str]| plan(&place, &[&[recipe.as_str()], sets, &HARDWARE[..]].concat());
+    let (one, three) = (of(&[]), of(&["--set", "run.seeds=3"]));
+    let times = |name: &str, what: &str| {
+        let number = |plan: &Value| stage(plan, name)[what].as_f64().unwrap();
+        number(&three) / number(&one)
+    };
+    for (name, expected) in [("samples", 1.0), ("eval-base", 1.0), ("scored", 3.0)] {
+        assert_eq!(times(name, "tokens_read"), expected, "{name}");
+        assert!((times(name, "seconds") - expected).abs() < 1e-9, "{name}");
+    }
+    // The base's log-probabilities are computed once for all seeds.
+    assert_eq!(times("dpo", "tokens_read"), 3.0);
+    assert!((2.0..2.99).contains(&times("dpo", "flops")));
+}
+
+#[test]
+fn what_servers_drew_takes_the_weights_to_compare() {
+    let place = Place::new();
+    let recipe = root("recipes/quickstart.toml");
+    let server = |section: &str| {
+        format!("{section}.server={{kind=\"vllm\", urls=[\"http://127.0.0.1:1\"], model=\"m\"}}")
+    };
+    let (sample, eval) = (server("sample"), server("eval"));
+    let sets = [
+        "--set",
+        "methods=[\"dpo\"]",
+        "--set",
+        &sample,
+        "--set",
+        &eval,
+    ];
+    let planned = plan(
+        &place,
+        &[&[recipe.as_str()], &sets[..], &HARDWARE[..]].concat(),
+    );
+    for name in ["agreement", "eval-dpo"] {
+        let stage = stage(&planned, name);
+        assert!(
+            stage["memory"].as_u64().unwrap() > 0 && stage["tokens_read"].as_u64().unwrap() > 0
+        );
+    }
+    for name in ["samples", "eval-base"] {
+        assert!(stage(&planned, name)["memory"].is_null(), "{name}");
+    }
+}
+
+#[test]
 fn a_configuration_alone_will_do() {
     let place = Place::new();
     let config = llama3_8b(&place);
@@ -142,22 +192,22 @@ fn a_configuration_alone_will_do() {
 fn a_chats_prompts_are_planned_without_exemplars_and_trained_with_what_opens_them() {
     let place = Place::new();
     let config = llama3_8b(&place);
-    let recipe = root("recipes/gsm8k-llama3-8b.toml");
-    let chat = [
-        &recipe,
-        "--config",
-        &config,
-        "--hardware",
-        "h100-80gb",
-        "--set",
-        "prompt.template=chat",
-    ];
+    let text = std::fs::read_to_string(root("recipes/gsm8k-llama3-8b.toml")).unwrap();
+    assert!(text.contains("\nshots = 8"));
+    let recipe = place.dir.join("chat.toml");
+    let text = text.replace("\nshots = 8", "\ntemplate = \"chat\" #");
+    std::fs::write(&recipe, text).unwrap();
+    let recipe = recipe.to_string_lossy().into_owned();
+    let chat = [&recipe, "--config", &config, "--hardware", "h100-80gb"];
     // What the template writes around a question is not known.
     place
         .cdpo(&[&["plan"], &chat[..]].concat())
         .failed(2, &["--prompt-tokens"]);
     let asked = |more: &[&str]| {
-        let planned = plan(&place, &[&chat[..], &["--prompt-tokens", "100"], more].concat());
+        let planned = plan(
+            &place,
+            &[&chat[..], &["--prompt-tokens", "100"], more].concat(),
+        );
         let read = |name: &str| stage(&planned, name)["tokens_read"].as_u64().unwrap();
         (read("samples"), read("scored"))
     };
