@@ -37,6 +37,7 @@ pub(crate) fn of(
         } else {
             base_model::form(config, recipe.model.weights)
         },
+        rounds: !hardware.narrow && recipe.run.products.unit().is_some(),
         stored: outline.stored_bytes,
         lengths: assumed.lengths,
         amounts: assumed.amounts,

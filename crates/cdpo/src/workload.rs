@@ -9,7 +9,7 @@ mod responses;
 mod training;
 
 use cdpo_model::cost::{AdapterCost, Held, Work};
-use cdpo_model::{LoraConfig, ModelConfig, ModelCost, Products, WeightForm};
+use cdpo_model::{LoraConfig, ModelConfig, ModelCost, WeightForm};
 
 use crate::recipe::Recipe;
 use crate::stage::{Compared, Demand, Stage};
@@ -45,6 +45,8 @@ pub(crate) struct Known<'a> {
     pub(crate) config: &'a ModelConfig,
     /// How frozen weights are held.
     pub(crate) form: WeightForm,
+    /// Whether weights that would be held as f32 are rounded to bf16, or stay as a bf16 file has them: for fast products on this machine.
+    pub(crate) rounds: bool,
     /// Bytes of the weight files; of a model without any they are taken to be bf16.
     pub(crate) stored: Option<u64>,
     pub(crate) lengths: Lengths,
@@ -123,7 +125,7 @@ impl<'a> Known<'a> {
     fn held(&self, f32: Held) -> Held {
         match self.form {
             _ if self.stays() => Held::Stored(self.stored_bytes()),
-            WeightForm::F32 if self.rounds() => Held::Half,
+            WeightForm::F32 if self.rounds => Held::Half,
             _ => f32,
         }
     }
@@ -133,13 +135,7 @@ impl<'a> Known<'a> {
     fn stays(&self) -> bool {
         let bf16 = self.bf16_bytes() as f64;
         let is_bf16 = (self.stored_bytes() as f64 / bf16 - 1.0).abs() < 0.02;
-        self.form == WeightForm::Stored || (self.rounds() && is_bf16)
-    }
-
-    /// Whether weights that would be held as f32 are rounded to bf16 on this machine.
-    fn rounds(&self) -> bool {
-        let products = self.recipe.run.products;
-        products == Products::Fast && products.unit().is_some()
+        self.form == WeightForm::Stored || (self.rounds && is_bf16)
     }
 
     /// Bytes of the weight files.

@@ -245,6 +245,30 @@ fn what_does_not_fit_is_told_with_what_to_do() {
     assert!(text.contains("8.03 G parameters"), "{text}");
 }
 
+/// A processor without such products holds f32.
+#[test]
+fn a_bf16_file_stays_mapped_for_fast_products() {
+    let place = Place::new();
+    let config = llama3_8b(&place);
+    let recipe = root("recipes/gsm8k-llama3-8b.toml");
+    let peaks = |hardware: &str, products: &str| {
+        let products = format!("run.products={products}");
+        let sets = ["--set", "model.weights=f32", "--set", &products];
+        let args = [&recipe, "--config", &config, "--hardware", hardware];
+        let planned = plan(&place, &[&args[..], &sets].concat());
+        ["samples", "positive"].map(|name| stage(&planned, name)["memory"].as_f64().unwrap())
+    };
+    let (exact, fast) = (peaks("2,100,20,64", "exact"), peaks("2,100,20,64", "fast"));
+    assert!(exact.iter().all(|peak| *peak > 32e9), "{exact:?}");
+    if cdpo_model::Products::Fast.unit().is_some() {
+        assert!(fast.iter().all(|peak| *peak < 22e9), "{fast:?}");
+    } else {
+        assert_eq!(fast, exact);
+    }
+    // An accelerator computes in bf16 in any case.
+    assert_eq!(peaks("h100-80gb", "fast"), peaks("h100-80gb", "exact"));
+}
+
 #[test]
 fn what_cannot_be_planned_is_refused_by_name() {
     let place = Place::new();

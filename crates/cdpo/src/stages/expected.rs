@@ -17,6 +17,7 @@ pub(crate) fn memory(run: &Run, stage: &Stage, counts: &Value) -> Option<u64> {
         recipe: &run.recipe,
         config: &run.base.config,
         form: run.base.form(),
+        rounds: run.base.unit().ok()?.is_some(),
         stored: run.base.stored_bytes(),
         lengths: lengths(run, stage, counts)?,
         amounts: amounts(run),
