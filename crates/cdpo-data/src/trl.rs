@@ -168,6 +168,12 @@ fn conversation(
         }
     }
     let [asked, full_chosen, full_rejected] = rendered(template, &prompt, [chosen, rejected])?;
+    if full_chosen == full_rejected {
+        return Err(
+            "chosen and rejected are different messages, but the template makes the same text of them: there is nothing to prefer"
+                .into(),
+        );
+    }
     let length = common(&asked, [&full_chosen, &full_rejected]);
     Ok(TextPair {
         id: id(columns, fallback_id),

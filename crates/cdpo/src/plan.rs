@@ -37,6 +37,7 @@ pub(crate) fn of(
         } else {
             base_model::form(config, recipe.model.weights)
         },
+        rounds: !hardware.narrow && recipe.run.products.unit().is_some(),
         stored: outline.stored_bytes,
         lengths: assumed.lengths,
         amounts: assumed.amounts,
@@ -56,17 +57,53 @@ pub(crate) fn of(
                     .is_some(),
             );
         let workload = workload::of(&stage, &known, reference)?;
-        stages.push(planned(&stage, &workload, &known, hardware));
+        let mut whole = planned(&stage, &workload, &known, hardware);
+        if !stage.id.shared && recipe.run.seeds > 1 {
+            // The base's log-probabilities are the same for every seed.
+            let own = stage.training.as_ref().is_some_and(|t| t.under.is_some());
+            let workload = workload::of(&stage, &known, reference && own)?;
+            let seed = planned(&stage, &workload, &known, hardware);
+            repeat(&mut whole, &seed, recipe.run.seeds - 1);
+        }
+        stages.push(whole);
     }
     let mut table = PlanTable {
         model: facts(&outline.origin, config, &known),
         hardware: hardware.facts(config),
-        assumptions: assumed.lines(),
+        assumptions: assumed
+            .lines()
+            .into_iter()
+            .chain(of_seeds(recipe))
+            .collect(),
         stages,
         advice: Vec::new(),
     };
     table.advice = advice(&table, &known, hardware);
     Ok(table)
+}
+
+/// Says what more than one seed multiplies.
+fn of_seeds(recipe: &Recipe) -> Option<String> {
+    let seeds = recipe.run.seeds;
+    (seeds > 1).then(|| {
+        format!("{seeds} seeds: trainings, scores and their evaluations {seeds} times, what no seed changes once")
+    })
+}
+
+/// Adds a further seed's work so many times.
+fn repeat(stage: &mut PlannedStage, seed: &PlannedStage, times: u32) {
+    let add = |to: &mut Option<u64>, n: Option<u64>| {
+        *to = to.zip(n).map(|(to, n)| to + u64::from(times) * n);
+    };
+    add(&mut stage.tokens_read, seed.tokens_read);
+    add(&mut stage.tokens_generated, seed.tokens_generated);
+    let times = f64::from(times);
+    stage.flops += times * seed.flops;
+    stage.bytes += times * seed.bytes;
+    stage.seconds = stage
+        .seconds
+        .zip(seed.seconds)
+        .map(|(all, one)| all + times * one);
 }
 
 fn facts(origin: &str, config: &ModelConfig, known: &Known<'_>) -> ModelFacts {

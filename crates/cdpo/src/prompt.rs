@@ -1,5 +1,14 @@
 //! How a question becomes token ids, few-shot for sampling and evaluation, zero-shot for training: as plain text (`prompt/plain.rs`) or as a
 //! turn of a chat (`prompt/chat.rs`).
+//!
+//! The three forms of a prompt's ids, which differ in what stands before the question:
+//!
+//! | form | plain text | chat | made by |
+//! |---|---|---|---|
+//! | after the exemplars: sampling, evaluation | `prefix_ids` (BOS, exemplars), question | `prefix_ids` (BOS, system, exemplars as turns, up to a special token), rest of the turn | [`Prompt::question_ids`] |
+//! | alone: what pairs and examples hold | BOS, question | BOS, system, the turn | [`Prompt::alone`] |
+//! | as trained: without `train.few_shot` | alone | alone | [`Prompt::training_ids`], [`Prompt::as_trained`] |
+//! | as trained: with it | `prefix_ids` once for a micro-batch, question | the same, rest of the turn | the same |
 
 use cdpo_data::chat::ChatTemplate;
 use cdpo_data::{Exemplar, ExemplarSet, Problem, exemplars};
@@ -22,6 +31,8 @@ pub(crate) struct Prompt {
     pub(crate) prefix_ids: Vec<u32>,
     /// A response ends where one of these begins.
     pub(crate) stop: Vec<String>,
+    /// How many ids more a prompt of training without exemplars has than a question after the prefix: BOS, or a chat's opening.
+    pub(crate) opening: f64,
     shots: usize,
     form: Form,
 }
@@ -51,6 +62,7 @@ impl Prompt {
             return Ok(Self {
                 prefix_ids: vocabulary.opening(plain.prefix())?,
                 stop: plain.framing().stop.clone(),
+                opening: f64::from(u8::from(vocabulary.bos.is_some())),
                 shots: exemplars.len(),
                 form: Form::Plain(plain),
             });
@@ -61,6 +73,7 @@ impl Prompt {
         Ok(Self {
             prefix_ids: chat.prefix_ids().to_vec(),
             stop: section.stop.clone().unwrap_or_default(),
+            opening: chat.opening(),
             shots,
             form: Form::Chat(Box::new(chat)),
         })

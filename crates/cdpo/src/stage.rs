@@ -85,6 +85,17 @@ pub(crate) enum Demand {
     Scores,
     /// Rollouts of the pairs' rejected responses.
     Rollouts,
+    /// Log-probabilities of samples that servers drew, beside theirs.
+    Compared(Compared),
+}
+
+/// Servers' samples that a stage scores with the model here.
+pub(crate) struct Compared {
+    pub(crate) samples: u32,
+    /// Tokens of each at most, if fewer than a response's.
+    pub(crate) most: Option<usize>,
+    /// What scores them, one after another: the adapters on the base.
+    pub(crate) by: Vec<Vec<LoraConfig>>,
 }
 
 /// Which questions are answered.

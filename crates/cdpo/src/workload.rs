@@ -9,10 +9,10 @@ mod responses;
 mod training;
 
 use cdpo_model::cost::{AdapterCost, Held, Work};
-use cdpo_model::{LoraConfig, ModelConfig, ModelCost, Products, WeightForm};
+use cdpo_model::{LoraConfig, ModelConfig, ModelCost, WeightForm};
 
 use crate::recipe::Recipe;
-use crate::stage::{Demand, Stage};
+use crate::stage::{Compared, Demand, Stage};
 
 pub(crate) use memory::Memory;
 
@@ -21,8 +21,10 @@ pub(crate) use memory::Memory;
 pub(crate) struct Lengths {
     /// What stands before every question in sampling and evaluation: BOS and exemplars.
     pub(crate) prefix: f64,
-    /// A question as it is put.
+    /// A question as it stands after that.
     pub(crate) question: f64,
+    /// A question without exemplars, from the sequence's first token on: what training and scoring read unless `train.few_shot` is set.
+    pub(crate) alone: f64,
     /// A response with its end.
     pub(crate) response: f64,
 }
@@ -43,6 +45,8 @@ pub(crate) struct Known<'a> {
     pub(crate) config: &'a ModelConfig,
     /// How frozen weights are held.
     pub(crate) form: WeightForm,
+    /// Whether weights that would be held as f32 are rounded to bf16, or stay as a bf16 file has them: for fast products on this machine.
+    pub(crate) rounds: bool,
     /// Bytes of the weight files; of a model without any they are taken to be bf16.
     pub(crate) stored: Option<u64>,
     pub(crate) lengths: Lengths,
@@ -103,6 +107,7 @@ pub(crate) fn of(stage: &Stage, known: &Known<'_>, reference: bool) -> anyhow::R
         }
         Demand::Scores => known.scores(),
         Demand::Rollouts => Ok(known.rollouts()),
+        Demand::Compared(compared) => known.compared(compared),
     }
 }
 
@@ -119,33 +124,35 @@ impl<'a> Known<'a> {
     /// How frozen weights are held where they are held as f32 in the way `f32`.
     fn held(&self, f32: Held) -> Held {
         match self.form {
-            WeightForm::F32 if self.rounds() => Held::Half,
-            WeightForm::F32 => f32,
-            WeightForm::Stored => Held::Stored(self.stored_bytes()),
+            _ if self.stays() => Held::Stored(self.stored_bytes()),
+            WeightForm::F32 if self.rounds => Held::Half,
+            _ => f32,
         }
     }
 
-    /// Whether weights that would be held as f32 are rounded to bf16 on this machine.
-    fn rounds(&self) -> bool {
-        let products = self.recipe.run.products;
-        products == Products::Fast && products.unit().is_some()
+    /// Whether matrices are multiplied from their file's pages: stored ones, and bf16 ones by fast products. A file as large as one of
+    /// bf16 is taken for one.
+    fn stays(&self) -> bool {
+        let bf16 = self.bf16_bytes() as f64;
+        let is_bf16 = (self.stored_bytes() as f64 / bf16 - 1.0).abs() < 0.02;
+        self.form == WeightForm::Stored || (self.rounds && is_bf16)
     }
 
     /// Bytes of the weight files.
     pub(crate) fn stored_bytes(&self) -> u64 {
-        self.stored.unwrap_or_else(|| {
-            let encodings = self.cost().bytes_by_encoding();
-            let bf16 = encodings.iter().find(|(name, _)| *name == "BF16");
-            bf16.map_or(0, |(_, bytes)| *bytes)
-        })
+        self.stored.unwrap_or_else(|| self.bf16_bytes())
+    }
+
+    fn bf16_bytes(&self) -> u64 {
+        let encodings = self.cost().bytes_by_encoding();
+        let bf16 = encodings.iter().find(|(name, _)| *name == "BF16");
+        bf16.map_or(0, |(_, bytes)| *bytes)
     }
 
     /// Tokens of a pair's forest, and those that are targets.
     fn pair(&self) -> Work {
-        let Lengths {
-            question, response, ..
-        } = self.lengths;
-        let (prompt, prefix) = (question, self.training_prefix());
+        let (prompt, prefix) = (self.training_prompt(), self.training_prefix());
+        let response = self.lengths.response;
         // Prompt rows see half of the prompt, response rows all of it and half of the response.
         let seen =
             prompt * (prefix + prompt / 2.0) + 2.0 * response * (prefix + prompt + response / 2.0);
@@ -163,6 +170,15 @@ impl<'a> Known<'a> {
             self.lengths.prefix
         } else {
             0.0
+        }
+    }
+
+    /// A prompt of training and scoring, after those exemplars.
+    fn training_prompt(&self) -> f64 {
+        if self.recipe.train.few_shot {
+            self.lengths.question
+        } else {
+            self.lengths.alone
         }
     }
 
@@ -194,6 +210,50 @@ impl<'a> Known<'a> {
                 loading: self.loading(),
                 activations: self.forward_bytes(at_once.min(read), at_once.min(read)),
                 records: memory::records(2.0 * pairs, 8.0 * pairs * pair.targets),
+                ..Memory::default()
+            }),
+        })
+    }
+
+    /// Samples of servers under the model: prompts and responses, one sequence at a time.
+    fn compared(&self, compared: &Compared) -> anyhow::Result<Workload> {
+        let cost = self.cost();
+        let Lengths {
+            prefix,
+            question,
+            response,
+            ..
+        } = self.lengths;
+        let response = compared
+            .most
+            .map_or(response, |most| response.min(most as f64));
+        let sequence = prefix + question + response;
+        let samples = f64::from(compared.samples);
+        let work = Work {
+            tokens: samples * sequence,
+            targets: samples * response,
+            context: sequence / 2.0,
+        };
+        let (mut flops, mut adapters_bytes) = (0.0, 0);
+        for loras in &compared.by {
+            let adapters = self.adapters(loras)?;
+            flops += cost.forward_flops(&work, &adapters);
+            adapters_bytes += adapters.iter().map(|a| 4 * a.parameters()).sum::<u64>();
+        }
+        let times = compared.by.len() as f64;
+        Ok(Workload {
+            read: Some(times * work.tokens),
+            generated: None,
+            parts: vec![Part {
+                kind: Kind::Forward,
+                flops,
+                passes: times * samples,
+                bytes: 0.0,
+            }],
+            memory: Some(Memory {
+                weights: cost.weight_bytes(self.held(Held::Dense)) + adapters_bytes,
+                loading: self.loading(),
+                activations: self.forward_bytes(sequence, response),
                 ..Memory::default()
             }),
         })

@@ -99,6 +99,56 @@ fn the_reference_of_the_base_is_computed_once_for_all_methods() {
 }
 
 #[test]
+fn each_seed_has_trainings_of_its_own() {
+    let place = Place::new();
+    let recipe = root("recipes/quickstart.toml");
+    let of = |sets: &[&str]| plan(&place, &[&[recipe.as_str()], sets, &HARDWARE[..]].concat());
+    let (one, three) = (of(&[]), of(&["--set", "run.seeds=3"]));
+    let times = |name: &str, what: &str| {
+        let number = |plan: &Value| stage(plan, name)[what].as_f64().unwrap();
+        number(&three) / number(&one)
+    };
+    for (name, expected) in [("samples", 1.0), ("eval-base", 1.0), ("scored", 3.0)] {
+        assert_eq!(times(name, "tokens_read"), expected, "{name}");
+        assert!((times(name, "seconds") - expected).abs() < 1e-9, "{name}");
+    }
+    // The base's log-probabilities are computed once for all seeds.
+    assert_eq!(times("dpo", "tokens_read"), 3.0);
+    assert!((2.0..2.99).contains(&times("dpo", "flops")));
+}
+
+#[test]
+fn what_servers_drew_takes_the_weights_to_compare() {
+    let place = Place::new();
+    let recipe = root("recipes/quickstart.toml");
+    let server = |section: &str| {
+        format!("{section}.server={{kind=\"vllm\", urls=[\"http://127.0.0.1:1\"], model=\"m\"}}")
+    };
+    let (sample, eval) = (server("sample"), server("eval"));
+    let sets = [
+        "--set",
+        "methods=[\"dpo\"]",
+        "--set",
+        &sample,
+        "--set",
+        &eval,
+    ];
+    let planned = plan(
+        &place,
+        &[&[recipe.as_str()], &sets[..], &HARDWARE[..]].concat(),
+    );
+    for name in ["agreement", "eval-dpo"] {
+        let stage = stage(&planned, name);
+        assert!(
+            stage["memory"].as_u64().unwrap() > 0 && stage["tokens_read"].as_u64().unwrap() > 0
+        );
+    }
+    for name in ["samples", "eval-base"] {
+        assert!(stage(&planned, name)["memory"].is_null(), "{name}");
+    }
+}
+
+#[test]
 fn a_configuration_alone_will_do() {
     let place = Place::new();
     let config = llama3_8b(&place);
@@ -139,6 +189,35 @@ fn a_configuration_alone_will_do() {
 }
 
 #[test]
+fn a_chats_prompts_are_planned_without_exemplars_and_trained_with_what_opens_them() {
+    let place = Place::new();
+    let config = llama3_8b(&place);
+    let text = std::fs::read_to_string(root("recipes/gsm8k-llama3-8b.toml")).unwrap();
+    assert!(text.contains("\nshots = 8"));
+    let recipe = place.dir.join("chat.toml");
+    let text = text.replace("\nshots = 8", "\ntemplate = \"chat\" #");
+    std::fs::write(&recipe, text).unwrap();
+    let recipe = recipe.to_string_lossy().into_owned();
+    let chat = [&recipe, "--config", &config, "--hardware", "h100-80gb"];
+    // What the template writes around a question is not known.
+    place
+        .cdpo(&[&["plan"], &chat[..]].concat())
+        .failed(2, &["--prompt-tokens"]);
+    let asked = |more: &[&str]| {
+        let planned = plan(
+            &place,
+            &[&chat[..], &["--prompt-tokens", "100"], more].concat(),
+        );
+        let read = |name: &str| stage(&planned, name)["tokens_read"].as_u64().unwrap();
+        (read("samples"), read("scored"))
+    };
+    assert_eq!(asked(&[]), (7473 * 100, 2 * 7473 * (100 + 2 * 79)));
+    // What all prompts begin with is sampled after once, and trained on with every example.
+    let opened = asked(&["--exemplar-tokens", "20"]);
+    assert_eq!(opened, (20 + 7473 * 100, 2 * 7473 * (120 + 2 * 79)));
+}
+
+#[test]
 fn what_does_not_fit_is_told_with_what_to_do() {
     let place = Place::new();
     let config = llama3_8b(&place);
@@ -164,6 +243,30 @@ fn what_does_not_fit_is_told_with_what_to_do() {
     let text = told(&["--hardware", "2,100,20,64"]);
     assert!(!text.contains("do not fit"), "{text}");
     assert!(text.contains("8.03 G parameters"), "{text}");
+}
+
+/// A processor without such products holds f32.
+#[test]
+fn a_bf16_file_stays_mapped_for_fast_products() {
+    let place = Place::new();
+    let config = llama3_8b(&place);
+    let recipe = root("recipes/gsm8k-llama3-8b.toml");
+    let peaks = |hardware: &str, products: &str| {
+        let products = format!("run.products={products}");
+        let sets = ["--set", "model.weights=f32", "--set", &products];
+        let args = [&recipe, "--config", &config, "--hardware", hardware];
+        let planned = plan(&place, &[&args[..], &sets].concat());
+        ["samples", "positive"].map(|name| stage(&planned, name)["memory"].as_f64().unwrap())
+    };
+    let (exact, fast) = (peaks("2,100,20,64", "exact"), peaks("2,100,20,64", "fast"));
+    assert!(exact.iter().all(|peak| *peak > 32e9), "{exact:?}");
+    if cdpo_model::Products::Fast.unit().is_some() {
+        assert!(fast.iter().all(|peak| *peak < 22e9), "{fast:?}");
+    } else {
+        assert_eq!(fast, exact);
+    }
+    // An accelerator computes in bf16 in any case.
+    assert_eq!(peaks("h100-80gb", "fast"), peaks("h100-80gb", "exact"));
 }
 
 #[test]

@@ -219,6 +219,13 @@ fn messages_that_cannot_be_rendered_are_bad_rows_with_their_reason() {
             format!(r#"{{"prompt": [{SKY}], "chosen": [{BLUE}], "rejected": [{BLUE}]}}"#),
             "the same messages",
         ),
+        // What the template does not print is no difference.
+        (
+            format!(
+                r#"{{"prompt": [{SKY}], "chosen": [{BLUE}], "rejected": [{{"role": "assistant", "content": "Blue.", "reasoning_content": "Air."}}]}}"#
+            ),
+            "the same text",
+        ),
         (
             format!(r#"{{"chosen": [{BLUE}], "rejected": [{GREEN}]}}"#),
             "nothing is asked",

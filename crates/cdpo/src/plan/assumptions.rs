@@ -10,7 +10,7 @@ use cdpo_model::source::Outline;
 use crate::builtin;
 use crate::outcome::Usage;
 use crate::prompt::Prompt;
-use crate::recipe::{FramingName, Recipe};
+use crate::recipe::{FramingName, PromptSection, Recipe, Template};
 use crate::vocabulary::Vocabulary;
 use crate::workload::{Amounts, Lengths};
 
@@ -53,6 +53,7 @@ fn published(framing: FramingName) -> Option<Published> {
     let lengths = |prefix, question, response| Lengths {
         prefix,
         question,
+        alone: question,
         response,
     };
     match framing {
@@ -232,22 +233,28 @@ fn lengths(
         }
         None => None,
     };
+    // What a template writes around a question is not known without its tokenizer.
+    let chat = recipe.prompt.template != Template::None;
     let prefix = (
         wanted.prefix,
-        measured.map(|m| m.0),
-        published.map(|p| {
-            let shots = recipe.prompt.shots.map_or(p.shots, |n| n as f64);
-            p.lengths.prefix * shots / p.shots
-        }),
+        measured.map(|m| m.prefix),
+        if bare(&recipe.prompt) {
+            Some(0.0)
+        } else {
+            published.filter(|_| !chat).map(|p| {
+                let shots = recipe.prompt.shots.map_or(p.shots, |n| n as f64);
+                p.lengths.prefix * shots / p.shots
+            })
+        },
     );
     let question = (
         wanted.question,
-        measured.and_then(|m| m.1),
-        published.map(|p| p.lengths.question),
+        measured.and_then(|m| m.question),
+        published.filter(|_| !chat).map(|p| p.lengths.question),
     );
     let response = (
         wanted.response,
-        measured.and_then(|m| m.2),
+        measured.and_then(|m| m.response),
         published.map(|p| p.lengths.response),
     );
     let mut told = Vec::new();
@@ -269,9 +276,17 @@ fn lengths(
             Ok(value)
         };
     let most = recipe.sample.max_new_tokens as f64;
+    let prefix = choose("exemplars", "--exemplar-tokens", prefix)?;
+    let question = choose("question", "--prompt-tokens", question)?;
     let lengths = Lengths {
-        prefix: choose("exemplars", "--exemplar-tokens", prefix)?,
-        question: choose("question", "--prompt-tokens", question)?,
+        prefix,
+        question,
+        alone: question
+            + match measured {
+                Some(measured) => measured.opening,
+                None if bare(&recipe.prompt) => prefix,
+                None => 0.0,
+            },
         response: choose("response", "--response-tokens", response)?.min(most),
     };
     how.push(format!("mean tokens: {}", told.join(", ")));
@@ -291,26 +306,53 @@ fn check(config: &ModelConfig, lengths: &Lengths) -> Result<(), Usage> {
     Ok(())
 }
 
-/// Tokens of the exemplars with BOS, and mean tokens of questions and of worked solutions with their end.
+/// Whether no exemplars stand before a question. A chat has none of the framing's own unless it asks for them.
+fn bare(section: &PromptSection) -> bool {
+    let own = section.template == Template::None && section.framing != FramingName::Custom;
+    match section.shots {
+        Some(shots) => shots == 0,
+        None => section.exemplars.is_none() && !own,
+    }
+}
+
+/// Mean tokens by the model's tokenizer.
+#[derive(Clone, Copy)]
+struct Measured {
+    /// Exemplars with BOS.
+    prefix: f64,
+    /// A question after them.
+    question: Option<f64>,
+    /// What a question without them has more.
+    opening: f64,
+    /// A worked solution with its end.
+    response: Option<f64>,
+}
+
 fn measure(
     recipe: &Recipe,
     vocabulary: &mut Vocabulary,
     sample: &[Problem],
-) -> anyhow::Result<(f64, Option<f64>, Option<f64>)> {
+) -> anyhow::Result<Measured> {
     let prompt = Prompt::new(&recipe.prompt, vocabulary, recipe.model.bos)?;
     let vocabulary = &*vocabulary;
-    let (mut questions, mut solutions) = (Vec::new(), Vec::new());
+    // A turn's answer begins without a space, as a given solution does there.
+    let gap = if prompt.template().is_some() { "" } else { " " };
+    let (mut questions, mut openings, mut solutions) = (Vec::new(), Vec::new(), Vec::new());
     for problem in sample.iter().take(MEASURED) {
-        questions.push(prompt.question_ids(vocabulary, problem)?.len() as f64);
+        let question = prompt.question_ids(vocabulary, problem)?.len() as f64;
+        let (_, alone) = prompt.alone(vocabulary, &problem.question)?;
+        questions.push(question);
+        openings.push(alone.len() as f64 - question);
         if let Some(solution) = &problem.solution {
-            let response = prompt.response(vocabulary, problem, &format!(" {solution}"))?;
+            let response = prompt.response(vocabulary, problem, &format!("{gap}{solution}"))?;
             solutions.push(response.ids.len() as f64 + 1.0);
         }
     }
     let mean = |all: &[f64]| (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64);
-    Ok((
-        prompt.prefix_ids.len() as f64,
-        mean(&questions),
-        mean(&solutions),
-    ))
+    Ok(Measured {
+        prefix: prompt.prefix_ids.len() as f64,
+        question: mean(&questions),
+        opening: mean(&openings).unwrap_or(prompt.opening),
+        response: mean(&solutions),
+    })
 }

@@ -31,6 +31,8 @@ pub(super) struct Chat {
     prefix_ids: Vec<u32>,
     /// What all prompts without them begin with; `None` if what follows differs from what follows with them.
     alone_prefix: Option<Vec<u32>>,
+    /// See [`super::Prompt::opening`].
+    opening: f64,
     /// All that sets the text of a question.
     identity: Value,
 }
@@ -66,6 +68,7 @@ impl Chat {
             exemplars,
             prefix_ids: Vec::new(),
             alone_prefix: None,
+            opening: 0.0,
         };
         vocabulary.leave_to_template(bos, chat.end_of_turn(vocabulary)?);
         chat.cut(vocabulary)?;
@@ -90,6 +93,7 @@ impl Chat {
             .iter()
             .zip(&without)
             .all(|(with, without)| with[prefix.len()..] == without[alone.len()..]);
+        self.opening = without[0].len() as f64 - (with[0].len() - prefix.len()) as f64;
         self.alone_prefix = same.then_some(alone);
         self.prefix_ids = prefix;
         Ok(())
@@ -101,13 +105,35 @@ impl Chat {
         let messages = [
             Message::new("user", "Is it?"),
             Message::new("assistant", SAID),
+            Message::new("user", "And now?"),
         ];
-        let text = self.template.render(&messages, false)?;
-        let behind = text.rsplit_once(SAID).map(|(_, behind)| behind);
-        let behind = behind.unwrap_or_default().trim_start();
-        let ids = vocabulary.tokenizer.encode(behind)?;
-        let first = ids.first().copied();
-        Ok(first.filter(|&id| vocabulary.tokenizer.is_special(id)))
+        let after = |text: &str| -> anyhow::Result<Option<u32>> {
+            let after = text.rsplit_once(SAID).map(|(_, after)| after);
+            let ids = vocabulary
+                .tokenizer
+                .encode(after.unwrap_or_default().trim_start())?;
+            let first = ids.first().copied();
+            Ok(first.filter(|&id| vocabulary.tokenizer.is_special(id)))
+        };
+        let text = self.template.render(&messages[..2], false)?;
+        let Some(end) = after(&text)? else {
+            return Ok(None);
+        };
+        // Where a response is asked for in any case, what follows may be the next turn's header. An end stands within a conversation, too.
+        let asked = self.template.render(&messages[..2], true);
+        if asked.is_ok_and(|asked| asked == text)
+            && after(&self.template.render(&messages, false)?)? != Some(end)
+        {
+            return Err(Usage(format!(
+                "{}: the template begins a response although none is asked for (it ignores add_generation_prompt), so that {} after what \
+                 the assistant has said is no end of it; write the template into a file, put that part into \
+                 {{% if add_generation_prompt %}}, and name the file as prompt.template",
+                self.template.name(),
+                vocabulary.written(end)
+            ))
+            .into());
+        }
+        Ok(Some(end))
     }
 
     /// Says which template it is, and what it makes of a question.
@@ -137,6 +163,10 @@ impl Chat {
         &self.prefix_ids
     }
 
+    pub(super) fn opening(&self) -> f64 {
+        self.opening
+    }
+
     pub(super) fn identity(&self, stop: &[String]) -> Value {
         let mut identity = self.identity.clone();
         identity["stop"] = json!(stop);
@@ -146,12 +176,14 @@ impl Chat {
     /// What prompts without the exemplars begin with, where prompts with them go on in the same way.
     pub(super) fn alone_prefix(&self) -> anyhow::Result<&[u32]> {
         self.alone_prefix.as_deref().ok_or_else(|| {
-            Usage(format!(
-                "{}: a question after exemplars has other text around it than one alone (the system message stands in the first turn, \
-                 perhaps), so that prompts cannot be put after exemplars as they are; set prompt.shots = 0, or leave prompt.system out",
-                self.template.name()
-            ))
-            .into()
+            let why = if self.prefix_ids.is_empty() {
+                "the template writes no special token before a question, and only after one can a prompt be cut off from the exemplars; set \
+                 prompt.shots = 0"
+            } else {
+                "a question after exemplars has other text around it than one alone (the system message stands in the first turn, \
+                 perhaps), so that prompts cannot be put after exemplars as they are; set prompt.shots = 0, or leave prompt.system out"
+            };
+            Usage(format!("{}: {why}", self.template.name())).into()
         })
     }
 

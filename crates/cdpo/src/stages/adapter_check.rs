@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use cdpo_model::AdapterStack;
+use cdpo_model::{AdapterStack, LoraConfig};
 use cdpo_sample::{
     Completion, Error, Request, SampleParams, Sampler as _, ServerSampler, ServerSettings,
 };
@@ -13,6 +13,7 @@ use super::apart::{Apart, BOUND, logps};
 use super::serving;
 use crate::messages;
 use crate::run::Run;
+use crate::stage::{Compared, Demand};
 
 /// Samples and tokens that are drawn at each server.
 const SAMPLES: u32 = 2;
@@ -21,6 +22,15 @@ const TOKENS: usize = 32;
 const PATIENCE: f64 = 10.0;
 /// A change of a log-probability, in nats, that no server's rounding hides.
 const VISIBLE: f64 = 0.01;
+
+/// What a check asks of the model here: samples of every server, with the adapters and without.
+pub(super) fn demand(settings: &ServerSettings, adapters: Vec<LoraConfig>) -> Demand {
+    Demand::Compared(Compared {
+        samples: SAMPLES * settings.urls.len() as u32,
+        most: Some(TOKENS),
+        by: vec![adapters, Vec::new()],
+    })
+}
 
 /// Draws a prompt of `request` at each server with the adapter in `folder` and without it.
 ///

@@ -17,7 +17,7 @@ use crate::interrupt;
 use crate::messages;
 use crate::recipe::Recipe;
 use crate::run::{Run, StageId};
-use crate::stage::{Input, Model, Stage};
+use crate::stage::{Compared, Demand, Input, Model, Stage};
 
 /// The differences.
 const AGREEMENT: &str = "agreement.json";
@@ -37,6 +37,11 @@ pub(super) fn stage(recipe: &Recipe) -> Option<Stage> {
             Input::new("questions", problems::id(), problems::TRAIN),
         ],
         model: Model::Whole,
+        demand: Demand::Compared(Compared {
+            samples: SAMPLES as u32,
+            most: None,
+            by: vec![Vec::new()],
+        }),
         files: vec![AGREEMENT.into()],
         ..Stage::new(id(), settings, work)
     })

@@ -17,6 +17,7 @@ pub(crate) fn memory(run: &Run, stage: &Stage, counts: &Value) -> Option<u64> {
         recipe: &run.recipe,
         config: &run.base.config,
         form: run.base.form(),
+        rounds: run.base.unit().ok()?.is_some(),
         stored: run.base.stored_bytes(),
         lengths: lengths(run, stage, counts)?,
         amounts: amounts(run),
@@ -56,9 +57,11 @@ fn lengths(run: &Run, stage: &Stage, own: &Value) -> Option<Lengths> {
         let number = |name: &str| number(Some(counts), name);
         let questions = number("questions").filter(|n| *n > 0.0)?;
         let responses = number("responses").filter(|n| *n > 0.0)?;
+        let question = (number("tokens_read")? - prefix) / questions;
         Some(Lengths {
             prefix,
-            question: (number("tokens_read")? - prefix) / questions,
+            question,
+            alone: question + run.prompt.opening,
             response: number("tokens_generated")? / responses,
         })
     };
@@ -75,6 +78,7 @@ fn lengths(run: &Run, stage: &Stage, own: &Value) -> Option<Lengths> {
     Some(Lengths {
         prefix,
         question: each / 5.0,
+        alone: each / 5.0,
         response: 2.0 * each / 5.0,
     })
 }

@@ -24,12 +24,12 @@ pub(super) fn version(adapter: bool, server: Option<&ServerSettings>) -> u32 {
     if adapter && server.is_none() { 2 } else { 1 }
 }
 
-/// What a stage of responses asks of this machine: nothing to speak of where servers draw.
+/// What a stage of responses asks of this machine: where servers draw, the check of an adapter alone.
 pub(super) fn demand(server: Option<&ServerSettings>, responses: Responses) -> Demand {
-    if server.is_some() {
-        Demand::Nothing
-    } else {
-        Demand::Responses(responses)
+    match server {
+        None => Demand::Responses(responses),
+        Some(_) if responses.adapters.is_empty() => Demand::Nothing,
+        Some(server) => adapter_check::demand(server, responses.adapters),
     }
 }
 

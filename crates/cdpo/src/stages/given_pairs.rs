@@ -37,6 +37,8 @@ fn settings(run: &Run) -> Value {
         "on_bad_row": run.recipe.data.on_bad_row,
         "bos": run.vocabulary.bos,
         "eos": run.vocabulary.eos,
+        // They end a text that brings one, and say which end is trained.
+        "stops": run.vocabulary.stops,
     });
     if run.prompt.template().is_some() {
         let (name, identity) = run.prompt.identity();

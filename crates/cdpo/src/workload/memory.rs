@@ -1,6 +1,5 @@
 //! Peak memory of a stage: what the weights take, and what is held beside them.
 
-use cdpo_model::WeightForm;
 use cdpo_model::cost::Held;
 
 use super::Known;
@@ -53,9 +52,9 @@ impl Known<'_> {
 
     /// Bytes while weights are read: the file's pages and what is made of them.
     pub(super) fn loading(&self) -> u64 {
-        match self.form {
-            WeightForm::F32 => self.cost().f32_bytes() + self.stored.unwrap_or(0),
-            WeightForm::Stored => self.cost().weight_bytes(Held::Stored(self.stored_bytes())),
+        match self.held(Held::Dense) {
+            held @ Held::Stored(_) => self.cost().weight_bytes(held),
+            held => self.cost().weight_bytes(held) + self.stored.unwrap_or(0),
         }
     }
 

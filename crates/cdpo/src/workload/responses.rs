@@ -49,6 +49,7 @@ impl Known<'_> {
             prefix,
             question,
             response,
+            ..
         } = self.lengths;
         let read = prefix + drawn.questions * question;
         let sequences = drawn.questions * drawn.each;
@@ -113,6 +114,7 @@ impl Known<'_> {
             prefix,
             question,
             response,
+            ..
         } = self.lengths;
         let most = (drawn.max_batch as f64).min(sequences).max(1.0);
         // Forks copy a page that is begun: half a page more for each sequence and question on average.

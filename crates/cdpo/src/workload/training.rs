@@ -88,11 +88,11 @@ impl Known<'_> {
     /// An example's work and how many there are.
     fn examples(&self, on: TrainedOn) -> (Work, f64) {
         let pair = self.pair();
-        let (question, response) = (self.lengths.question, self.lengths.response);
+        let (prompt, response) = (self.training_prompt(), self.lengths.response);
         let single = Work {
-            tokens: question + response,
+            tokens: prompt + response,
             targets: response,
-            context: self.training_prefix() + f64::midpoint(question, response),
+            context: self.training_prefix() + f64::midpoint(prompt, response),
         };
         match on {
             TrainedOn::Positives => (single, self.amounts.positives),

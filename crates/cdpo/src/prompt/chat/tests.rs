@@ -339,6 +339,56 @@ fn a_template_that_is_not_there_is_named_with_the_remedy() {
     );
 }
 
+/// A template of this text over phi3's tokenizer.
+fn by_text(source: &str, shots: Option<usize>) -> anyhow::Result<(Prompt, Vocabulary)> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), source).unwrap();
+    let mut vocabulary = case("phi3").vocabulary();
+    let section = PromptSection {
+        template: Template::File(file.path().to_path_buf()),
+        shots,
+        ..PromptSection::default()
+    };
+    let prompt = Prompt::new(&section, &mut vocabulary, Bos::Auto)?;
+    Ok((prompt, vocabulary))
+}
+
+#[test]
+fn the_header_of_the_next_response_is_no_end() {
+    let turns =
+        "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}END\n{% endfor %}<|assistant|>\n";
+    let refused = by_text(&turns.replace("END", ""), None).err().unwrap();
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("add_generation_prompt") && refused.contains("<|assistant|>"),
+        "{refused}"
+    );
+    // With an end before the header, that is it.
+    let (_, vocabulary) = by_text(&turns.replace("END", "<|end|>"), None).unwrap();
+    assert_eq!(
+        vocabulary
+            .written(vocabulary.eos)
+            .split_once(' ')
+            .unwrap()
+            .1,
+        "\"<|end|>\""
+    );
+}
+
+#[test]
+fn a_template_without_special_tokens_is_not_blamed_on_the_system_message() {
+    let plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}";
+    let (prompt, vocabulary) = by_text(plain, Some(2)).unwrap();
+    let refused = prompt.check_few_shot().unwrap_err().to_string();
+    assert!(
+        refused.contains("no special token") && !refused.contains("system"),
+        "{refused}"
+    );
+    // A training prompt has less before it than one after exemplars, but all of its own.
+    let (_, alone) = prompt.alone(&vocabulary, "1").unwrap();
+    assert!(prompt.opening < 0.0 && !alone.is_empty());
+}
+
 #[test]
 fn published_templates_give_transformers_ids() {
     let Some(models) = std::env::var_os("CDPO_TEST_MODELS") else {
