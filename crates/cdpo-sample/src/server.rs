@@ -392,12 +392,9 @@ impl Call<'_, '_> {
         ends.fold(self.sampler.tokenizer.vocab_size(), usize::max)
     }
 
-    fn seed(&self, request: usize, sample: u32, position: usize) -> u64 {
+    fn seed(&self, request: usize, sample: u32, position: u64) -> u64 {
         let question = Key::new(self.params.seed).with_str(&self.requests[request].problem_id);
-        question
-            .with(u64::from(sample))
-            .with(position as u64)
-            .bits()
+        question.with(u64::from(sample)).with(position).bits()
     }
 
     fn job(&self, request: usize, sample: u32, budget: usize) -> Result<Job> {
@@ -553,8 +550,8 @@ impl Call<'_, '_> {
         }
         rest.prompt.extend(ids);
         rest.most = replay.room();
-        let drawn_again = (rest.tokenless as usize) << 32;
-        rest.seed = self.seed(rest.request, rest.sample, rest.prompt.len() + drawn_again);
+        let position = rest.prompt.len() as u64 + (u64::from(rest.tokenless) << 32);
+        rest.seed = self.seed(rest.request, rest.sample, position);
         self.open.insert(place, replay);
         self.crew.queue().push(rest, Instant::now());
         self.crew.wake();
