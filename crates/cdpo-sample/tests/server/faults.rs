@@ -81,6 +81,7 @@ fn a_response_on_which_the_connection_always_ends_fails_the_call() {
             }
         });
         let mut few = settings("vllm", &[&stub]);
+        few.in_flight = 1;
         few.retries = 2;
         let error = with(few).unwrap_err();
         assert!(
