@@ -51,6 +51,7 @@ pub(super) fn check(
         for (url, reason) in sampler.release() {
             messages::warn(format_args!("{url} still has the adapter: {reason}"));
         }
+        drop(sampler);
         let with = with?;
         let without = few(&mut serving::sampler(run, &one)?, request)?;
         let (Some(with), Some(without)) = (with, without) else {
