@@ -98,7 +98,8 @@ impl SampleProgress {
     }
 }
 
-/// Takes a finished sample: its request, its sample index, the completion. `Break` ends the call.
+/// Takes a finished sample: its request, its sample index, the completion. `Break` ends the call; samples that had finished by then may
+/// still be handed over.
 pub type Sink<'a> = dyn FnMut(&Request, u32, Completion) -> ControlFlow<()> + 'a;
 
 /// Is told how far the call has come. `Break` ends the call.

@@ -56,18 +56,42 @@ impl Watch {
     }
 }
 
+/// How often a server may draw an id without a token within one response.
+const MOST_TOKENLESS: u32 = 3;
+
 /// The sampler on servers.
 #[derive(Debug)]
 pub struct ServerSampler<'a> {
     settings: ServerSettings,
     tokenizer: &'a Tokenizer,
     eos: Vec<u32>,
-    bos: Option<u32>,
     max_positions: usize,
     key: Option<Secret>,
     adapter: Option<Adapter>,
     identities: Vec<ServerIdentity>,
     watch: Watch,
+    met: Met<'a>,
+}
+
+/// Who is to know of the servers.
+#[derive(Default)]
+struct Met<'a>(Option<Box<Listener<'a>>>);
+
+/// Takes what the servers say they are.
+type Listener<'a> = dyn FnMut(&[ServerIdentity]) + 'a;
+
+impl Met<'_> {
+    fn call(&mut self, said: &[ServerIdentity]) {
+        if let Some(listener) = &mut self.0 {
+            listener(said);
+        }
+    }
+}
+
+impl std::fmt::Debug for Met<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Met")
+    }
 }
 
 impl<'a> ServerSampler<'a> {
@@ -86,12 +110,12 @@ impl<'a> ServerSampler<'a> {
             settings,
             tokenizer,
             eos: tokenizer.eos().to_vec(),
-            bos: None,
             max_positions,
             key: None,
             adapter: None,
             identities: Vec::new(),
             watch: Watch::default(),
+            met: Met::default(),
         })
     }
 
@@ -99,13 +123,6 @@ impl<'a> ServerSampler<'a> {
     #[must_use]
     pub fn with_eos(mut self, eos: Vec<u32>) -> Self {
         self.eos = eos;
-        self
-    }
-
-    /// Sets the token that a server of text puts before every prompt itself, so that it is not sent twice.
-    #[must_use]
-    pub fn with_bos(mut self, bos: Option<u32>) -> Self {
-        self.bos = bos;
         self
     }
 
@@ -147,6 +164,13 @@ impl<'a> ServerSampler<'a> {
     /// What the servers of the last call said that they are, each answer once.
     pub fn identities(&self) -> &[ServerIdentity] {
         &self.identities
+    }
+
+    /// Has `listener` called with [`Self::identities`] before the first response is drawn, and again where a server says something new.
+    #[must_use]
+    pub fn on_met(mut self, listener: impl FnMut(&[ServerIdentity]) + 'a) -> Self {
+        self.met = Met(Some(Box::new(listener)));
+        self
     }
 
     /// How the servers do.
@@ -231,11 +255,16 @@ impl Sampler for ServerSampler<'_> {
             limit: usize::MAX,
             open: HashMap::new(),
         };
-        let flow = call.run(sink, progress)?;
-        if flow.is_continue() {
-            call.crew.finish();
+        let ends = Ends {
+            rule: StopRule::new(&params.stop),
+            eos: call.sampler.eos.clone(),
+        };
+        let flow = call.run(&ends, sink, progress);
+        if !matches!(flow, Ok(ControlFlow::Continue(()))) {
+            call.hand_over(&ends, sink);
+            return flow;
         }
-        Ok(flow)
+        Ok(call.finish(progress))
     }
 }
 
@@ -256,15 +285,16 @@ struct Call<'c, 'a> {
 }
 
 impl Call<'_, '_> {
-    fn run(&mut self, sink: &mut Sink<'_>, progress: &mut Observer<'_>) -> Result<ControlFlow<()>> {
+    fn run(
+        &mut self,
+        ends: &Ends,
+        sink: &mut Sink<'_>,
+        progress: &mut Observer<'_>,
+    ) -> Result<ControlFlow<()>> {
         if self.meet(progress)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
         let budgets = self.budgets()?;
-        let ends = Ends {
-            rule: StopRule::new(&self.params.stop),
-            eos: self.sampler.eos.clone(),
-        };
         let most = self.sampler.settings.in_flight * self.sampler.settings.urls.len();
         let wanted = self.requests.iter().enumerate();
         let mut wanted =
@@ -284,7 +314,7 @@ impl Call<'_, '_> {
                 self.crew.wake();
             }
             let finished = match self.event()? {
-                Some((job, answer)) => self.take(job, &answer, &ends)?,
+                Some((job, answer)) => self.take(job, &answer, ends)?,
                 None => None,
             };
             if let Some((request, sample, completion)) = finished {
@@ -298,6 +328,33 @@ impl Call<'_, '_> {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives away the responses that came while the call was ended, as far as they are whole.
+    fn hand_over(&mut self, ends: &Ends, sink: &mut Sink<'_>) {
+        let came: Vec<Event> = self.crew.events.try_iter().collect();
+        for event in came {
+            if let Event::Answered { job, answer } = event
+                && let Ok(Some((request, sample, completion))) = self.take(job, &answer, ends)
+            {
+                self.progress.done += 1;
+                // The call has ended already.
+                let _ = sink(&self.requests[request], sample, completion);
+            }
+        }
+    }
+
+    /// Waits for the threads, which have nothing to do any more but for a server's greeting.
+    fn finish(mut self, progress: &mut Observer<'_>) -> ControlFlow<()> {
+        self.crew.stop();
+        while !self.crew.has_ended() {
+            if self.observe(progress).is_break() {
+                return ControlFlow::Break(());
+            }
+            std::thread::sleep(TICK / 20);
+        }
+        self.crew.finish();
+        ControlFlow::Continue(())
     }
 
     /// Waits until every server has said what it is or could not, and one has.
@@ -316,6 +373,7 @@ impl Call<'_, '_> {
         }
         let told = self.said.values().filter_map(|said| said.max_tokens);
         self.limit = told.fold(self.sampler.max_positions, usize::min);
+        self.sampler.met.call(&self.sampler.identities);
         Ok(ControlFlow::Continue(()))
     }
 
@@ -337,12 +395,9 @@ impl Call<'_, '_> {
         ends.fold(self.sampler.tokenizer.vocab_size(), usize::max)
     }
 
-    fn seed(&self, request: usize, sample: u32, position: usize) -> u64 {
+    fn seed(&self, request: usize, sample: u32, position: u64) -> u64 {
         let question = Key::new(self.params.seed).with_str(&self.requests[request].problem_id);
-        question
-            .with(u64::from(sample))
-            .with(position as u64)
-            .bits()
+        question.with(u64::from(sample)).with(position).bits()
     }
 
     fn job(&self, request: usize, sample: u32, budget: usize) -> Result<Job> {
@@ -350,11 +405,13 @@ impl Call<'_, '_> {
         let prompt = [asked.prefix_ids.as_slice(), &asked.prompt_ids].concat();
         let mut text = String::new();
         if !self.sampler.settings.kind.gives_ids() {
-            let bos = self.sampler.bos.filter(|bos| prompt.first() == Some(bos));
-            text = self
-                .sampler
-                .tokenizer
-                .decode(&prompt[usize::from(bos.is_some())..])?;
+            let tokenizer = self.sampler.tokenizer;
+            // The server puts it before a text itself, as the tokenizer's files say; it counts what it read, which is checked.
+            let put = tokenizer
+                .bos()
+                .filter(|_| tokenizer.adds_bos() == Some(true));
+            let cut = put.is_some() && prompt.first().copied() == put;
+            text = tokenizer.decode(&prompt[usize::from(cut)..])?;
         }
         Ok(Job {
             request,
@@ -364,6 +421,7 @@ impl Call<'_, '_> {
             most: budget,
             seed: self.seed(request, sample, 0),
             tries: 0,
+            tokenless: 0,
         })
     }
 
@@ -445,6 +503,9 @@ impl Call<'_, '_> {
         }
         if !self.sampler.identities.contains(&identity) {
             self.sampler.identities.push(identity.clone());
+            if self.limit != usize::MAX {
+                self.sampler.met.call(&self.sampler.identities);
+            }
         }
         self.said.insert(at, identity);
         self.crew.queue().greeted(at);
@@ -470,45 +531,65 @@ impl Call<'_, '_> {
             return Ok(Some((job.request, job.sample, completion)));
         };
         self.progress.tokens += ids.len() as u64;
-        let tokens = self.tokens();
         let tokenizer = self.sampler.tokenizer;
-        let piece = |id: u32| {
-            if id as usize >= tokens {
-                return Err(Error::Request {
-                    problem_id: self.requests[job.request].problem_id.clone(),
-                    reason: format!(
-                        "the server drew token id {id}, and the tokenizer has {tokens}: it runs another model than the recipe's"
-                    ),
-                });
-            }
-            Ok(tokenizer.token_bytes(id)?)
-        };
+        let piece = |id: u32| Ok(tokenizer.token_bytes(id)?);
+        // A row of the model's without a token, which the local engine does not draw.
+        let rowed = |id: &u32| !tokenizer.has(*id) && !ends.eos.contains(id);
+        let cut = ids.iter().position(rowed);
+        let ids = &ids[..cut.unwrap_or(ids.len())];
         if let Some(finish) = replay.push(ids, &answer.logps, ends, &piece)? {
             let logps = self.params.logps && self.sampler.settings.kind.raw_logps(self.params);
             let completion = replay.finish(finish, logps);
             return Ok(Some((job.request, job.sample, completion)));
         }
-        // The server ended it for a reason of its own: an end token that the recipe does not know, or a stop string as it sees it.
+        // The server ended it for a reason of its own: an end token that the recipe does not know, or a stop string as it sees it. Or it
+        // ends before an id without a token.
         let mut rest = job;
+        if let Some(&id) = cut.and_then(|at| answer.ids.as_ref()?.get(at)) {
+            rest.tokenless += 1;
+            if rest.tokenless > MOST_TOKENLESS {
+                return Err(self.tokenless(&rest, id));
+            }
+        }
         rest.prompt.extend(ids);
         rest.most = replay.room();
-        rest.seed = self.seed(rest.request, rest.sample, rest.prompt.len());
+        let position = rest.prompt.len() as u64 + (u64::from(rest.tokenless) << 32);
+        rest.seed = self.seed(rest.request, rest.sample, position);
         self.open.insert(place, replay);
         self.crew.queue().push(rest, Instant::now());
         self.crew.wake();
         Ok(None)
     }
 
+    /// What is said of a server that draws ids without a token again and again.
+    fn tokenless(&self, job: &Job, id: u32) -> Error {
+        Error::Request {
+            problem_id: self.requests[job.request].problem_id.clone(),
+            reason: format!(
+                "the server drew token id {id}, which the tokenizer does not have, and others before ({} times in sample {}): it runs \
+                 another model than the recipe's",
+                job.tokenless, job.sample
+            ),
+        }
+    }
+
     /// A response of which the server gave the text alone, as ids.
     fn encoded(&self, job: &Job, answer: &Answer, ends: &Ends) -> Result<Completion> {
         let tokenizer = self.sampler.tokenizer;
-        let ids = match job.prompt.last() {
-            Some(&last) => tokenizer.encode_after(last, &answer.text)?,
-            None => tokenizer.encode(&answer.text)?,
+        let stopped = ends.rule.cut(&answer.text);
+        let mut own = stopped.map(|_| Finish::Stop);
+        let mut text = stopped.unwrap_or(&answer.text);
+        let mut ids = match job.prompt.last() {
+            Some(&last) => tokenizer.encode_after(last, text)?,
+            None => tokenizer.encode(text)?,
         };
-        let mut replay = Replay::new(usize::MAX);
-        let piece = |id: u32| Ok(tokenizer.token_bytes(id)?);
-        let own = replay.push(&ids, &[], ends, &piece)?;
+        if let Some(at) = ids.iter().position(|id| ends.eos.contains(id)) {
+            let spelled = tokenizer.token_bytes(ids[at])?;
+            let end = text.find(&*String::from_utf8_lossy(&spelled));
+            text = &text[..end.unwrap_or(text.len())];
+            ids.truncate(at);
+            own = Some(Finish::Eos);
+        }
         // Text does not say whether an end token or a stop string ended it.
         let ended = if self.params.stop.is_empty() {
             Finish::Eos
@@ -516,9 +597,13 @@ impl Call<'_, '_> {
             Finish::Stop
         };
         let finish = own.unwrap_or(if answer.cut { Finish::Length } else { ended });
-        let mut completion = replay.finish(finish, false);
-        completion.reencoded = true;
-        Ok(completion)
+        Ok(Completion {
+            text: text.to_owned(),
+            ids: Some(ids),
+            token_logps: None,
+            finish,
+            reencoded: true,
+        })
     }
 
     fn observe(&mut self, progress: &mut Observer<'_>) -> ControlFlow<()> {

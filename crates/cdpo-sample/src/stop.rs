@@ -32,6 +32,11 @@ impl StopRule {
         (from..bytes.len()).find(|&at| self.stops.iter().any(|stop| bytes[at..].starts_with(stop)))
     }
 
+    /// A text up to the first stop string in it, if there is one.
+    pub(crate) fn cut<'t>(&self, text: &'t str) -> Option<&'t str> {
+        self.find(text.as_bytes(), 0).map(|at| &text[..at])
+    }
+
     /// Where a stop string of which `bytes` end with a part would begin; the end if there is none.
     fn begun(&self, bytes: &[u8]) -> usize {
         let from = bytes.len().saturating_sub(self.longest.saturating_sub(1));

@@ -141,6 +141,8 @@ fn an_interrupt_keeps_what_is_written() {
     while stub.asked() < 40 {
         std::thread::sleep(Duration::from_millis(5));
     }
+    // Who draws is written before all is drawn.
+    assert!(place.read("samples/servers.json").contains("owner/model"));
     let pid = child.id().to_string();
     std::process::Command::new("kill")
         .args(["-INT", &pid])

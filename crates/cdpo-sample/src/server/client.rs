@@ -65,6 +65,8 @@ pub(super) struct Client {
     agent: Agent,
     url: String,
     key: Option<Secret>,
+    /// Seconds for an answer that takes no computing.
+    brief: Duration,
     allow_http: bool,
 }
 
@@ -80,6 +82,7 @@ impl Client {
             agent: agent.clone(),
             url: url.trim_end_matches('/').to_owned(),
             key: key.cloned(),
+            brief: Duration::from_secs_f64(settings.connect_timeout.min(settings.timeout)),
             allow_http: settings.allow_http,
         }
     }
@@ -110,9 +113,14 @@ impl Client {
         }
     }
 
-    /// Asks for `path`, and reads the answer as JSON.
+    /// Asks for `path`, and reads the answer as JSON, which must come within the time for a connection.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Fault> {
-        let mut request = self.agent.get(format!("{}{path}", self.url));
+        let mut request = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .config()
+            .timeout_global(Some(self.brief))
+            .build();
         if let Some(Secret(key)) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
@@ -120,12 +128,29 @@ impl Client {
         self.parse(&bytes)
     }
 
-    /// Sends JSON to `path`.
+    /// Sends JSON to `path`; the answer must come within the time for a request.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Vec<u8>, Fault> {
+        self.post_within(None, path, body)
+    }
+
+    /// The same; the answer must come within the time for a connection.
+    pub(super) fn post_briefly(&self, path: &str, body: &Value) -> Result<Vec<u8>, Fault> {
+        self.post_within(Some(self.brief), path, body)
+    }
+
+    fn post_within(
+        &self,
+        time: Option<Duration>,
+        path: &str,
+        body: &Value,
+    ) -> Result<Vec<u8>, Fault> {
         let mut request = self
             .agent
             .post(format!("{}{path}", self.url))
             .header("content-type", "application/json");
+        if time.is_some() {
+            request = request.config().timeout_global(time).build();
+        }
         if let Some(Secret(key)) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
@@ -155,7 +180,9 @@ impl Client {
         let bytes = body.read_to_vec().map_err(|e| match self.failed(&e) {
             Fault::Refused(reason) => Fault::Wrong(reason),
             // The head came, the rest did not.
-            Fault::Away(reason) => Fault::Wrong(format!("half an answer: {reason}")),
+            Fault::Away(reason) | Fault::Lost(reason) => {
+                Fault::Wrong(format!("half an answer: {reason}"))
+            }
             other => other,
         });
         if status.is_success() {
@@ -170,7 +197,7 @@ impl Client {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Fault::Busy(reason, wait)
             }
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Fault::Away(reason),
+            StatusCode::BAD_GATEWAY => Fault::Lost(reason),
             StatusCode::NOT_FOUND => Fault::Unknown(reason),
             StatusCode::REQUEST_TIMEOUT => Fault::Wrong(reason),
             status if status.is_server_error() => Fault::Wrong(reason),
@@ -186,10 +213,11 @@ impl Client {
             }
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve)
             | ureq::Error::HostNotFound
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::Io(_) => Fault::Away(reason),
+            | ureq::Error::ConnectionFailed => Fault::Away(reason),
+            ureq::Error::Io(e) if unconnected(e.kind()) => Fault::Away(reason),
+            ureq::Error::Io(_) => Fault::Lost(reason),
             ureq::Error::Timeout(_) => Fault::Wrong(format!("no answer in time: {reason}")),
-            ureq::Error::Protocol(_) => Fault::Away(format!("no HTTP: {reason}")),
+            ureq::Error::Protocol(_) => Fault::Lost(format!("no HTTP: {reason}")),
             ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
                 Fault::Wrong(format!("too long an answer: {reason}"))
             }
@@ -208,6 +236,23 @@ impl Client {
             None => text,
         }
     }
+}
+
+/// Whether an error of this kind is one of a connection that was never made.
+fn unconnected(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{
+        AddrInUse, AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown,
+        NetworkUnreachable,
+    };
+    matches!(
+        kind,
+        AddrInUse
+            | AddrNotAvailable
+            | ConnectionRefused
+            | HostUnreachable
+            | NetworkDown
+            | NetworkUnreachable
+    )
 }
 
 /// How long the server asks us to wait: seconds; a date is taken for "some time".

@@ -99,16 +99,21 @@ impl Crew {
         self.shared.changed.notify_all();
     }
 
-    /// Waits for the threads, which have nothing to do any more.
+    /// Whether all threads have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Takes leave of the threads, which have ended.
     pub(super) fn finish(mut self) {
-        self.stop();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so.
             let _ = thread.join();
         }
     }
 
-    fn stop(&self) {
+    /// Has the threads end once they have an answer.
+    pub(super) fn stop(&self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         // Under the lock, so that no thread is between its look at the flag and its sleep.
         drop(self.queue());

@@ -5,8 +5,10 @@ use std::time::Duration;
 /// A request that gave nothing. Reasons never hold the API key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Fault {
-    /// The server cannot be reached, or went away: it is waited for, and the sample goes elsewhere.
+    /// The server cannot be reached: it is waited for, and the sample goes elsewhere.
     Away(String),
+    /// It took the request and went away: the same, but that the sample is tried again so many times, since it may be the cause.
+    Lost(String),
     /// It answers that it has too much to do, and perhaps when to ask again.
     Busy(String, Option<Duration>),
     /// It no longer knows what it was asked for: it is asked anew who it is, and given the adapter again.
@@ -22,6 +24,7 @@ impl Fault {
     pub(super) fn reason(&self) -> &str {
         match self {
             Self::Away(reason)
+            | Self::Lost(reason)
             | Self::Busy(reason, _)
             | Self::Unknown(reason)
             | Self::Wrong(reason)

@@ -26,7 +26,7 @@ pub struct ServerIdentity {
     /// The model behind that name: a hub name or a path on the server's machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// Tokens of its context.
+    /// Tokens that a prompt and its response may have together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,
     /// What it computes with.
@@ -176,8 +176,13 @@ fn check_logps(ids: &[u32], logps: &[f32]) -> Result<(), Fault> {
 fn check_read(said: Option<usize>, ask: &Ask<'_>) -> Result<(), Fault> {
     match said {
         Some(said) if said != ask.prompt.len() => Err(Fault::Refused(format!(
-            "it read {said} prompt tokens where {} were sent: it changes the prompt",
-            ask.prompt.len()
+            "it read {said} prompt tokens where {} were sent: it changes the prompt{}",
+            ask.prompt.len(),
+            if ask.text.is_empty() {
+                ""
+            } else {
+                " (it may put a start token of its own before it, or none, or have another tokenizer); vllm, sglang and llama_cpp take ids"
+            }
         ))),
         _ => Ok(()),
     }

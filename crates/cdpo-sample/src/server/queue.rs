@@ -21,7 +21,7 @@ pub(super) struct Job {
     /// Which request of the call, and which of its samples.
     pub(super) request: usize,
     pub(super) sample: u32,
-    /// The prompt, and behind it what was drawn before.
+    /// The prompt, and after it what was drawn before.
     pub(super) prompt: Vec<u32>,
     /// The prompt as text, for a server that takes no ids.
     pub(super) text: String,
@@ -30,6 +30,8 @@ pub(super) struct Job {
     pub(super) seed: u64,
     /// How often it was tried in vain.
     pub(super) tries: u32,
+    /// How often an id without a token was drawn.
+    pub(super) tokenless: u32,
 }
 
 #[derive(Debug)]
@@ -216,8 +218,8 @@ impl Queue {
         now: Instant,
     ) -> Option<Job> {
         self.servers[at].active -= 1;
-        if matches!(fault, Fault::Wrong(_) | Fault::Unknown(_)) {
-            // It is there.
+        let counted = matches!(fault, Fault::Wrong(_) | Fault::Unknown(_) | Fault::Lost(_));
+        if counted {
             job.tries += 1;
             if job.tries > self.retries {
                 return Some(job);
@@ -229,9 +231,10 @@ impl Queue {
         if doubted && round == server.round {
             self.pause(at, fault, now);
         }
-        let due = match fault {
-            Fault::Wrong(_) | Fault::Unknown(_) => now + self.backoff(job.tries),
-            _ => now,
+        let due = if counted {
+            now + self.backoff(job.tries)
+        } else {
+            now
         };
         self.waiting.push(Waiting {
             job,
@@ -256,7 +259,7 @@ impl Queue {
         server.round += 1;
         server.paused = now + pause;
         fault.reason().clone_into(&mut server.reason);
-        if matches!(fault, Fault::Away(_) | Fault::Unknown(_)) {
+        if matches!(fault, Fault::Away(_) | Fault::Lost(_) | Fault::Unknown(_)) {
             server.known = false;
         }
     }

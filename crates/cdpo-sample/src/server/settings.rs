@@ -74,10 +74,11 @@ pub struct ServerSettings {
     /// Seconds for one request, its answer included.
     #[serde(default = "timeout")]
     pub timeout: f64,
-    /// Seconds for a connection.
+    /// Seconds for a connection, and for an answer that takes no computing: what the server is.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: f64,
-    /// How often one sample is tried again after wrong answers and time-outs. A server that is away is waited for instead.
+    /// How often one sample is tried again after wrong answers, time-outs and lost connections. A server that cannot be reached is
+    /// waited for instead.
     #[serde(default = "retries")]
     pub retries: u32,
     /// Seconds for which all servers may fail before the call does.
@@ -130,8 +131,12 @@ impl ServerSettings {
             faults.push("urls: at least one address is expected".to_owned());
         }
         for (i, url) in self.urls.iter().enumerate() {
-            if self.urls[..i].contains(url) {
-                faults.push(format!("urls: {url} is given twice"));
+            if let Some(before) = self.urls[..i].iter().position(|other| other == url) {
+                faults.push(format!(
+                    "urls: address {} is address {} again",
+                    i + 1,
+                    before + 1
+                ));
             }
             if let Err(fault) = check_url(url, self.allow_http) {
                 faults.push(format!("urls: {fault}"));
@@ -139,6 +144,12 @@ impl ServerSettings {
         }
         if self.model.is_empty() {
             faults.push("model: the name under which the server has the model is expected".into());
+        }
+        if self.api_key_env.as_deref().is_some_and(|name| !names(name)) {
+            faults.push(
+                "api_key_env: the name of an environment variable is expected (letters, digits and _, no digit first), not the key itself"
+                    .into(),
+            );
         }
         if self.in_flight == 0 || self.in_flight > MOST_IN_FLIGHT {
             faults.push(format!(
@@ -165,24 +176,32 @@ impl ServerSettings {
     }
 }
 
-/// Whether `url` is one that may be asked, as far as its text tells.
+/// Whether a text can be the name of an environment variable.
+fn names(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.chars().all(plain) && text.starts_with(|c: char| !c.is_ascii_digit())
+}
+
+/// Whether `url` is one that may be asked, as far as its text tells. One that may hold a password or a key is not repeated.
 fn check_url(url: &str, allow_http: bool) -> std::result::Result<(), String> {
+    if url.contains('@') {
+        return Err(
+            "an address with a name or a password in it: put the key into an environment variable and name that in api_key_env"
+                .into(),
+        );
+    }
+    if url.contains(['?', '#']) {
+        return Err(
+            "an address without a query is expected; put a key into an environment variable and name that in api_key_env"
+                .into(),
+        );
+    }
     let uri: Uri = url
         .parse()
         .map_err(|e| format!("{url} is no address: {e}"))?;
     let scheme = uri.scheme_str().unwrap_or_default();
     if !matches!(scheme, "http" | "https") {
         return Err(format!("{url}: http:// or https:// is expected"));
-    }
-    let authority = uri.authority().map_or("", |a| a.as_str());
-    if authority.contains('@') {
-        return Err(
-            "an address with a name or a password in it: put the key into an environment variable and name that in api_key_env"
-                .into(),
-        );
-    }
-    if uri.query().is_some() {
-        return Err(format!("{url}: an address without a query is expected"));
     }
     if uri.path().trim_end_matches('/').ends_with("/v1") {
         return Err(format!("{url}: leave /v1 out; it is added"));
@@ -278,6 +297,32 @@ mod tests {
             .unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
         assert!(error.to_string().contains("api_key_env"), "{error}");
+    }
+
+    #[test]
+    fn nothing_that_may_be_a_key_is_repeated() {
+        for url in [
+            "http://127.0.0.1:80/?key=hunter2",
+            "http://me:hunter2@127.0.0.1 80",
+            "me:hunter2@host",
+            "http://127.0.0.1:80 ?key=hunter2",
+            "http://127.0.0.1/#hunter2",
+        ] {
+            let error = settings(&[url, url]).validate().unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        for name in ["sk-hunter2", "", "2hunter2", "hunter2=x", "hunter2 "] {
+            let mut wrong = settings(&["http://127.0.0.1:80"]);
+            wrong.api_key_env = Some(name.into());
+            let error = wrong.validate().unwrap_err().to_string();
+            assert!(
+                error.starts_with("api_key_env") && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
+        let mut right = settings(&["http://127.0.0.1:80"]);
+        right.api_key_env = Some("_Key_2".into());
+        right.validate().unwrap();
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! What is asked for, and what is made of the answers.
 
+use std::sync::atomic::Ordering;
+
 use cdpo_sample::server::ServerSampler;
 use cdpo_sample::{Completion, Error, Finish};
 use serde_json::{Value, json};
 
 use crate::stub::{Stub, Trick, logp, token};
-use crate::tokenizer::{EOS, tokenizer};
+use crate::tokenizer::{EOS, tokenizer, tokenizer_that_adds_bos};
 use crate::{Samples, draw, params, requests, sample, settings};
 
 /// What is done to a right answer.
@@ -225,11 +227,11 @@ fn the_shorter_of_both_contexts_bounds_a_response() {
 #[test]
 fn text_is_encoded_anew_and_says_so() {
     let stub = Stub::good();
-    let tokenizer = tokenizer();
+    stub.state.adds_bos.store(true, Ordering::SeqCst);
+    let tokenizer = tokenizer_that_adds_bos();
     let mut sampler = ServerSampler::new(settings("openai", &[&stub]), &tokenizer, 256)
         .unwrap()
-        .with_eos(vec![EOS])
-        .with_bos(Some(256));
+        .with_eos(vec![EOS]);
     let samples = draw(&mut sampler, &requests(3, 4)).unwrap();
     for one in samples.values() {
         assert!(one.reencoded && one.token_logps.is_none());
@@ -243,6 +245,110 @@ fn text_is_encoded_anew_and_says_so() {
             .iter()
             .all(|body| body["prompt"].as_str().unwrap().starts_with("ABquestion"))
     );
+}
+
+#[test]
+fn a_start_token_that_is_put_twice_or_not_at_all_is_found_by_the_count() {
+    for (files, server) in [(false, false), (false, true), (true, false), (true, true)] {
+        let stub = Stub::good();
+        stub.state.adds_bos.store(server, Ordering::SeqCst);
+        let tokenizer = if files {
+            tokenizer_that_adds_bos()
+        } else {
+            tokenizer()
+        };
+        let mut sampler = ServerSampler::new(settings("openai", &[&stub]), &tokenizer, 256)
+            .unwrap()
+            .with_eos(vec![EOS]);
+        let drawn = draw(&mut sampler, &requests(1, 2));
+        if files == server {
+            drawn.unwrap();
+            continue;
+        }
+        let error = drawn.unwrap_err().to_string();
+        let read = if server { 14 } else { 12 };
+        assert!(
+            error.contains(&format!("read {read} prompt tokens where 13"))
+                && error.contains("start token"),
+            "{error}"
+        );
+        // The same where the recipe puts none before a prompt.
+        let mut bare = requests(1, 2);
+        bare[0].prefix_ids.remove(0);
+        assert_eq!(draw(&mut sampler, &bare).is_err(), server);
+    }
+}
+
+#[test]
+fn text_is_the_servers_up_to_our_stop_string() {
+    let stub = Stub::with(|_, _| {
+        Trick::Change(|answer| answer["choices"][0]["text"] = json!("1 \u{2192} 2.\n\nmore"))
+    });
+    let samples = sample("openai", &[&stub], &requests(1, 1)).unwrap();
+    let one = samples.values().next().unwrap();
+    assert_eq!(
+        (one.text.as_str(), one.finish),
+        ("1 \u{2192} 2.", Finish::Stop)
+    );
+    let bytes: Vec<u32> = one.text.bytes().map(u32::from).collect();
+    assert_eq!(one.ids, Some(bytes));
+    let stub = Stub::with(|_, _| {
+        Trick::Change(|answer| answer["choices"][0]["text"] = json!("12</s>3\n\nmore"))
+    });
+    let samples = sample("openai", &[&stub], &requests(1, 1)).unwrap();
+    let one = samples.values().next().unwrap();
+    assert_eq!((one.text.as_str(), one.finish), ("12", Finish::Eos));
+    assert_eq!(one.ids, Some(vec![49, 50]));
+}
+
+#[test]
+fn tokens_of_part_of_a_character_have_no_log_probability_and_cost_no_response() {
+    // U+2192 is three tokens; llama.cpp gives a probability for the last one alone.
+    let stub = Stub::with(|_, _| {
+        Trick::Change(|answer| {
+            answer["tokens"] = json!([65, 0xe2, 0x86, 0x92, 66, EOS]);
+            let one = |id: u32| json!({"id": id, "logprob": -0.5});
+            answer["completion_probabilities"] = json!([one(65), one(0x92), one(66), one(EOS)]);
+        })
+    });
+    let samples = sample("llama_cpp", &[&stub], &requests(1, 1)).unwrap();
+    let one = samples.values().next().unwrap();
+    assert_eq!((one.text.as_str(), one.finish), ("A\u{2192}B", Finish::Eos));
+    assert_eq!(one.token_logps, None);
+    assert_eq!(stub.asked(), 1);
+}
+
+#[test]
+fn llama_cpp_is_left_the_token_without_which_it_calls_a_response_cut() {
+    let stub = Stub::of(|_, _| Trick::None, None, 20, None);
+    sample("llama_cpp", &[&stub], &requests(1, 6)).unwrap();
+    // 13 tokens of prompt.
+    assert!(stub.bodies().iter().all(|body| body["n_predict"] == 6));
+}
+
+#[test]
+fn a_response_is_drawn_on_from_before_an_id_without_a_token() {
+    // 257 is the last token's id; the model has more rows.
+    let stub = Stub::with(|n, _| match n {
+        0 => Trick::Change(|answer| answer["choices"][0]["token_ids"][0] = json!(299)),
+        1 => Trick::Change(|answer| {
+            answer["choices"][0]["token_ids"] = json!([65, 66, 299, 67]);
+            answer["choices"][0]["logprobs"]["token_logprobs"] = json!([-1.0, -1.0, -1.0, -1.0]);
+        }),
+        _ => Trick::Change(|answer| {
+            answer["choices"][0]["token_ids"] = json!([68, EOS]);
+            answer["choices"][0]["logprobs"]["token_logprobs"] = json!([-2.0, -1.0]);
+        }),
+    });
+    let samples = sample("vllm", &[&stub], &requests(1, 1)).unwrap();
+    let one = samples.values().next().unwrap();
+    assert_eq!(one.ids, Some(vec![65, 66, 68]));
+    assert_eq!(one.token_logps, Some(vec![-1.0, -1.0, -2.0]));
+    let bodies = stub.bodies();
+    assert_eq!(bodies.len(), 3);
+    assert_ne!(bodies[0]["seed"], bodies[1]["seed"]);
+    assert_eq!(bodies[0]["prompt"], bodies[1]["prompt"]);
+    assert_eq!(bodies[2]["prompt"].as_array().unwrap().len(), 15);
 }
 
 #[test]

@@ -62,6 +62,75 @@ fn every_fault_that_passes_is_got_over() {
 }
 
 #[test]
+fn a_response_on_which_the_connection_always_ends_fails_the_call() {
+    let tricks: [(&str, Third); 3] = [
+        ("reset", || Trick::Reset),
+        ("502", || Trick::Status("502 Bad Gateway", "", "")),
+        ("504", || {
+            Trick::Status("504 Gateway Timeout", "", "too long")
+        }),
+    ];
+    for (name, trick) in tricks {
+        // Every other response is answered.
+        let stub = Stub::with(move |_, body| {
+            let last = body["prompt"].as_array().unwrap().last().unwrap().clone();
+            if last == u32::from(b'3') {
+                trick()
+            } else {
+                Trick::None
+            }
+        });
+        let mut few = settings("vllm", &[&stub]);
+        few.in_flight = 1;
+        few.retries = 2;
+        let error = with(few).unwrap_err();
+        assert!(
+            matches!(error, Error::ServerFailed { tries: 3, .. })
+                && error.to_string().contains("q/3"),
+            "{name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_holds_up_no_other() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let good = Stub::good();
+    let mut both = settings("vllm", &[&good]);
+    both.urls
+        .push(format!("http://{}", silent.local_addr().unwrap()));
+    both.timeout = 30.0;
+    both.connect_timeout = 0.5;
+    let begun = Instant::now();
+    with(both).unwrap();
+    assert_eq!(good.asked(), 24);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn responses_that_came_before_the_call_was_ended_are_handed_over() {
+    let stub = Stub::good();
+    let tokenizer = tokenizer();
+    let mut sampler = ServerSampler::new(settings("vllm", &[&stub]), &tokenizer, 256)
+        .unwrap()
+        .with_eos(vec![EOS]);
+    let mut handed = 0;
+    let flow = sampler.sample(
+        &requests(6, 4),
+        &params(),
+        &mut |_, _, _| {
+            handed += 1;
+            // The others of the four under way come meanwhile.
+            std::thread::sleep(Duration::from_millis(300));
+            ControlFlow::Break(())
+        },
+        &mut |_| ControlFlow::Continue(()),
+    );
+    assert!(flow.unwrap().is_break());
+    assert_eq!(handed, 4);
+}
+
+#[test]
 fn a_request_without_an_answer_in_time_is_asked_elsewhere() {
     let slow = Stub::with(|_, _| Trick::Slow(Duration::from_secs(30)));
     let good = Stub::good();

@@ -74,8 +74,7 @@ pub(crate) fn draw(
 /// Draws from `stubs` as a kind.
 pub(crate) fn sample(kind: &str, stubs: &[&Stub], requests: &[Request]) -> Result<Samples, Error> {
     let tokenizer = tokenizer::tokenizer();
-    let mut sampler = ServerSampler::new(settings(kind, stubs), &tokenizer, 256)?
-        .with_eos(vec![tokenizer::EOS])
-        .with_bos(Some(256));
+    let mut sampler =
+        ServerSampler::new(settings(kind, stubs), &tokenizer, 256)?.with_eos(vec![tokenizer::EOS]);
     draw(&mut sampler, requests)
 }

@@ -155,7 +155,16 @@ fn servers(recipe: &Recipe, fault: &mut impl FnMut(String)) {
             }
         }
     }
-    if recipe.eval.server.is_some() {
+    if let Some(server) = &recipe.eval.server {
+        let trained: Vec<&str> = recipe.trainings().iter().map(|m| m.name()).collect();
+        if !server.kind.takes_adapters() && !trained.is_empty() {
+            fault(format!(
+                "eval.server.kind = \"{}\": such a server takes no adapter while it runs, and {} would be evaluated; use vllm or sglang, or the \
+                 local engine; or set methods = [] and serve the folder that cdpo merge writes as a model of its own",
+                server.kind.name(),
+                trained.join(", ")
+            ));
+        }
         for method in recipe.trainings() {
             let settings = recipe.train.methods.get(method.name());
             if settings.and_then(|s| s.parameters) == Some(Parameters::All) {

@@ -86,6 +86,35 @@ fn a_set_value_is_toml_or_bare_text() {
 }
 
 #[test]
+fn servers_that_take_no_adapter_evaluate_no_methods() {
+    let faults = |kind: &str, methods: &str| {
+        let sets = [
+            format!("eval.server.kind={kind}"),
+            "eval.server.urls=[\"http://127.0.0.1:9\"]".into(),
+            "eval.server.model=m".into(),
+            format!("methods={methods}"),
+        ];
+        parse(
+            "[model]\npath = \"m\"\n[data]\ntrain = \"t\"\ntest = \"t\"",
+            "name",
+            &sets,
+        )
+        .err()
+    };
+    for kind in ["llama_cpp", "openai"] {
+        let found = faults(kind, "[\"dpo\", \"cdpo\"]").unwrap();
+        assert!(
+            found.len() == 1
+                && found[0].contains("eval.server.kind")
+                && found[0].contains("dpo, cdpo"),
+            "{found:?}"
+        );
+        assert_eq!(faults(kind, "[]"), None);
+    }
+    assert_eq!(faults("vllm", "[\"dpo\"]"), None);
+}
+
+#[test]
 fn a_methods_own_keys_go_before_the_shared_ones() {
     let text = EVERY_KEY.replace("[train.cdpo]", "[train.cdpo]\ngamma = 0.25");
     let recipe = parse(&text, "name", &[]).unwrap();

@@ -57,8 +57,12 @@ pub(super) fn check(
             ..settings.clone()
         };
         let mut sampler = serving::sampler(run, &one)?.with_adapter(&name, &folder)?;
-        let with = few(&mut sampler, request)?;
-        sampler.release();
+        let with = few(&mut sampler, request);
+        for (url, reason) in sampler.release() {
+            messages::warn(format_args!("{url} still has the adapter: {reason}"));
+        }
+        drop(sampler);
+        let with = with?;
         let without = few(&mut serving::sampler(run, &one)?, request)?;
         let (Some(with), Some(without)) = (with, without) else {
             messages::warn(format_args!(
@@ -145,12 +149,14 @@ impl Seen {
     ) -> anyhow::Result<Self> {
         let (mut theirs, mut adapted, mut base) = (Vec::new(), Vec::new(), Vec::new());
         for one in with {
-            let ids = one.ids.as_deref().unwrap_or_default();
-            if ids.is_empty() {
+            let (Some(ids), Some(logps)) = (&one.ids, &one.token_logps) else {
+                continue;
+            };
+            if ids.is_empty() || logps.len() != ids.len() {
                 continue;
             }
             let (a, b) = ours(ids)?;
-            theirs.extend(one.token_logps.iter().flatten().copied());
+            theirs.extend(logps);
             adapted.extend(a);
             base.extend(b);
         }
@@ -167,7 +173,9 @@ impl Seen {
 
     fn judge(&self) -> Result<(), String> {
         if self.with.tokens == 0 {
-            return Err("the responses to the first question are empty, so nothing shows that the adapter is in".into());
+            return Err(
+                "the responses to the first question are empty or have no log-probabilities, so nothing shows that the adapter is in".into(),
+            );
         }
         if !self.differs && self.ours.mean > VISIBLE {
             return Err(format!(
@@ -209,6 +217,23 @@ mod tests {
             Ok((ours.to_vec(), base.to_vec()))
         });
         seen.unwrap().judge()
+    }
+
+    #[test]
+    fn a_response_without_log_probabilities_is_left_out_whole() {
+        let mut with = completion(&[-9.0]);
+        with[0].token_logps = None;
+        with.extend(completion(&[-1.0, -2.0]));
+        let seen = Seen::of(&with, &with, &mut |ids| {
+            Ok(if ids.len() == 1 {
+                (vec![-9.0], vec![-9.0])
+            } else {
+                (vec![-1.0, -2.0], vec![-1.0, -2.0])
+            })
+        })
+        .unwrap();
+        assert_eq!((seen.with.tokens, seen.ours.tokens), (2, 2));
+        assert!(seen.with.mean.abs() < 1e-9, "{seen:?}");
     }
 
     #[test]

@@ -74,14 +74,15 @@ impl<'a> Drawing<'a> {
                 have.push(trajectory);
                 Ok(())
             };
-        let mut sink = |request: &Request, sample: u32, completion: Completion| match keep(
-            request, sample, completion,
-        ) {
-            Ok(()) => interrupt::flow(),
-            Err(e) => {
-                failure = Some(e);
-                ControlFlow::Break(())
+        let mut sink = |request: &Request, sample: u32, completion: Completion| {
+            // Nothing is appended to what could not be written whole.
+            if failure.is_none() {
+                failure = keep(request, sample, completion).err();
             }
+            if failure.is_some() {
+                return ControlFlow::Break(());
+            }
+            interrupt::flow()
         };
         let (dir, bar, before) = (&mut *self.dir, &mut self.bar, self.before);
         let flow = sampler.sample(self.requests, params, &mut sink, &mut |progress| {

@@ -1,5 +1,6 @@
 //! Responses that servers draw: the sampler made ready, and the record of what the servers are.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -24,8 +25,7 @@ pub(super) fn sampler<'r>(
 ) -> anyhow::Result<ServerSampler<'r>> {
     let positions = run.base.config.max_positions;
     let sampler = ServerSampler::new(settings.clone(), &run.vocabulary.tokenizer, positions)?
-        .with_eos(run.vocabulary.stops.clone())
-        .with_bos(run.vocabulary.bos);
+        .with_eos(run.vocabulary.stops.clone());
     let Some(name) = &settings.api_key_env else {
         return Ok(sampler);
     };
@@ -61,13 +61,22 @@ pub(super) fn draw(
         ..drawing.params.clone()
     };
     let watch = sampler.watch();
+    // Written before the first response: what is written says who drew it, even if the process is killed.
+    let kept = RefCell::new(Ok(()));
+    let folder = drawing.folder().to_owned();
+    let mut sampler = sampler.on_met(|said| {
+        let written = keep(&folder, said);
+        let mut kept = kept.borrow_mut();
+        if kept.is_ok() {
+            *kept = written;
+        }
+    });
     let drawn = drawing.from(&mut sampler, &params, &|progress| note(progress, &watch));
-    // What was written is kept, so who drew it is, too.
-    let kept = keep(drawing.folder(), sampler.identities());
     for (url, reason) in sampler.release() {
         messages::warn(format_args!("{url} still has the adapter: {reason}"));
     }
-    drawn.and(kept)
+    drop(sampler);
+    drawn.and(kept.into_inner())
 }
 
 /// How the servers do: tokens a second of all, and of each.
@@ -119,7 +128,12 @@ pub(super) fn account(run: &Run, dir: &StageDir, have: &[Trajectory]) -> anyhow:
     let mut changed = 0;
     let encoded: Vec<&Trajectory> = have.iter().filter(|one| one.reencoded).collect();
     for one in &encoded {
-        changed += usize::from(run.vocabulary.tokenizer.decode(&one.ids)? != one.text);
+        // By bytes: decoding drops the blank before a text's first word.
+        let mut bytes = Vec::new();
+        for &id in &one.ids {
+            bytes.extend(run.vocabulary.tokenizer.token_bytes(id)?);
+        }
+        changed += usize::from(bytes != one.text.as_bytes());
     }
     if !encoded.is_empty() {
         messages::warn(format_args!(

@@ -46,7 +46,11 @@ impl Protocol for LlamaCpp {
             version: props.build_info,
             model: model.to_owned(),
             root: props.model_path.or(listed.root),
-            max_tokens: props.default_generation_settings.and_then(|s| s.n_ctx),
+            // It calls a response cut when one token is left.
+            max_tokens: props
+                .default_generation_settings
+                .and_then(|slot| slot.n_ctx)
+                .map(|n| n.saturating_sub(1)),
             vocabulary: listed.meta.and_then(|meta| meta.n_vocab),
             ..ServerIdentity::default()
         })
@@ -103,18 +107,12 @@ impl Protocol for LlamaCpp {
                 "the answer has no tokens although return_tokens was asked for: a later llama.cpp is needed".into(),
             ));
         };
-        // The probabilities end before a stop string's tokens.
-        let drawn = answer.completion_probabilities;
-        let told = drawn.len().min(ids.len());
-        let same = drawn.iter().zip(&ids).all(|(drawn, id)| drawn.id == *id);
-        let logps: Option<Vec<f32>> = drawn.iter().map(|drawn| drawn.logprob).collect();
-        let (Some(mut logps), true) = (logps, same) else {
-            return Err(Fault::Wrong(
-                "log-probabilities that are not those of its tokens".into(),
-            ));
-        };
-        logps.truncate(told);
-        check_logps(&ids[..told], &logps)?;
+        // They leave out the tokens of a stop string, and those that end within a character: none is known from there on.
+        let drawn = answer.completion_probabilities.iter().zip(&ids);
+        let logps: Vec<f32> = drawn
+            .map_while(|(drawn, id)| drawn.logprob.filter(|_| drawn.id == *id))
+            .collect();
+        check_logps(&ids[..logps.len()], &logps)?;
         Ok(Answer {
             ids: Some(ids),
             logps,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Ask, Models, Protocol, ServerIdentity};
+use super::{Answer, Ask, Models, Protocol, ServerIdentity, check_read};
 use crate::server::client::Client;
 use crate::server::fault::Fault;
 
@@ -12,6 +12,12 @@ pub(super) struct Openai;
 #[derive(Deserialize)]
 struct Completion {
     choices: [Choice; 1],
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    prompt_tokens: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -55,8 +61,12 @@ impl Protocol for Openai {
         ("/v1/completions", body)
     }
 
-    fn answer(&self, client: &Client, _: &Ask<'_>, bytes: &[u8]) -> Result<Answer, Fault> {
-        let Completion { choices: [choice] } = client.parse(bytes)?;
+    fn answer(&self, client: &Client, ask: &Ask<'_>, bytes: &[u8]) -> Result<Answer, Fault> {
+        let Completion {
+            choices: [choice],
+            usage,
+        } = client.parse(bytes)?;
+        check_read(usage.and_then(|usage| usage.prompt_tokens), ask)?;
         let cut = match choice.finish_reason.as_deref() {
             Some("length") => true,
             Some("stop") => false,

@@ -138,6 +138,8 @@ impl Protocol for Sglang {
 
     fn unload(&self, client: &Client, adapter: &Adapter) -> Result<(), Fault> {
         let body = json!({ "lora_name": adapter.name });
-        client.post("/unload_lora_adapter", &body).map(|_| ())
+        client
+            .post_briefly("/unload_lora_adapter", &body)
+            .map(|_| ())
     }
 }

@@ -121,6 +121,8 @@ impl Protocol for Vllm {
 
     fn unload(&self, client: &Client, adapter: &Adapter) -> Result<(), Fault> {
         let body = json!({ "lora_name": adapter.name });
-        client.post("/v1/unload_lora_adapter", &body).map(|_| ())
+        client
+            .post_briefly("/v1/unload_lora_adapter", &body)
+            .map(|_| ())
     }
 }

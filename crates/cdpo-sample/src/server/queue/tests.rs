@@ -10,6 +10,7 @@ fn job(sample: u32) -> Job {
         most: 4,
         seed: 0,
         tries: 0,
+        tokenless: 0,
     }
 }
 

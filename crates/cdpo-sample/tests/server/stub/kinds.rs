@@ -1,5 +1,7 @@
 //! The stub's answers, in the words of each kind of server and with its ways.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 use super::http::Asked;
@@ -210,12 +212,10 @@ impl State {
     }
 
     fn openai(&self, body: &Value) -> Value {
-        let prompt: Vec<u32> = body["prompt"]
-            .as_str()
-            .unwrap()
-            .bytes()
-            .map(u32::from)
-            .collect();
+        let text = body["prompt"].as_str().unwrap();
+        let own = usize::from(self.adds_bos.load(Ordering::SeqCst));
+        let read = own + text.replace("<s>", "^").len();
+        let prompt: Vec<u32> = text.bytes().map(u32::from).collect();
         let drawn = self.draw(
             &prompt,
             &body["seed"],
@@ -232,6 +232,6 @@ impl State {
             "index": 0,
             "text": drawn.text[..end],
             "finish_reason": if drawn.end == End::Length { "length" } else { "stop" },
-        }]})
+        }], "usage": {"prompt_tokens": read}})
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) context: usize,
     /// The text that ends a response as this server sees it, beside what it is asked for.
     pub(crate) own_end: Option<u32>,
+    /// Whether a start token of its own stands before a text.
+    pub(crate) adds_bos: AtomicBool,
     asked: AtomicUsize,
     connections: AtomicUsize,
     active: AtomicUsize,
@@ -86,6 +88,7 @@ impl Stub {
             root: Mutex::new("owner/model".into()),
             context,
             own_end,
+            adds_bos: false.into(),
             asked: 0.into(),
             connections: 0.into(),
             active: 0.into(),
