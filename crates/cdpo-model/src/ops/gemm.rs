@@ -97,11 +97,6 @@ impl<'a> MatRef<'a> {
         &self.data[i * row..][..self.cols]
     }
 
-    /// Its rows, of a row-major matrix.
-    fn row_slices(self) -> impl Iterator<Item = &'a [f32]> {
-        (0..self.rows).map(move |i| self.row(i))
-    }
-
     fn view(&self) -> Result<Matrix<'a>> {
         NdTensorView::from_slice_with_strides([self.rows, self.cols], self.data, self.strides)
             .map_err(|e| {
